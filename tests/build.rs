@@ -35,8 +35,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         Config::new().skeleton(format!("bpf/{name}.json")).generate()?;
     }
     let given = ["events", "sent", "mixed"];
-    given.into_iter().fold(Config::new().skeleton("bpf/given.json"), |config, map| config.event(map, "struct event")).generate()?;
-    let files = [("KIND_OPEN", "struct open_event"), ("KIND_READ", "struct data_event"), ("3", "struct data_event")];
+    given
+        .into_iter()
+        .fold(Config::new().skeleton("bpf/given.json"), |config, map| {
+            config.event(map, "struct event")
+        })
+        .generate()?;
+    let files = [
+        ("KIND_OPEN", "struct open_event"),
+        ("KIND_READ", "struct data_event"),
+        ("3", "struct data_event"),
+    ];
     Config::new()
         .skeleton("bpf/tagged.json")
         .tagged_event("files", "kind", files.into_iter().chain([("KIND_CLOSE", "struct unknown")]))
@@ -57,9 +66,12 @@ fn probed(out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=every/probed.c");
     for way in ["static", "static-pie", "pie", "no-pie"] {
         // Position-independent executables need position-independent code.
-        let compiled = if way.ends_with("no-pie") || way == "static" { "-fno-pie" } else { "-fpie" };
+        let compiled =
+            if way.ends_with("no-pie") || way == "static" { "-fno-pie" } else { "-fpie" };
         let mut compiler = Command::new("cc");
-        compiler.args(["-O1", compiled, &format!("-{way}"), "every/probed.c", "-o"]).arg(out.join(format!("probed-{way}")));
+        compiler
+            .args(["-O1", compiled, &format!("-{way}"), "every/probed.c", "-o"])
+            .arg(out.join(format!("probed-{way}")));
         if !compiler.status()?.success() {
             return Err(format!("{compiler:?} failed").into());
         }
@@ -70,16 +82,31 @@ fn probed(out: &Path) -> Result<(), Box<dyn Error>> {
 /// Returns the streams object in multiple mode; the export type of each map is not a struct.
 fn plain() -> Result<String, Box<dyn Error>> {
     let [number, text, bytes] = parts()?;
-    multiple("plain", [("rb", number), ("notes", text), ("events", bytes)].map(|(map, ty)| (map, ExportConfig::BtfType(ty))))
+    multiple(
+        "plain",
+        [("rb", number), ("notes", text), ("events", bytes)]
+            .map(|(map, ty)| (map, ExportConfig::BtfType(ty))),
+    )
 }
 
 /// Returns the streams object with custom members, which the document selects and names.
 fn picked() -> Result<String, Box<dyn Error>> {
     let [number, text, bytes] = parts()?;
-    let member = |name: &str, offset, type_id| CustomMember { name: name.to_owned(), offset, type_id, other: Other::default() };
+    let member = |name: &str, offset, type_id| CustomMember {
+        name: name.to_owned(),
+        offset,
+        type_id,
+        other: Other::default(),
+    };
     let sample = [member("the number", 0, number), member("payload", 24, bytes)];
     let note = [member("text", 4, text)];
-    multiple("picked", [("rb", ExportConfig::Custom(sample.to_vec())), ("notes", ExportConfig::Custom(note.to_vec()))])
+    multiple(
+        "picked",
+        [
+            ("rb", ExportConfig::Custom(sample.to_vec())),
+            ("notes", ExportConfig::Custom(note.to_vec())),
+        ],
+    )
 }
 
 /// Returns the ids of three types of the streams object: a 64-bit number, a text and bytes.
@@ -95,12 +122,19 @@ fn parts() -> Result<[u32; 3], Box<dyn Error>> {
     Ok([number, text, find(&|_, kind| matches!(kind, Kind::Array { len: 40, .. }))?])
 }
 
-fn multiple<const N: usize>(name: &str, exports: [(&str, ExportConfig); N]) -> Result<String, Box<dyn Error>> {
+fn multiple<const N: usize>(
+    name: &str,
+    exports: [(&str, ExportConfig); N],
+) -> Result<String, Box<dyn Error>> {
     let mut skeleton = Skeleton::from_file("bpf/streams.json")?;
     skeleton.name = name.to_owned();
     skeleton.multiple_exports = true;
     for (map, export) in exports {
-        let map = skeleton.maps.iter_mut().find(|known| known.name == map).ok_or("the object has no such map")?;
+        let map = skeleton
+            .maps
+            .iter_mut()
+            .find(|known| known.name == map)
+            .ok_or("the object has no such map")?;
         map.export = export;
     }
     Ok(skeleton.to_json())
@@ -117,7 +151,13 @@ fn sampled() -> Result<String, Box<dyn Error>> {
             "trie" => (50, false),
             _ => continue,
         };
-        map.sample = Some(Sample { interval, kind: SampleKind::KeyValue, unit: None, clear_map, other: Default::default() });
+        map.sample = Some(Sample {
+            interval,
+            kind: SampleKind::KeyValue,
+            unit: None,
+            clear_map,
+            other: Default::default(),
+        });
         map.export = ExportConfig::Default;
     }
     Ok(skeleton.to_json())

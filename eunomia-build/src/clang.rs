@@ -14,7 +14,13 @@ use crate::Error;
 
 /// Compiles one file to an object and lists in `deps` the files that clang read. Returns what clang
 /// wrote to stderr.
-pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path, deps: &Path) -> Result<String, Error> {
+pub(crate) fn run(
+    clang: &Path,
+    args: &[OsString],
+    source: &Path,
+    object: &Path,
+    deps: &Path,
+) -> Result<String, Error> {
     let mut command = Command::new(clang);
     command.args(args);
     // The stack protector does not work for BPF.
@@ -22,7 +28,13 @@ pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path,
     if !args.iter().any(|arg| arg.to_string_lossy().contains("__TARGET_ARCH_")) {
         command.arg(format!("-D__TARGET_ARCH_{}", libbpf_name(&target_arch())));
     }
-    command.args(["-MD", "-MF"]).arg(deps).args(["-g", "-O2", "-target", "bpf", "-c"]).arg(operand(source).as_ref()).arg("-o").arg(object);
+    command
+        .args(["-MD", "-MF"])
+        .arg(deps)
+        .args(["-g", "-O2", "-target", "bpf", "-c"])
+        .arg(operand(source).as_ref())
+        .arg("-o")
+        .arg(object);
     let (path, program) = (source.to_owned(), clang.to_owned());
     let output = command.output().map_err(|source| {
         let advice = advice(&program, &source);
@@ -38,9 +50,14 @@ pub(crate) fn run(clang: &Path, args: &[OsString], source: &Path, object: &Path,
             );
             Err(Error::Toolchain { path, message })
         }
-        false if stderr.trim().is_empty() => {
-            Err(Error::Toolchain { path, message: format!("`{}` failed without a message ({})", program.display(), output.status) })
-        }
+        false if stderr.trim().is_empty() => Err(Error::Toolchain {
+            path,
+            message: format!(
+                "`{}` failed without a message ({})",
+                program.display(),
+                output.status
+            ),
+        }),
         false => Err(Error::Compile { path, message: stderr }),
     }
 }
@@ -61,11 +78,15 @@ fn advice(program: &Path, error: &io::Error) -> String {
     if error.kind() != io::ErrorKind::NotFound {
         return String::new();
     }
-    let folders: Vec<PathBuf> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    let folders: Vec<PathBuf> =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
     let is_installed = |name: &String| folders.iter().any(|folder| folder.join(name).is_file());
     match (10..100).rev().map(|version| format!("clang-{version}")).find(is_installed) {
-        Some(name) if Path::new(&name) != program => format!("; `{name}` is installed; select it with `.clang(\"{name}\")`"),
-        _ => "; install the Debian package clang, or select another clang with `.clang(\"..\")`".to_owned(),
+        Some(name) if Path::new(&name) != program => {
+            format!("; `{name}` is installed; select it with `.clang(\"{name}\")`")
+        }
+        _ => "; install the Debian package clang, or select another clang with `.clang(\"..\")`"
+            .to_owned(),
     }
 }
 
@@ -99,7 +120,11 @@ pub(crate) fn system_folders() -> Vec<PathBuf> {
     let abi = env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default();
     let target = debian_name(&target_arch(), little, &abi);
     let host = debian_name(env::consts::ARCH, cfg!(target_endian = "little"), "");
-    let mut folders = vec![format!("/usr/include/{target}"), format!("/usr/{target}/include"), format!("/usr/include/{host}")];
+    let mut folders = vec![
+        format!("/usr/include/{target}"),
+        format!("/usr/{target}/include"),
+        format!("/usr/include/{host}"),
+    ];
     folders.dedup();
     folders.into_iter().map(PathBuf::from).filter(|folder| folder.is_dir()).collect()
 }
@@ -123,7 +148,11 @@ fn debian_name(arch: &str, little: bool, abi: &str) -> String {
 /// A `$` is doubled. A `#` and a space have a backslash before them; before a space, each backslash
 /// of the name is doubled. Other backslashes belong to the name.
 pub(crate) fn dependencies(text: &[u8]) -> Vec<PathBuf> {
-    let list = text.windows(2).position(|pair| pair == b": ").and_then(|at| text.get(at + 2..)).unwrap_or_default();
+    let list = text
+        .windows(2)
+        .position(|pair| pair == b": ")
+        .and_then(|at| text.get(at + 2..))
+        .unwrap_or_default();
     let (mut files, mut name) = (Vec::new(), Vec::new());
     let mut bytes = list.iter().copied().chain([b'\n']).peekable();
     while let Some(c) = bytes.next() {
@@ -163,11 +192,17 @@ mod tests {
 
     #[test]
     fn dependencies_unescapes_names() {
-        let text = "object.o: a.bpf.c \\\n  /b/limits\\ $$x\\ \\#1.h c\\d.h \\\n e\\\\\\ f.h g\\\\#h.h\n";
-        let files: Vec<PathBuf> = ["a.bpf.c", "/b/limits $x #1.h", "c\\d.h", "e\\ f.h", "g\\#h.h"].map(PathBuf::from).into();
+        let text =
+            "object.o: a.bpf.c \\\n  /b/limits\\ $$x\\ \\#1.h c\\d.h \\\n e\\\\\\ f.h g\\\\#h.h\n";
+        let files: Vec<PathBuf> = ["a.bpf.c", "/b/limits $x #1.h", "c\\d.h", "e\\ f.h", "g\\#h.h"]
+            .map(PathBuf::from)
+            .into();
         assert_eq!(dependencies(text.as_bytes()), files);
         assert!(dependencies(b"").is_empty());
-        assert_eq!(dependencies(b"o: \xff.h\n"), [PathBuf::from(OsString::from_vec(b"\xff.h".to_vec()))]);
+        assert_eq!(
+            dependencies(b"o: \xff.h\n"),
+            [PathBuf::from(OsString::from_vec(b"\xff.h".to_vec()))]
+        );
     }
 
     #[test]

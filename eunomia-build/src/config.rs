@@ -140,7 +140,8 @@ impl Config {
         member: impl Into<String>,
         types: impl IntoIterator<Item = (V, T)>,
     ) -> Self {
-        let types = types.into_iter().map(|(value, c_type)| (value.into(), c_type.into())).collect();
+        let types =
+            types.into_iter().map(|(value, c_type)| (value.into(), c_type.into())).collect();
         self.events.push((map.into(), EventType::Tagged { member: member.into(), types }));
         self
     }
@@ -177,15 +178,22 @@ impl Config {
     /// `net.egress.bpf.c`, whose names share the part before the first dot. In both cases nothing
     /// is written.
     pub fn generate(&self) -> Result<(), Error> {
-        let Some(dir) = self.out_dir.clone().or_else(|| env::var_os("OUT_DIR").map(PathBuf::from)) else {
-            let message = "no directory for the generated module; call `out_dir`, or run from a build script";
+        let Some(dir) = self.out_dir.clone().or_else(|| env::var_os("OUT_DIR").map(PathBuf::from))
+        else {
+            let message =
+                "no directory for the generated module; call `out_dir`, or run from a build script";
             return Err(Error::Config(message.to_owned()));
         };
         let input = self.input(&mut warn)?;
         let name = self.module.as_ref().unwrap_or(&input.name);
         let object_file = format!("{name}.bpf.o");
         let checked = input.skeleton.check(&input.file)?;
-        let module = text(crate::tokens::of(&checked, &input.file, name, &Embed::File(object_file.clone()))?)?;
+        let module = text(crate::tokens::of(
+            &checked,
+            &input.file,
+            name,
+            &Embed::File(object_file.clone()),
+        )?)?;
         let object = checked.skeleton.object.as_deref().unwrap_or_default();
         let path = dir.join(format!("{name}.rs"));
         claim(&path, &input.file, "name one of the modules with `module`")?;
@@ -210,8 +218,14 @@ impl Config {
 
     /// Returns the text of the package, the name of its input, and the files that it depends on.
     /// `warn` receives clang's warnings.
-    pub(crate) fn packed(&self, warn: &mut dyn FnMut(&str)) -> Result<(String, String, Vec<PathBuf>), Error> {
-        #[cfg_attr(not(feature = "compile"), expect(unused_mut, reason = "only a compiled package lists its sources"))]
+    pub(crate) fn packed(
+        &self,
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<(String, String, Vec<PathBuf>), Error> {
+        #[cfg_attr(
+            not(feature = "compile"),
+            expect(unused_mut, reason = "only a compiled package lists its sources")
+        )]
         let mut input = self.input(warn)?;
         #[cfg(feature = "compile")]
         if let Some(source) = &self.source {
@@ -254,7 +268,10 @@ impl Config {
         #[cfg(feature = "compile")]
         if let Some(source) = &self.source {
             if !self.skeleton.is_empty() || !self.object.is_empty() {
-                return Err(Error::Config("`source` builds its own object and skeleton; remove `object` and `skeleton`".to_owned()));
+                return Err(Error::Config(
+                    "`source` builds its own object and skeleton; remove `object` and `skeleton`"
+                        .to_owned(),
+                ));
             }
             let name = match (source.paths.as_slice(), &self.module) {
                 ([], _) => return Err(Error::Config("no C file; call `source`".to_owned())),
@@ -270,13 +287,22 @@ impl Config {
                 }
             };
             let compiled = source.compile(warn)?;
-            let file = source.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+            let file = source
+                .paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
+                .join(", ");
             let skeleton = Skeleton::from_object(name.clone(), compiled.object, &file)?;
             return Ok(Input { skeleton, name, file, depends_on: compiled.depends_on });
         }
         for path in self.skeleton.iter().chain(&self.object) {
             if path.as_os_str().to_string_lossy().ends_with(".bpf.c") {
-                return Err(Error::Config(format!("{}: {}", path.display(), crate::stale::C_SOURCE)));
+                return Err(Error::Config(format!(
+                    "{}: {}",
+                    path.display(),
+                    crate::stale::C_SOURCE
+                )));
             }
         }
         match (self.skeleton.first(), self.object.first()) {
@@ -285,7 +311,8 @@ impl Config {
                 let mut document = Document::new(files::read(json)?, &file)?;
                 if let Some(object) = object {
                     // Faults of the object alone are reported with the object's name.
-                    document = document.with_object(files::read(object)?, &object.display().to_string())?;
+                    document = document
+                        .with_object(files::read(object)?, &object.display().to_string())?;
                 }
                 let skeleton = document.skeleton;
                 let stale = crate::stale(&skeleton, json, &file);
@@ -294,7 +321,8 @@ impl Config {
                     watch(&stale.depends_on);
                     return Err(Faults::one(file, fault).into());
                 }
-                let mut depends_on: Vec<_> = [Some(json), object].into_iter().flatten().cloned().collect();
+                let mut depends_on: Vec<_> =
+                    [Some(json), object].into_iter().flatten().cloned().collect();
                 depends_on.extend(stale.depends_on);
                 Ok(Input { skeleton, name: stem(json), file, depends_on })
             }
@@ -305,7 +333,8 @@ impl Config {
             }
             (None, None) => {
                 let what = "no input; call `skeleton`, `object` or `source` (feature `compile`)";
-                Err(Faults::one("eunomia_build::Config", Fault::at(Place::default(), what, "")).into())
+                Err(Faults::one("eunomia_build::Config", Fault::at(Place::default(), what, ""))
+                    .into())
             }
         }
     }
@@ -319,9 +348,10 @@ fn claim(output: &Path, input: &str, todo: &str) -> Result<(), Error> {
     let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
     let path = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     match written.get(&path) {
-        Some(other) if other != input => {
-            Err(Error::Config(format!("{other} and {input} would both be written to {}; {todo}", output.display())))
-        }
+        Some(other) if other != input => Err(Error::Config(format!(
+            "{other} and {input} would both be written to {}; {todo}",
+            output.display()
+        ))),
         _ => {
             written.insert(path, input.to_owned());
             Ok(())
@@ -339,7 +369,9 @@ struct Input {
 /// Tells cargo, if this is a build script, to run the script again if one of the files changes.
 fn watch(files: &[PathBuf]) {
     if env::var_os("OUT_DIR").is_some() {
-        files.iter().for_each(|file| println!("cargo::rerun-if-changed={}", watched(file).display()));
+        files
+            .iter()
+            .for_each(|file| println!("cargo::rerun-if-changed={}", watched(file).display()));
     }
 }
 
@@ -348,14 +380,19 @@ fn watch(files: &[PathBuf]) {
 fn watched(file: &Path) -> &Path {
     match file.to_str() {
         Some(name) if !name.contains(['\n', '\r']) => file,
-        _ => file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+        _ => {
+            file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+        }
     }
 }
 
 /// Prints clang's warnings as warnings of cargo, or to standard error outside of a build script.
 fn warn(text: &str) {
     match env::var_os("OUT_DIR") {
-        Some(_) => text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| println!("cargo::warning={}", one_line(line))),
+        Some(_) => text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .for_each(|line| println!("cargo::warning={}", one_line(line))),
         None => eprint!("{text}"),
     }
 }
@@ -367,7 +404,10 @@ fn note(file: &str, checked: &Checked) {
     }
     for stream in &checked.streams {
         if let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) {
-            let note = format!("{file}: the records of `{}` are delivered as bytes: {why}; set their type with `event`", stream.map);
+            let note = format!(
+                "{file}: the records of `{}` are delivered as bytes: {why}; set their type with `event`",
+                stream.map
+            );
             // A message for cargo ends with its line.
             println!("cargo::warning={}", one_line(&note));
         }

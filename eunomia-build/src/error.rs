@@ -62,17 +62,37 @@ impl fmt::Display for Error {
             Self::Input(faults) => faults.fmt(f),
             Self::File { tried, path, source } => {
                 write!(f, "cannot {tried} {}: {source}", line(&path.to_string_lossy()))?;
-                f.write_str(if source.kind() == io::ErrorKind::IsADirectory { "; name a file in it" } else { "" })
+                f.write_str(if source.kind() == io::ErrorKind::IsADirectory {
+                    "; name a file in it"
+                } else {
+                    ""
+                })
             }
             Self::Config(message) => f.write_str(message),
-            Self::Compile { path, message } => write!(f, "cannot compile {}:\n{}", line(&path.to_string_lossy()), message.trim_end()),
+            Self::Compile { path, message } => write!(
+                f,
+                "cannot compile {}:\n{}",
+                line(&path.to_string_lossy()),
+                message.trim_end()
+            ),
             Self::Clang { path, program, source, advice } => {
                 let [path, shown] = [path, program].map(|path| path.to_string_lossy());
-                write!(f, "cannot compile {}: cannot run `{}`: {source}{advice}", line(&path), line(&shown))
+                write!(
+                    f,
+                    "cannot compile {}: cannot run `{}`: {source}{advice}",
+                    line(&path),
+                    line(&shown)
+                )
             }
-            Self::Link { path, message } => write!(f, "cannot link {}: {}", line(&path.to_string_lossy()), message.trim_end()),
-            Self::Toolchain { path, message } => write!(f, "cannot compile {}: {message}", line(&path.to_string_lossy())),
-            Self::Tokens(reason) => write!(f, "the generated code is not Rust, which is a bug: {reason}"),
+            Self::Link { path, message } => {
+                write!(f, "cannot link {}: {}", line(&path.to_string_lossy()), message.trim_end())
+            }
+            Self::Toolchain { path, message } => {
+                write!(f, "cannot compile {}: {message}", line(&path.to_string_lossy()))
+            }
+            Self::Tokens(reason) => {
+                write!(f, "the generated code is not Rust, which is a bug: {reason}")
+            }
         }
     }
 }

@@ -23,8 +23,10 @@ pub fn regular(path: &Path) -> io::Result<Vec<u8>> {
 /// Writes files through temporary files beside them. They are renamed after all are complete, so a
 /// failure leaves no partial file. Files that are up to date are not written.
 pub(crate) fn write(files: &[(&Path, &[u8])]) -> Result<(), Error> {
-    let staged: Vec<Staged<'_>> =
-        files.iter().filter_map(|(path, bytes)| Staged::new(path, bytes).transpose()).collect::<Result<_, _>>()?;
+    let staged: Vec<Staged<'_>> = files
+        .iter()
+        .filter_map(|(path, bytes)| Staged::new(path, bytes).transpose())
+        .collect::<Result<_, _>>()?;
     staged.iter().try_for_each(Staged::rename)
 }
 
@@ -61,7 +63,11 @@ impl<'a> Staged<'a> {
         // Another user with write access to the directory may have put a link there by that name.
         // The link is not followed.
         let _ = fs::remove_file(&temporary);
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(|source| failed(path, source))?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
+            .map_err(|source| failed(path, source))?;
         let staged = Self { path, temporary, target };
         file.write_all(bytes).map_err(|source| failed(path, source))?;
         Ok(Some(staged))

@@ -31,9 +31,14 @@ fn take_bodies(items: &mut [Item], bodies: &mut Vec<(&'static str, String)>) -> 
             }
             Item::Macro(call) => {
                 let last = call.mac.path.segments.last();
-                let Some(name) = OF_ITEMS.into_iter().find(|name| last.is_some_and(|last| last.ident == name)) else { continue };
+                let Some(name) =
+                    OF_ITEMS.into_iter().find(|name| last.is_some_and(|last| last.ident == name))
+                else {
+                    continue;
+                };
                 let tokens = std::mem::take(&mut call.mac.tokens);
-                let body: File = syn::parse2(tokens).map_err(|error| Error::Tokens(error.to_string()))?;
+                let body: File =
+                    syn::parse2(tokens).map_err(|error| Error::Tokens(error.to_string()))?;
                 bodies.push((name, prettyplease::unparse(&body)));
             }
             _ => {}
@@ -46,10 +51,15 @@ fn take_bodies(items: &mut [Item], bodies: &mut Vec<(&'static str, String)>) -> 
 /// deeper.
 fn put_back(text: &str, bodies: Vec<(&str, String)>) -> String {
     let mut out = String::with_capacity(2 * text.len());
-    let mut bodies = bodies.into_iter().map(|(name, body)| (format!("::eunomia_runtime::{name}! {{}}"), body)).peekable();
+    let mut bodies = bodies
+        .into_iter()
+        .map(|(name, body)| (format!("::eunomia_runtime::{name}! {{}}"), body))
+        .peekable();
     for line in text.lines() {
         // A call is alone on its line; a comment may end with the same text.
-        let called = bodies.next_if(|(call, _)| line.strip_suffix(call).is_some_and(|indent| indent.trim().is_empty()));
+        let called = bodies.next_if(|(call, _)| {
+            line.strip_suffix(call).is_some_and(|indent| indent.trim().is_empty())
+        });
         let Some((call, body)) = called else {
             out.extend([line, "\n"]);
             continue;

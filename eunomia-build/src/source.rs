@@ -44,7 +44,8 @@ impl Source {
         let mut objects = Vec::new();
         let mut depends_on = self.paths.clone();
         for (index, path) in self.paths.iter().enumerate() {
-            let (object, deps) = (dir.0.join(format!("{index}.o")), dir.0.join(format!("{index}.d")));
+            let (object, deps) =
+                (dir.0.join(format!("{index}.o")), dir.0.join(format!("{index}.d")));
             let text = clang::run(clang, &args, path, &object, &deps)?;
             if !text.is_empty() {
                 warn(&text);
@@ -75,17 +76,28 @@ impl Source {
     fn check(&self, path: &Path) -> Result<(), Error> {
         if !path.file_name().unwrap_or_default().to_string_lossy().ends_with(".bpf.c") {
             // For other files clang makes no object, or one without BPF programs.
-            let message = format!("cannot compile {}: the name of a BPF C file must end with `.bpf.c`; rename the file", path.display());
+            let message = format!(
+                "cannot compile {}: the name of a BPF C file must end with `.bpf.c`; rename the file",
+                path.display()
+            );
             return Err(Error::Config(message));
         }
         if path.to_str().is_none() {
             // BTF names the file, and its names are UTF-8.
-            return Err(Error::Config(format!("cannot compile {}: the path is not UTF-8; rename the file", path.display())));
+            return Err(Error::Config(format!(
+                "cannot compile {}: the path is not UTF-8; rename the file",
+                path.display()
+            )));
         }
-        let other = |arg: &&OsString| OTHER.iter().any(|other| arg == other) || arg.to_string_lossy().starts_with("-flto");
+        let other = |arg: &&OsString| {
+            OTHER.iter().any(|other| arg == other) || arg.to_string_lossy().starts_with("-flto")
+        };
         if let Some(arg) = self.args.iter().find(other) {
-            let message =
-                format!("cannot compile {}: clang writes no object with `{}`; remove the argument", path.display(), arg.display());
+            let message = format!(
+                "cannot compile {}: clang writes no object with `{}`; remove the argument",
+                path.display(),
+                arg.display()
+            );
             return Err(Error::Config(message));
         }
         Ok(())
@@ -113,9 +125,13 @@ impl Source {
 /// Writes the headers of libbpf to `folder/bpf`.
 fn unpack_headers(folder: &Path) -> Result<(), Error> {
     let folder = folder.join("bpf");
-    let write = |path: PathBuf, result: std::io::Result<()>| result.map_err(|source| Error::File { tried: "write", path, source });
+    let write = |path: PathBuf, result: std::io::Result<()>| {
+        result.map_err(|source| Error::File { tried: "write", path, source })
+    };
     write(folder.clone(), fs::create_dir_all(&folder))?;
-    libbpf_sys::API_HEADERS.iter().try_for_each(|(name, text)| write(folder.join(name), fs::write(folder.join(name), text)))
+    libbpf_sys::API_HEADERS
+        .iter()
+        .try_for_each(|(name, text)| write(folder.join(name), fs::write(folder.join(name), text)))
 }
 
 /// A temporary directory that is removed on drop.
@@ -132,7 +148,10 @@ impl TempDir {
                 Err(source) => return Err(Error::File { tried: "write", path, source }),
             }
         }
-        Err(Error::Config(format!("cannot create a temporary directory in {}: no free name", base.display())))
+        Err(Error::Config(format!(
+            "cannot create a temporary directory in {}: no free name",
+            base.display()
+        )))
     }
 }
 

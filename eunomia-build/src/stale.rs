@@ -41,13 +41,21 @@ pub struct Stale {
 /// in messages.
 pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
     let mut stale = Stale::default();
-    let Some(sources) = skeleton.other.get(SOURCES).and_then(|sources| sources.as_object()) else { return stale };
+    let Some(sources) = skeleton.other.get(SOURCES).and_then(|sources| sources.as_object()) else {
+        return stale;
+    };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let listed = sources.iter().take(MAX_FILES).filter_map(|(name, hash)| Some((name, Path::new(name), hash.as_str()?)));
+    let listed = sources
+        .iter()
+        .take(MAX_FILES)
+        .filter_map(|(name, hash)| Some((name, Path::new(name), hash.as_str()?)));
     let listed: Vec<_> = listed.filter(|(_, name, _)| is_relative(name)).collect();
     let is_source = |name: &Path| name.to_str().is_some_and(|name| name.ends_with(".bpf.c"));
     // A user who has the package without the source gets no fault.
-    let has_sources = listed.iter().filter(|(_, name, _)| is_source(name)).all(|(_, name, _)| folder.join(name).is_file());
+    let has_sources = listed
+        .iter()
+        .filter(|(_, name, _)| is_source(name))
+        .all(|(_, name, _)| folder.join(name).is_file());
     if !has_sources || !listed.iter().any(|(_, name, _)| is_source(name)) {
         return stale;
     }
@@ -68,7 +76,8 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
     if !changed.is_empty() {
         let sources = listed.iter().filter(|(_, name, _)| is_source(name));
         let beside = Path::new(file).parent().unwrap_or(Path::new(""));
-        let sources: Vec<String> = sources.map(|(_, name, _)| beside.join(name).display().to_string()).collect();
+        let sources: Vec<String> =
+            sources.map(|(_, name, _)| beside.join(name).display().to_string()).collect();
         let what = format!("{} changed after the skeleton was built", changed.join(", "));
         let todo = format!(
             "rebuild it with `cargo eunomia build {} -o {file}` and the same arguments for clang, or accept it with `stale = true` of the macro, \
@@ -84,14 +93,19 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
 #[cfg(feature = "compile")]
 pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[PathBuf]) {
     let Some(first) = sources.first() else { return };
-    let (Ok(source), Ok(here)) = (fs::canonicalize(first), std::env::current_dir().and_then(fs::canonicalize)) else { return };
+    let (Ok(source), Ok(here)) =
+        (fs::canonicalize(first), std::env::current_dir().and_then(fs::canonicalize))
+    else {
+        return;
+    };
     let Some(folder) = source.parent() else { return };
     let out = std::env::var_os("OUT_DIR").and_then(|out| fs::canonicalize(out).ok());
     let mut sources = Other::new();
     for path in depends_on {
         let Ok(path) = fs::canonicalize(path) else { continue };
         // Headers of the system and outputs of a build script do not belong to the project.
-        let own = (path.starts_with(folder) || path.starts_with(&here)) && !out.as_ref().is_some_and(|out| path.starts_with(out));
+        let own = (path.starts_with(folder) || path.starts_with(&here))
+            && !out.as_ref().is_some_and(|out| path.starts_with(out));
         let Some(name) = relative(&path, folder).filter(|_| own) else { continue };
         if let (Some(name), Some(bytes)) = (name.to_str(), read(&path)) {
             sources.insert(name.to_owned(), hash(&bytes).into());

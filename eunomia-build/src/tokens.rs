@@ -18,18 +18,32 @@ use crate::{
 /// # Errors
 /// Every fault of the skeleton at once: where it disagrees with its object, and where no module can
 /// be generated for it.
-pub fn tokens(skeleton: Skeleton, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
+pub fn tokens(
+    skeleton: Skeleton,
+    file: &str,
+    name: &str,
+    embed: &Embed,
+) -> Result<TokenStream, Faults> {
     of(&skeleton.check(file)?, file, name, embed)
 }
 
-pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Result<TokenStream, Faults> {
+pub(crate) fn of(
+    checked: &Checked,
+    file: &str,
+    name: &str,
+    embed: &Embed,
+) -> Result<TokenStream, Faults> {
     if let Some(fault) = module::limits(checked, embed) {
         return Err(Faults::one(file, fault));
     }
     let module = match (Module::decide(checked, file), checked.loadable(file)) {
         (Ok(module), Ok(())) => module,
         (module, refused) => {
-            let faults = [refused.err(), module.err()].into_iter().flatten().flat_map(|faults| faults.faults).collect();
+            let faults = [refused.err(), module.err()]
+                .into_iter()
+                .flatten()
+                .flat_map(|faults| faults.faults)
+                .collect();
             return Err(Faults { file: file.to_owned(), faults });
         }
     };
@@ -42,11 +56,18 @@ pub(crate) fn of(checked: &Checked, file: &str, name: &str, embed: &Embed) -> Re
 /// # Errors
 /// The types that have no Rust representation.
 #[doc(hidden)]
-pub fn definitions(layouts: &Layouts, ids: impl IntoIterator<Item = TypeId>) -> Result<TokenStream, Faults> {
+pub fn definitions(
+    layouts: &Layouts,
+    ids: impl IntoIterator<Item = TypeId>,
+) -> Result<TokenStream, Faults> {
     let mut types = Types::new(layouts);
     let mut faults = Vec::new();
     for id in ids {
         types.need(id, "nameless", &format!("type {}", id.0), &Place::default(), &mut faults);
     }
-    if faults.is_empty() { Ok(emit::definitions(&types)) } else { Err(Faults { file: "BTF".to_owned(), faults }) }
+    if faults.is_empty() {
+        Ok(emit::definitions(&types))
+    } else {
+        Err(Faults { file: "BTF".to_owned(), faults })
+    }
 }

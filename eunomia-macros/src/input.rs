@@ -54,7 +54,9 @@ pub(crate) struct Path {
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut parsed = Self {
-            skeleton: input.parse().map_err(|error| with_form(error, "include_skeleton!(\"x.json\")"))?,
+            skeleton: input
+                .parse()
+                .map_err(|error| with_form(error, "include_skeleton!(\"x.json\")"))?,
             module: None,
             object: None,
             debug: None,
@@ -69,10 +71,14 @@ impl Parse for Input {
             if input.is_empty() {
                 break;
             }
-            let option = input.call(Ident::parse_any).map_err(|error| with_form(error, "mod = name"))?;
+            let option =
+                input.call(Ident::parse_any).map_err(|error| with_form(error, "mod = name"))?;
             let form = known(&option)?;
             if given.contains(&option) {
-                return Err(Error::new(option.span(), format!("the option `{option}` is given twice")));
+                return Err(Error::new(
+                    option.span(),
+                    format!("the option `{option}` is given twice"),
+                ));
             }
             parsed.option(&option, input).map_err(|error| with_form(error, form))?;
             given.push(option);
@@ -88,9 +94,13 @@ impl Input {
             "events" => {
                 let list;
                 parenthesized!(list in input);
-                for NamedEvent { map, span, event } in Punctuated::<NamedEvent, Token![,]>::parse_terminated(&list)? {
+                for NamedEvent { map, span, event } in
+                    Punctuated::<NamedEvent, Token![,]>::parse_terminated(&list)?
+                {
                     if self.events.iter().any(|(known, _)| *known == map) {
-                        let message = format!("the map `{map}` is given twice; use `match` for records of several types");
+                        let message = format!(
+                            "the map `{map}` is given twice; use `match` for records of several types"
+                        );
                         return Err(Error::new(span, message));
                     }
                     self.events.push((map, event));
@@ -100,9 +110,14 @@ impl Input {
             "programs" => {
                 let list;
                 parenthesized!(list in input);
-                for NamedProgram { program, span, section } in Punctuated::<NamedProgram, Token![,]>::parse_terminated(&list)? {
+                for NamedProgram { program, span, section } in
+                    Punctuated::<NamedProgram, Token![,]>::parse_terminated(&list)?
+                {
                     if self.programs.iter().any(|(known, _)| *known == program) {
-                        return Err(Error::new(span, format!("the program `{program}` is given twice")));
+                        return Err(Error::new(
+                            span,
+                            format!("the program `{program}` is given twice"),
+                        ));
                     }
                     self.programs.push((program, section));
                 }
@@ -113,7 +128,10 @@ impl Input {
                 parenthesized!(list in input);
                 let key = list.call(Ident::parse_any)?;
                 if key != "prefix" {
-                    return Err(Error::new(key.span(), format!("unknown option `{key}` of `args`; expected `prefix`")));
+                    return Err(Error::new(
+                        key.span(),
+                        format!("unknown option `{key}` of `args`; expected `prefix`"),
+                    ));
                 }
                 list.parse::<Token![=]>()?;
                 self.args_prefix = Some(list.parse()?);
@@ -155,7 +173,9 @@ fn known(option: &Ident) -> Result<&'static str> {
     let similar = near.and_then(|near| OPTIONS.iter().find(|(known, _)| *known == near));
     let todo = match similar {
         Some((_, written)) => format!("did you mean `{written}`?"),
-        None => "expected `mod`, `object`, `events`, `programs`, `args`, `stale` or `debug`".to_owned(),
+        None => {
+            "expected `mod`, `object`, `events`, `programs`, `args`, `stale` or `debug`".to_owned()
+        }
     };
     Err(Error::new(option.span(), format!("unknown option `{name}`; {todo}")))
 }
@@ -170,7 +190,8 @@ struct NamedProgram {
 impl Parse for NamedProgram {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let span = input.span();
-        let program = if input.peek(LitStr) { input.parse::<LitStr>()?.value() } else { name(input)? };
+        let program =
+            if input.peek(LitStr) { input.parse::<LitStr>()?.value() } else { name(input)? };
         input.parse::<Token![=]>()?;
         Ok(Self { program, span, section: input.parse::<LitStr>()?.value() })
     }
@@ -234,7 +255,9 @@ impl Parse for Arm {
 fn module(input: ParseStream<'_>) -> Result<Ident> {
     let name = input.call(Ident::parse_any)?;
     match name.to_string().as_str() {
-        "self" | "Self" | "super" | "crate" | "_" => Err(Error::new(name.span(), format!("`{name}` cannot name a module"))),
+        "self" | "Self" | "super" | "crate" | "_" => {
+            Err(Error::new(name.span(), format!("`{name}` cannot name a module")))
+        }
         _ => Ok(name),
     }
 }
@@ -249,9 +272,14 @@ impl Parse for Path {
         let literal: LitStr = input.parse()?;
         let (text, span) = (literal.value(), literal.span());
         let variable = |name: &str| {
-            env::var_os(name)
-                .map(PathBuf::from)
-                .ok_or_else(|| Error::new(span, format!("${name} is not set here; it is set for packages that have a build script")))
+            env::var_os(name).map(PathBuf::from).ok_or_else(|| {
+                Error::new(
+                    span,
+                    format!(
+                        "${name} is not set here; it is set for packages that have a build script"
+                    ),
+                )
+            })
         };
         let file = match text.strip_prefix("$OUT_DIR/") {
             Some(rest) => variable("OUT_DIR")?.join(rest),
@@ -274,8 +302,10 @@ impl Path {
 
     #[cfg(feature = "debug")]
     pub(crate) fn write(&self, module: TokenStream) -> Result<()> {
-        let text = eunomia_build::format(module).map_err(|error| Error::new(self.span, error.to_string()))?;
-        fs::write(&self.file, text).map_err(|error| Error::new(self.span, format!("cannot write {}: {error}", self.text)))
+        let text = eunomia_build::format(module)
+            .map_err(|error| Error::new(self.span, error.to_string()))?;
+        fs::write(&self.file, text)
+            .map_err(|error| Error::new(self.span, format!("cannot write {}: {error}", self.text)))
     }
 
     #[cfg(not(feature = "debug"))]

@@ -56,7 +56,9 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
         return Err(refuse(&input.skeleton, format!("{file}: {}", eunomia_build::C_SOURCE)));
     }
     let bytes = input.skeleton.read()?;
-    let name = eunomia_build::object_name(input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref());
+    let name = eunomia_build::object_name(
+        input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref(),
+    );
     let mut document = Document::new(bytes, file).map_err(faults)?;
     if let Some(object) = &input.object {
         // Faults of the object alone are reported on its path.
@@ -72,14 +74,19 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     for (program, section) in &input.programs {
         skeleton = skeleton.with_program(program, section);
     }
-    skeleton.option_prefix = input.args_prefix.as_ref().map(|prefix| prefix.value()).unwrap_or_default();
-    let module = input.module.as_ref().map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
+    skeleton.option_prefix =
+        input.args_prefix.as_ref().map(|prefix| prefix.value()).unwrap_or_default();
+    let module = input
+        .module
+        .as_ref()
+        .map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
     let module = eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(faults)?;
     if let Some(debug) = &input.debug {
         debug.write(module.clone())?;
     }
     // The `include_bytes!` makes the expansion depend on the files.
-    let watched = [Some(&input.skeleton), input.object.as_ref()].into_iter().flatten().map(|path| &path.file);
+    let watched =
+        [Some(&input.skeleton), input.object.as_ref()].into_iter().flatten().map(|path| &path.file);
     let watched = watched.chain(&stale.depends_on).map(|path| path.display().to_string());
     Ok(quote! {
         #module

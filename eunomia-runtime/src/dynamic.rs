@@ -17,7 +17,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     Error, Result, Skeleton,
-    bpf::{self, Access, Direction, Dropped, Interface, Order, Rank, ReadOnly, ReadWrite, Sample, Section, Spec, Target},
+    bpf::{
+        self, Access, Direction, Dropped, Interface, Order, Rank, ReadOnly, ReadWrite, Sample,
+        Section, Spec, Target,
+    },
     checked::{Checked, Hook},
     fault::Fault,
     object::{DataSection, Variable},
@@ -82,7 +85,11 @@ impl Checked {
         let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
         let samples = checked.streams.iter().filter_map(|stream| {
             let sampled = stream.sampled.as_ref()?;
-            Some(Sample { map: &stream.map, every: Duration::from_millis(sampled.interval), clear: sampled.clear })
+            Some(Sample {
+                map: &stream.map,
+                every: Duration::from_millis(sampled.interval),
+                clear: sampled.clear,
+            })
         });
         let samples: Vec<_> = samples.collect();
         let dropped = checked.streams.iter().filter_map(|stream| {
@@ -101,13 +108,24 @@ impl Checked {
             perf_pages: checked.perf_pages(),
         };
         // libbpf reports what it did not find; the object tells why.
-        let why = || checked.refusals().into_iter().next().map(|Fault { what, todo, .. }| format!("{what}; {todo}"));
-        let mut inner = bpf::Open::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
+        let why = || {
+            checked
+                .refusals()
+                .into_iter()
+                .next()
+                .map(|Fault { what, todo, .. }| format!("{what}; {todo}"))
+        };
+        let mut inner =
+            bpf::Open::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
         for (program, section) in checked.program_types() {
             inner.program(program)?.set_type_of(section)?;
         }
         for value in setup.values {
-            inner.section(&value.section.name)?.write(&value.variable.name, offset(value.variable), &value.bytes)?;
+            inner.section(&value.section.name)?.write(
+                &value.variable.name,
+                offset(value.variable),
+                &value.bytes,
+            )?;
         }
         for target in setup.targets {
             let interface = Interface::Index(target.interface);
@@ -130,11 +148,18 @@ impl Checked {
 
 impl Checked {
     fn variable(&self, name: &str) -> Result<(&DataSection, &Variable)> {
-        let all = || self.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
+        let all = || {
+            self.sections.iter().flat_map(|section| {
+                section.variables.iter().map(move |variable| (section, variable))
+            })
+        };
         all().find(|(_, variable)| variable.name == name).ok_or_else(|| Error::NotFound {
             what: "variable",
             name: name.to_owned(),
-            known: all().filter(|(_, variable)| !variable.is_dummy()).map(|(_, variable)| variable.name.clone()).collect(),
+            known: all()
+                .filter(|(_, variable)| !variable.is_dummy())
+                .map(|(_, variable)| variable.name.clone())
+                .collect(),
         })
     }
 }
@@ -198,14 +223,27 @@ impl Open {
             let (section, variable) = (argument.section, argument.variable);
             let bytes = given.bytes(&argument.arg.long);
             if let Some(bytes) = bytes.filter(|bytes| bytes.len() != argument.default.len()) {
-                let why = format!("the matches have {} bytes for it, so they come from the command of another skeleton", bytes.len());
+                let why = format!(
+                    "the matches have {} bytes for it, so they come from the command of another skeleton",
+                    bytes.len()
+                );
                 return Err(Error::Value { name: format!("variable `{}`", variable.name), why });
             }
             match bytes {
-                Some(bytes) => self.inner.section(&section.name)?.write(&variable.name, offset(variable), bytes)?,
+                Some(bytes) => self.inner.section(&section.name)?.write(
+                    &variable.name,
+                    offset(variable),
+                    bytes,
+                )?,
                 None => {
-                    let values = [&argument.default, &argument.default, &argument.opened].map(Vec::as_slice);
-                    self.inner.write_args(&[(&section.name, &variable.name, offset(variable), values)])?;
+                    let values =
+                        [&argument.default, &argument.default, &argument.opened].map(Vec::as_slice);
+                    self.inner.write_args(&[(
+                        &section.name,
+                        &variable.name,
+                        offset(variable),
+                        values,
+                    )])?;
                 }
             }
         }
@@ -245,7 +283,12 @@ impl bpf::Handles for Handles {
         &self.inner
     }
 
-    fn deliver<R: Outcome>(&self, map: usize, record: &[u8], f: impl FnOnce(Event<'_>) -> R) -> Verdict {
+    fn deliver<R: Outcome>(
+        &self,
+        map: usize,
+        record: &[u8],
+        f: impl FnOnce(Event<'_>) -> R,
+    ) -> Verdict {
         self.checked.deliver(map, record, f)
     }
 }
@@ -253,7 +296,12 @@ impl bpf::Handles for Handles {
 impl Handles {
     /// Returns the statistics of each map: how many records were delivered, discarded or lost.
     pub fn stats(&self) -> Vec<(&str, Stats)> {
-        self.checked.streams.iter().map(|stream| stream.map.as_str()).zip(self.inner.stats()).collect()
+        self.checked
+            .streams
+            .iter()
+            .map(|stream| stream.map.as_str())
+            .zip(self.inner.stats())
+            .collect()
     }
 
     /// Returns the current value of a variable, in its one-line form.
@@ -275,9 +323,18 @@ impl Handles {
     }
 }
 
-fn show<A: Access>(checked: &Checked, variable: &Variable, section: &Section<'_, A>) -> Result<String> {
-    let bytes = section.read(&variable.name, offset(variable), usize::try_from(variable.size).unwrap_or(usize::MAX))?;
-    let value = Value::of_variable(&checked.layouts, variable, &bytes)
-        .map_err(|short| Error::Value { name: format!("variable `{}`", variable.name), why: short.to_string() })?;
+fn show<A: Access>(
+    checked: &Checked,
+    variable: &Variable,
+    section: &Section<'_, A>,
+) -> Result<String> {
+    let bytes = section.read(
+        &variable.name,
+        offset(variable),
+        usize::try_from(variable.size).unwrap_or(usize::MAX),
+    )?;
+    let value = Value::of_variable(&checked.layouts, variable, &bytes).map_err(|short| {
+        Error::Value { name: format!("variable `{}`", variable.name), why: short.to_string() }
+    })?;
     Ok(value.to_string())
 }

@@ -97,18 +97,33 @@ impl fmt::Display for Error {
         match self {
             #[cfg(feature = "dynamic")]
             Self::Input(faults) => faults.fmt(f),
-            Self::File { path, source } => write!(f, "{}: {}", line(&path.to_string_lossy()), line(&source.to_string())),
+            Self::File { path, source } => {
+                write!(f, "{}: {}", line(&path.to_string_lossy()), line(&source.to_string()))
+            }
             Self::Kernel(refusal) => refusal.fmt(f),
             #[cfg(feature = "load")]
             Self::NoTarget { program, section, wants } => {
                 let (program, section) = (cut(program), cut(section));
-                let (todo, program, section) = (Hint::from(Advice::Target { program: &program }), line(&program), line(&section));
-                write!(f, "program `{program}`: its section `{section}` does not name its target, which is {wants}: {todo}")
+                let (todo, program, section) = (
+                    Hint::from(Advice::Target { program: &program }),
+                    line(&program),
+                    line(&section),
+                );
+                write!(
+                    f,
+                    "program `{program}`: its section `{section}` does not name its target, which is {wants}: {todo}"
+                )
             }
             Self::NotFound { what, name, known } => {
                 write!(f, "no {what} `{}`", line(&cut(name)))?;
                 if !known.is_empty() {
-                    write!(f, "; there are {}", line(&message(&known.iter().map(|known| cut(known)).collect::<Vec<_>>().join(", "))))?;
+                    write!(
+                        f,
+                        "; there are {}",
+                        line(&message(
+                            &known.iter().map(|known| cut(known)).collect::<Vec<_>>().join(", ")
+                        ))
+                    )?;
                 }
                 // Typed applications get their names from the generator, so they do without
                 // suggestions.
@@ -118,21 +133,39 @@ impl fmt::Display for Error {
                 }
                 Ok(())
             }
-            Self::Value { name, why } => write!(f, "{}: {}", line(&message(name)), line(&message(why))),
+            Self::Value { name, why } => {
+                write!(f, "{}: {}", line(&message(name)), line(&message(why)))
+            }
             Self::Recording(flaw) => flaw.fmt(f),
-            Self::Callback { count: 1, source } => write!(f, "the callback failed on a record: {}", plain(&source.to_string())),
+            Self::Callback { count: 1, source } => {
+                write!(f, "the callback failed on a record: {}", plain(&source.to_string()))
+            }
             Self::Callback { count, source } => {
-                write!(f, "the callback failed on {count} records; on the first: {}", plain(&source.to_string()))
+                write!(
+                    f,
+                    "the callback failed on {count} records; on the first: {}",
+                    plain(&source.to_string())
+                )
             }
             Self::InUse { name, role } => {
-                write!(f, "{}: this process already has a {role} of it, and only one is possible; drop that one first", line(&cut(name)))?;
+                write!(
+                    f,
+                    "{}: this process already has a {role} of it, and only one is possible; drop that one first",
+                    line(&cut(name))
+                )?;
                 if *role == "reader" {
                     write!(f, ", or leave the records to it (`Open::leave_records`)")?;
                 }
                 Ok(())
             }
-            Self::Full { name } => write!(f, "{}: the buffer is full, since no program has read its records", line(&cut(name))),
-            Self::Room { name, needed, room } => write!(f, "{}: needs {needed} bytes, but the buffer has {room}", line(&cut(name))),
+            Self::Full { name } => write!(
+                f,
+                "{}: the buffer is full, since no program has read its records",
+                line(&cut(name))
+            ),
+            Self::Room { name, needed, room } => {
+                write!(f, "{}: needs {needed} bytes, but the buffer has {room}", line(&cut(name)))
+            }
         }
     }
 }
@@ -212,7 +245,11 @@ mod tests {
             verifier_log: Some("0:\tr0\u{7}\n".to_owned()),
             hint: Some(hostile().into()),
         };
-        let flaw = Flaw::Layout { map: hostile(), types: [(hostile(), 1), (hostile(), 2)], lines: [Some(hostile()), None] };
+        let flaw = Flaw::Layout {
+            map: hostile(),
+            types: [(hostile(), 1), (hostile(), 2)],
+            lines: [Some(hostile()), None],
+        };
         let errors = [
             (Error::File { path: hostile().into(), source: io::Error::other(hostile()) }, 1),
             (Error::Kernel(Box::new(refusal)), 5),
@@ -226,7 +263,11 @@ mod tests {
         ];
         for (error, lines) in errors {
             let text = error.to_string();
-            assert!(text.lines().count() == lines && text.chars().all(|letter| letter == '\n' || crate::plain::is_shown(letter)), "{text}");
+            assert!(
+                text.lines().count() == lines
+                    && text.chars().all(|letter| letter == '\n' || crate::plain::is_shown(letter)),
+                "{text}"
+            );
             assert_eq!(format!("{error:?}"), text);
         }
     }

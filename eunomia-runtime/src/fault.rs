@@ -215,9 +215,16 @@ mod tests {
 
     #[test]
     fn texts_of_the_document_are_escaped() {
-        let fault = Fault::new(Place::default().key("a\nb"), "no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`", "try\r`\u{9b}`");
+        let fault = Fault::new(
+            Place::default().key("a\nb"),
+            "no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`",
+            "try\r`\u{9b}`",
+        );
         let faults = Faults::one("x\n.json", fault);
-        assert_eq!(faults.to_string(), r"x\n.json: a\nb: no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`; try\r`\u{9b}`");
+        assert_eq!(
+            faults.to_string(),
+            r"x\n.json: a\nb: no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`; try\r`\u{9b}`"
+        );
     }
 
     #[test]
@@ -227,6 +234,9 @@ mod tests {
         fault.line = Some((3, 7));
         let nowhere = Fault::new(Place::default(), "not JSON", "");
         let faults = Faults { file: "x.json".into(), faults: vec![fault, nowhere] };
-        assert_eq!(faults.to_string(), "x.json:3:7: bpf_skel.maps[1].name: expected a string, found null; name the map\nx.json: not JSON");
+        assert_eq!(
+            faults.to_string(),
+            "x.json:3:7: bpf_skel.maps[1].name: expected a string, found null; name the map\nx.json: not JSON"
+        );
     }
 }

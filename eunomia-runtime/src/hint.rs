@@ -180,7 +180,10 @@ mod tests {
     #[test]
     fn both_wordings_keep_the_reason() {
         let hint = Hint::of("its max_entries is 0", Advice::Entries { map: "counts" });
-        assert_eq!(hint, "its max_entries is 0: set the number of entries before loading, `set_max_entries(\"counts\", ..)`");
+        assert_eq!(
+            hint,
+            "its max_entries is 0: set the number of entries before loading, `set_max_entries(\"counts\", ..)`"
+        );
         let command = "its max_entries is 0: set the number of entries with `--map counts=ENTRIES`";
         assert_eq!(hint.for_command(), command);
         let neutral = Hint::from("boot with lsm=..,bpf");
@@ -190,7 +193,8 @@ mod tests {
     /// Such capabilities would let every local user load any program.
     #[test]
     fn command_hint_never_suggests_setcap() {
-        let hint = Hint::of("this process lacks CAP_BPF", Advice::Capabilities { setcap: "cap_bpf" });
+        let hint =
+            Hint::of("this process lacks CAP_BPF", Advice::Capabilities { setcap: "cap_bpf" });
         assert!(hint.contains("setcap cap_bpf+ep"), "{hint}");
         assert!(!hint.for_command().contains("setcap"), "{}", hint.for_command());
     }

@@ -113,7 +113,10 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
         if stays(letter) {
             json.push(letter);
         } else {
-            letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| json.push_str(&format!("\\u{unit:04x}")));
+            letter
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| json.push_str(&format!("\\u{unit:04x}")));
         }
     }
     Cow::Owned(json)
@@ -129,7 +132,8 @@ pub(crate) fn push(name: &str, out: &mut Vec<u8>) {
 /// Formats names as `a`, `b`, or "none". Long lists are cut.
 pub(crate) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 16;
-    let shown: Vec<String> = names.by_ref().take(SHOWN).map(|name| format!("`{}`", self::name(name))).collect();
+    let shown: Vec<String> =
+        names.by_ref().take(SHOWN).map(|name| format!("`{}`", self::name(name))).collect();
     match (shown.is_empty(), names.next()) {
         (true, _) => "none".to_owned(),
         (false, None) => shown.join(", "),
@@ -148,15 +152,27 @@ mod tests {
         let hidden = "\u{ad}\u{200b}\u{200c}\u{200d}\u{2028}\u{2029}\u{2060}\u{feff}\u{fff9}\u{e0041}\u{e000}\u{10ffff}";
         for letter in moves.concat().chars().chain(turns.chars()).chain(hidden.chars()) {
             let text = format!("a{letter}b");
-            assert!(!is_shown(letter) && line(&text).chars().chain(plain(&text).chars()).all(is_shown), "{letter:?}");
+            assert!(
+                !is_shown(letter) && line(&text).chars().chain(plain(&text).chars()).all(is_shown),
+                "{letter:?}"
+            );
             assert_eq!(line(&text), format!("a{}b", letter.escape_debug()));
         }
     }
 
     #[test]
     fn texts_of_all_languages_are_unchanged() {
-        for text in ["/usr/bin/größe", "日本語のテキスト", "हिन्दी", "e\u{301}", "עברית", "👍", "a\\b \"c\"", "\u{fffd}", ""]
-        {
+        for text in [
+            "/usr/bin/größe",
+            "日本語のテキスト",
+            "हिन्दी",
+            "e\u{301}",
+            "עברית",
+            "👍",
+            "a\\b \"c\"",
+            "\u{fffd}",
+            "",
+        ] {
             assert_eq!((line(text), plain(text)), (Cow::Borrowed(text), text.to_owned()));
         }
     }
@@ -173,12 +189,25 @@ mod tests {
         let cut = format!("{}.. (600000 bytes)", "ä".repeat(NAME));
         assert_eq!((name(&long), name("rb")), (Cow::Borrowed(cut.as_str()), Cow::Borrowed("rb")));
         assert_eq!(name(&long[..2 * NAME]), &long[..2 * NAME]);
-        let text = |name: &str| format!("the object has no map `{name}`, it has `rb`, {name:?} and one more");
+        let text = |name: &str| {
+            format!("the object has no map `{name}`, it has `rb`, {name:?} and one more")
+        };
         assert_eq!(message(&text("m")), text("m"));
         assert_eq!(message(&text(&long)), text(&cut));
         // What has quotes of its own is cut as a whole, as is what is not quoted.
-        for long in ["`a` ".repeat(300_000), "`\" ".repeat(300_000), long.clone(), format!("`{long}"), format!("{long}`\"")] {
-            assert_eq!(message(&format!("x {long} y")).chars().count(), MESSAGE + 3, "{}", &long[..2]);
+        for long in [
+            "`a` ".repeat(300_000),
+            "`\" ".repeat(300_000),
+            long.clone(),
+            format!("`{long}"),
+            format!("{long}`\""),
+        ] {
+            assert_eq!(
+                message(&format!("x {long} y")).chars().count(),
+                MESSAGE + 3,
+                "{}",
+                &long[..2]
+            );
         }
     }
 

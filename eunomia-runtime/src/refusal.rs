@@ -57,7 +57,12 @@ impl Refusal {
     }
 
     /// Creates a refusal, with a hint if the cause is known.
-    pub(crate) fn new(tried: String, source: io::Error, messages: String, verifier_log: Option<String>) -> Self {
+    pub(crate) fn new(
+        tried: String,
+        source: io::Error,
+        messages: String,
+        verifier_log: Option<String>,
+    ) -> Self {
         let source = named(source);
         let hint = hint(&source, &messages, verifier_log.as_deref());
         Self { tried, source, messages, verifier_log, hint }
@@ -85,7 +90,9 @@ fn named(error: io::Error) -> io::Error {
     // SAFETY: the call writes at most as many bytes as the length says, and ends them with a NUL.
     let failed = unsafe { libbpf_strerror(code, text.as_mut_ptr().cast(), text.len() as size_t) };
     match CStr::from_bytes_until_nul(&text) {
-        Ok(text) if failed == 0 => io::Error::other(format!("{} (libbpf error {code})", text.to_string_lossy())),
+        Ok(text) if failed == 0 => {
+            io::Error::other(format!("{} (libbpf error {code})", text.to_string_lossy()))
+        }
         _ => error,
     }
 }
@@ -94,12 +101,16 @@ fn named(error: io::Error) -> io::Error {
 #[cfg(feature = "load")]
 fn hint(source: &io::Error, messages: &str, log: Option<&str>) -> Option<Hint> {
     let code = source.raw_os_error();
-    if messages.contains("failed to find valid kernel BTF") || messages.contains("failed to load BTF from") {
+    if messages.contains("failed to find valid kernel BTF")
+        || messages.contains("failed to load BTF from")
+    {
         let why = "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF, which distributions have set since 2021. Otherwise,";
         return Some(Hint::from(Advice::KernelBtf).after(format_args!("{why} ")));
     } else if messages.contains("user context value is not supported") {
         return Some("cookies of probes and tracepoints need Linux 5.15".into());
-    } else if messages.contains("tracefs") || (messages.contains("tracepoint") && code == Some(libc::ENOENT)) {
+    } else if messages.contains("tracefs")
+        || (messages.contains("tracepoint") && code == Some(libc::ENOENT))
+    {
         return Some(no_tracepoint());
     } else if messages.contains("is not on BPF FS") {
         return Some(OF_PINS.absent());
@@ -135,9 +146,11 @@ const UNRESOLVED: &str = "failed to resolve CO-RE relocation ";
 #[cfg(feature = "load")]
 fn unresolved(log: &str) -> Hint {
     // The line looks like this: `<byte_off> [7] struct task_struct.none (0:1 @ offset 4)`
-    let subject = log.split_once(UNRESOLVED).and_then(|(_, rest)| rest.lines().next()).unwrap_or_default();
+    let subject =
+        log.split_once(UNRESOLVED).and_then(|(_, rest)| rest.lines().next()).unwrap_or_default();
     let subject = subject.split_once("] ").map_or(subject, |(_, subject)| subject);
-    let subject = subject.split(" (").next().unwrap_or_default().split(" = ").next().unwrap_or_default();
+    let subject =
+        subject.split(" (").next().unwrap_or_default().split(" = ").next().unwrap_or_default();
     format!(
         "this kernel does not have `{subject}`, which the program uses: test for it first with bpf_core_field_exists, \
          bpf_core_type_exists or bpf_core_enum_value_exists"
@@ -163,8 +176,14 @@ fn no_descriptors() -> Hint {
 #[cfg(feature = "load")]
 fn no_tracepoint() -> Hint {
     match OF_TRACEPOINTS.mounted() {
-        Some(place) => format!("this kernel does not have the tracepoint; {}/events lists those that it has", place.display()).into(),
-        None => OF_TRACEPOINTS.remedy().after("tracefs, which lists the ids of tracepoints, is not mounted: "),
+        Some(place) => format!(
+            "this kernel does not have the tracepoint; {}/events lists those that it has",
+            place.display()
+        )
+        .into(),
+        None => OF_TRACEPOINTS
+            .remedy()
+            .after("tracefs, which lists the ids of tracepoints, is not mounted: "),
     }
 }
 

@@ -29,23 +29,37 @@ impl Scalar {
     ///
     /// # Errors
     /// The form that was expected, with the valid range.
-    pub fn parse<'n>(self, text: &str, constants: impl Iterator<Item = (&'n str, i128)> + Clone) -> Result<Vec<u8>, String> {
+    pub fn parse<'n>(
+        self,
+        text: &str,
+        constants: impl Iterator<Item = (&'n str, i128)> + Clone,
+    ) -> Result<Vec<u8>, String> {
         match self {
             Self::Bool(size) => match text {
                 "true" | "1" => Ok(truth(true, size)),
                 "false" | "0" => Ok(truth(false, size)),
                 _ => Err("true or false".to_owned()),
             },
-            Self::Signed(size) | Self::Unsigned(size) => match constants.clone().find(|(name, _)| *name == text) {
-                Some((_, value)) => Ok(value.to_le_bytes().into_iter().take(size as usize).collect()),
-                None => {
-                    let signed = matches!(self, Self::Signed(_));
-                    integer(text, size, signed).ok_or_else(|| expected(constants.map(|(name, _)| name).collect(), size, signed))
+            Self::Signed(size) | Self::Unsigned(size) => {
+                match constants.clone().find(|(name, _)| *name == text) {
+                    Some((_, value)) => {
+                        Ok(value.to_le_bytes().into_iter().take(size as usize).collect())
+                    }
+                    None => {
+                        let signed = matches!(self, Self::Signed(_));
+                        integer(text, size, signed).ok_or_else(|| {
+                            expected(constants.map(|(name, _)| name).collect(), size, signed)
+                        })
+                    }
                 }
-            },
+            }
             Self::Float(size) => match (text.parse::<f64>(), text.parse::<f32>(), size) {
-                (_, Ok(number), 4) if number.is_finite() || is_endless(text) => Ok(number.to_le_bytes().to_vec()),
-                (Ok(number), _, 8) if number.is_finite() || is_endless(text) => Ok(number.to_le_bytes().to_vec()),
+                (_, Ok(number), 4) if number.is_finite() || is_endless(text) => {
+                    Ok(number.to_le_bytes().to_vec())
+                }
+                (Ok(number), _, 8) if number.is_finite() || is_endless(text) => {
+                    Ok(number.to_le_bytes().to_vec())
+                }
                 (Ok(_), _, 4) => Err(format!("a number from {:e} to {:e}", f32::MIN, f32::MAX)),
                 (Ok(_), _, 8) => Err(format!("a number from {:e} to {:e}", f64::MIN, f64::MAX)),
                 _ => Err("a number".to_owned()),
@@ -64,12 +78,18 @@ impl Scalar {
 
     /// Returns a value as text that [`Self::parse`] reads, with U+FFFD in place of bytes that are
     /// not UTF-8.
-    pub fn text<'n>(self, bytes: &[u8], mut constants: impl Iterator<Item = (&'n str, i128)>) -> String {
+    pub fn text<'n>(
+        self,
+        bytes: &[u8],
+        mut constants: impl Iterator<Item = (&'n str, i128)>,
+    ) -> String {
         match self {
             Self::Bool(_) => bytes.iter().any(|&byte| byte != 0).to_string(),
             Self::Signed(_) | Self::Unsigned(_) => {
-                let (unsigned, signed) =
-                    (number(bytes, false).cast_unsigned(), matches!(self, Self::Signed(_)).then(|| number(bytes, true)));
+                let (unsigned, signed) = (
+                    number(bytes, false).cast_unsigned(),
+                    matches!(self, Self::Signed(_)).then(|| number(bytes, true)),
+                );
                 let value = signed.or_else(|| i128::try_from(unsigned).ok());
                 match (constants.find(|(_, constant)| Some(*constant) == value), signed) {
                     (Some((name, _)), _) => name.to_owned(),
@@ -77,7 +97,10 @@ impl Scalar {
                     (None, None) => unsigned.to_string(),
                 }
             }
-            Self::Float(_) => match (bytes.try_into().map(f32::from_le_bytes), bytes.try_into().map(f64::from_le_bytes)) {
+            Self::Float(_) => match (
+                bytes.try_into().map(f32::from_le_bytes),
+                bytes.try_into().map(f64::from_le_bytes),
+            ) {
                 (Ok(number), _) => Real(number).to_string(),
                 (_, Ok(number)) => Real(number).to_string(),
                 _ => String::new(),
@@ -116,7 +139,8 @@ fn integer(text: &str, size: u32, signed: bool) -> Option<Vec<u8>> {
     let magnitude = u128::from_str_radix(digits, radix).ok()?;
     let bits = size.checked_mul(8).filter(|bits| (8..=128).contains(bits))?;
     let most = u128::MAX >> (128 - bits + u32::from(signed));
-    let fits = if negative { magnitude <= if signed { most + 1 } else { 0 } } else { magnitude <= most };
+    let fits =
+        if negative { magnitude <= if signed { most + 1 } else { 0 } } else { magnitude <= most };
     let value = if negative { magnitude.wrapping_neg() } else { magnitude };
     fits.then(|| value.to_le_bytes().into_iter().take(size as usize).collect())
 }
@@ -130,8 +154,16 @@ fn is_endless(text: &str) -> bool {
 fn expected(constants: Vec<&str>, size: u32, signed: bool) -> String {
     let bits = size.saturating_mul(8).clamp(8, 128);
     let most = u128::MAX >> (128 - bits + u32::from(signed));
-    let range = if signed { format!("a number from -{} to {most}", most + 1) } else { format!("a number from 0 to {most}") };
-    if constants.is_empty() { range } else { format!("{range}, or one of {}", constants.join(", ")) }
+    let range = if signed {
+        format!("a number from -{} to {most}", most + 1)
+    } else {
+        format!("a number from 0 to {most}")
+    };
+    if constants.is_empty() {
+        range
+    } else {
+        format!("{range}, or one of {}", constants.join(", "))
+    }
 }
 
 /// Reads a number from little-endian bytes, of which no type has more than 16.
@@ -172,7 +204,10 @@ mod tests {
         let int = |scalar: Scalar| scalar.parse("x", empty()).unwrap_err();
         assert_eq!(int(Scalar::Signed(1)), "a number from -128 to 127");
         assert_eq!(int(Scalar::Unsigned(8)), "a number from 0 to 18446744073709551615");
-        assert_eq!(int(Scalar::Signed(16)), format!("a number from {} to {}", i128::MIN, i128::MAX));
+        assert_eq!(
+            int(Scalar::Signed(16)),
+            format!("a number from {} to {}", i128::MIN, i128::MAX)
+        );
         let constants = [("LOW", -5), ("HIGH", 7)];
         let level = Scalar::Signed(4);
         assert_eq!(
@@ -188,12 +223,21 @@ mod tests {
 
     #[test]
     fn floats_that_do_not_fit_are_refused() {
-        let (f32s, f64s) =
-            ("a number from -3.4028235e38 to 3.4028235e38", "a number from -1.7976931348623157e308 to 1.7976931348623157e308");
-        for (size, text, range) in [(4, "1e39", f32s), (4, "-1e39", f32s), (8, "1e400", f64s), (8, "-1E+400", f64s)] {
+        let (f32s, f64s) = (
+            "a number from -3.4028235e38 to 3.4028235e38",
+            "a number from -1.7976931348623157e308 to 1.7976931348623157e308",
+        );
+        for (size, text, range) in
+            [(4, "1e39", f32s), (4, "-1e39", f32s), (8, "1e400", f64s), (8, "-1E+400", f64s)]
+        {
             assert_eq!(Scalar::Float(size).parse(text, empty()).unwrap_err(), range);
         }
-        let fitting = [("inf", f32::INFINITY), ("-Infinity", f32::NEG_INFINITY), ("3.4028235e38", f32::MAX), ("1e-400", 0.0)];
+        let fitting = [
+            ("inf", f32::INFINITY),
+            ("-Infinity", f32::NEG_INFINITY),
+            ("3.4028235e38", f32::MAX),
+            ("1e-400", 0.0),
+        ];
         for (text, number) in fitting {
             assert_eq!(Scalar::Float(4).parse(text, empty()), Ok(number.to_le_bytes().to_vec()));
         }
@@ -208,7 +252,13 @@ mod tests {
             (Scalar::Bool(1), &["true", "false"] as &[&str]),
             (Scalar::Signed(1), &["LOW", "HIGH", "6", "-128", "127"]),
             (Scalar::Unsigned(8), &["0", "18446744073709551615"]),
-            (Scalar::Signed(16), &["-170141183460469231731687303715884105728", "170141183460469231731687303715884105727"]),
+            (
+                Scalar::Signed(16),
+                &[
+                    "-170141183460469231731687303715884105728",
+                    "170141183460469231731687303715884105727",
+                ],
+            ),
             (Scalar::Unsigned(16), &["340282366920938463463374607431768211455"]),
             (Scalar::Float(4), &["0.1", "-1.5", "inf", "-inf", "1e-45", "0.00001", "3.4028235e38"]),
             (Scalar::Float(8), &["0.1", "-0", "NaN", "1000000", "5e-324", "-1e16"]),

@@ -11,9 +11,13 @@ pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<
         return None;
     }
     let most = name.len().max(3) / 3;
-    let candidates = known.into_iter().filter(|known| known.len().abs_diff(name.len()) <= most).take(COMPARED);
+    let candidates =
+        known.into_iter().filter(|known| known.len().abs_diff(name.len()) <= most).take(COMPARED);
     let distances = candidates.map(|known| (strsim::osa_distance(name, known), known));
-    distances.filter(|(distance, _)| (1..=most).contains(distance)).min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+    distances
+        .filter(|(distance, _)| (1..=most).contains(distance))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
 }
 
 #[cfg(test)]
@@ -46,6 +50,9 @@ mod tests {
         assert_eq!(near("nama", far(255)), Some("name"));
         assert_eq!(near("nama", far(256)), None);
         // Names of other lengths cost nothing and do not count.
-        assert_eq!(near("nama", std::iter::repeat_n("another", 1000).chain(["name"])), Some("name"));
+        assert_eq!(
+            near("nama", std::iter::repeat_n("another", 1000).chain(["name"])),
+            Some("name")
+        );
     }
 }

@@ -66,7 +66,10 @@ impl<S: Records> Async<S> {
     ///
     /// # Errors
     /// Those of [`crate::reader::Reader::poll`].
-    pub async fn next_batch<R: Outcome>(&mut self, mut f: impl FnMut(S::Event<'_>) -> R) -> Result<u64> {
+    pub async fn next_batch<R: Outcome>(
+        &mut self,
+        mut f: impl FnMut(S::Event<'_>) -> R,
+    ) -> Result<u64> {
         loop {
             let mut readable = self.fd.readable().await.map_err(refused)?;
             let count = self.skeleton.poll(Duration::ZERO, &mut f)?;

@@ -19,7 +19,10 @@ fn defaults_come_from_document_or_object() {
     assert_eq!(args.i64, -7);
     // The object.
     assert_eq!((args.i8, args.u8, args.i16, args.u16, args.u64), (-8, 200, -16, 16, 64));
-    assert_eq!((args.i128, args.u128, args.f32, args.f64, args.endless), (-128, 128, 1.5, -0.25, f64::INFINITY));
+    assert_eq!(
+        (args.i128, args.u128, args.f32, args.f64, args.endless),
+        (-128, 128, 1.5, -0.25, f64::INFINITY)
+    );
     assert_eq!((args.nameless, args.r#match), (types::Nameless::ANONYMOUS, 1));
     assert_eq!((args.in_data, args.in_bss, args.quiet), (5, 0, false));
     assert_eq!((args.raw.raw(), args.label.raw()), (&[0xff, 0, b'x', 0], &[0; 8]));
@@ -79,7 +82,10 @@ fn refusals_name_the_range() {
 #[test]
 fn help_comes_from_document() {
     Args::command().debug_assert();
-    assert_eq!(Args::try_parse_from(line(&["--help"])).unwrap_err().to_string(), HELP.replace("Usage: args", "Usage: prog"));
+    assert_eq!(
+        Args::try_parse_from(line(&["--help"])).unwrap_err().to_string(),
+        HELP.replace("Usage: args", "Usage: prog")
+    );
 }
 
 /// An application can flatten `Args` into its own options.

@@ -65,7 +65,12 @@ impl ByHand {
 /// Returns events with typical names of processes and files.
 fn events(count: usize) -> Vec<Large> {
     let names = ["sh", "cargo", "kworker/u8:2-ev", "systemd-journal", "cc1"];
-    let files = ["/bin/sh", "/usr/bin/cargo", "/usr/lib/x86_64-linux-gnu/libexec/a/longer/path/that/some/programs/have", ""];
+    let files = [
+        "/bin/sh",
+        "/usr/bin/cargo",
+        "/usr/lib/x86_64-linux-gnu/libexec/a/longer/path/that/some/programs/have",
+        "",
+    ];
     let event = |seq: usize| Large {
         seq: seq as u64,
         pid: seq as u32,
@@ -81,7 +86,8 @@ fn main() {
     println!("ns/event      columns   one by one   pushed by hand");
     for (size, count, rounds) in SIZES {
         let events = events(count);
-        let (mut batch, mut single, mut by_hand) = (LargeBatch::default(), LargeBatch::default(), ByHand::default());
+        let (mut batch, mut single, mut by_hand) =
+            (LargeBatch::default(), LargeBatch::default(), ByHand::default());
         let mut times = [const { Vec::new() }; 3];
         for round in 0..rounds {
             let mut time = |way: usize, f: &mut dyn FnMut()| {
@@ -95,9 +101,15 @@ fn main() {
             time(1, &mut || events.iter().for_each(|event| single.push(black_box(event))));
             time(2, &mut || events.iter().for_each(|event| by_hand.push(black_box(event))));
             assert!(
-                batch.seq == by_hand.seq && batch.filename.bytes() == by_hand.filename.bytes && batch.comm.bytes() == by_hand.comm.bytes
+                batch.seq == by_hand.seq
+                    && batch.filename.bytes() == by_hand.filename.bytes
+                    && batch.comm.bytes() == by_hand.comm.bytes
             );
-            assert!(batch.comm.offsets()[1..] == by_hand.comm.ends && single.ppid == by_hand.ppid && batch.start == by_hand.start);
+            assert!(
+                batch.comm.offsets()[1..] == by_hand.comm.ends
+                    && single.ppid == by_hand.ppid
+                    && batch.start == by_hand.start
+            );
             batch.clear();
             single.clear();
             by_hand.clear();

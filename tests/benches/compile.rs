@@ -23,7 +23,10 @@ fn main() {
     let manifest = fs::read_to_string(peer.path("Cargo.toml")).unwrap();
     peer.write(
         "Cargo.toml",
-        manifest.replace("[profile.dev]\n", "libbpf-rs = { version = \"*\", default-features = false }\n\n[profile.dev]\n"),
+        manifest.replace(
+            "[profile.dev]\n",
+            "libbpf-rs = { version = \"*\", default-features = false }\n\n[profile.dev]\n",
+        ),
     );
     for package in [&ours, &peer] {
         package.write("src/lib.rs", EMPTY);
@@ -31,14 +34,27 @@ fn main() {
     let mut ratios = Vec::new();
     for name in OBJECTS {
         let object = ours.path(&format!("{name}.bpf.o"));
-        fs::write(&object, Skeleton::from_file(format!("bpf/{name}.json")).unwrap().object.unwrap()).unwrap();
+        fs::write(
+            &object,
+            Skeleton::from_file(format!("bpf/{name}.json")).unwrap().object.unwrap(),
+        )
+        .unwrap();
         Config::new().object(&object).module("m").out_dir(ours.path("src")).generate().unwrap();
-        SkeletonBuilder::new().obj(&object).reference_obj(true).generate(peer.path("src/m.rs")).unwrap();
+        SkeletonBuilder::new()
+            .obj(&object)
+            .reference_obj(true)
+            .generate(peer.path("src/m.rs"))
+            .unwrap();
         for (what, command, rounds) in COMMANDS {
             let [typed, ours_empty, theirs, peer_empty] = fastest(
                 command,
                 rounds,
-                [(&ours, "include!(\"m.rs\");\n"), (&ours, EMPTY), (&peer, "pub mod m { include!(\"m.rs\"); }\n"), (&peer, EMPTY)],
+                [
+                    (&ours, "include!(\"m.rs\");\n"),
+                    (&ours, EMPTY),
+                    (&peer, "pub mod m { include!(\"m.rs\"); }\n"),
+                    (&peer, EMPTY),
+                ],
             );
             let (typed, theirs) = (typed - ours_empty, theirs - peer_empty);
             println!("{name}, {what}: {typed:.0} ms, libbpf-cargo's {theirs:.0} ms");
@@ -52,7 +68,11 @@ const EMPTY: &str = "// Empty.\n";
 
 /// Returns the fastest run of each library in milliseconds. The libraries take turns, so that other
 /// load on the machine affects all of them.
-fn fastest<const N: usize>(command: &[&str], rounds: usize, libraries: [(&Crate, &str); N]) -> [f64; N] {
+fn fastest<const N: usize>(
+    command: &[&str],
+    rounds: usize,
+    libraries: [(&Crate, &str); N],
+) -> [f64; N] {
     let mut times = [f64::INFINITY; N];
     for round in 0..=rounds {
         for ((package, library), fastest) in libraries.iter().zip(&mut times) {
@@ -70,9 +90,15 @@ fn fastest<const N: usize>(command: &[&str], rounds: usize, libraries: [(&Crate,
 
 fn run(command: &[&str], package: &Crate) -> f64 {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(command).args(["--quiet", "--offline", "--manifest-path"]).arg(package.path("Cargo.toml"));
+    cargo
+        .args(command)
+        .args(["--quiet", "--offline", "--manifest-path"])
+        .arg(package.path("Cargo.toml"));
     let start = Instant::now();
-    let output = cargo.env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/compile_target")).output().unwrap();
+    let output = cargo
+        .env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/compile_target"))
+        .output()
+        .unwrap();
     let time = start.elapsed().as_secs_f64() * 1e3;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     time

@@ -56,7 +56,10 @@ fn main() {
         let wakeups = median_of(runs, |run| run.wakeups as f64 / TIME.as_secs_f64());
         println!("{name:<16}{rate:>10.2}{cpu:>9.1}{lost:>7}{wakeups:>11.0}");
     }
-    ratios.add("concurrent_168B_vs_libbpf_rs", median_of(&runs[0], |run| run.rate) / median_of(&runs[4], |run| run.rate));
+    ratios.add(
+        "concurrent_168B_vs_libbpf_rs",
+        median_of(&runs[0], |run| run.rate) / median_of(&runs[4], |run| run.rate),
+    );
     ratios.add("concurrent_168B_cpu_percent", median_of(&runs[0], |run| run.cpu_percent));
     ratios.add("concurrent_168B_lost", runs[0].iter().map(|run| run.lost).sum::<u64>() as f64);
 }
@@ -83,7 +86,8 @@ fn take(export: &Export<'_>, read: &mut Read) {
 fn ours(waiting: Waiting, step: fn(&Loaded, &mut Read)) -> Run {
     let skel = load(CASE);
     skel.set_waiting(waiting);
-    let program = skel.object().program(CASE.program).unwrap().fd().unwrap().try_clone_to_owned().unwrap();
+    let program =
+        skel.object().program(CASE.program).unwrap().fd().unwrap().try_clone_to_owned().unwrap();
     let mut read = Read::default();
     let (start, cpu) = (Instant::now(), cpu_time());
     let producer = Producer::start(program, 100_000);

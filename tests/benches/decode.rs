@@ -14,7 +14,10 @@ use eunomia_runtime::{
     sample::{CharArray, Event, Plain as _},
     value::Value,
 };
-use eunomia_tests::{built::kinds::types::Kinds, fixture, included::bootstrap::types::Event as Process, included::flood::types::Large};
+use eunomia_tests::{
+    built::kinds::types::Kinds, fixture, included::bootstrap::types::Event as Process,
+    included::flood::types::Large,
+};
 use flood::{Ratios, median};
 use serde_core::Serialize;
 use serde_json::Value as Json;
@@ -26,7 +29,12 @@ const ROUNDS: usize = 60;
 fn main() {
     let mut ratios = Ratios::default();
     let names = ["sh", "cargo", "kworker/u8:2-ev", "systemd-journal", "cc1"];
-    let files = ["/bin/sh", "/usr/bin/cargo", "/usr/lib/x86_64-linux-gnu/libexec/a/longer/path/that/some/programs/have", ""];
+    let files = [
+        "/bin/sh",
+        "/usr/bin/cargo",
+        "/usr/lib/x86_64-linux-gnu/libexec/a/longer/path/that/some/programs/have",
+        "",
+    ];
     let flat = |seq: usize| Large {
         seq: seq as u64,
         pid: 100_000 + seq as u32,
@@ -36,7 +44,12 @@ fn main() {
         filename: CharArray::new(files[seq * 5 % files.len()]).unwrap(),
     };
     let nested = |seq: usize| {
-        let mut event = Kinds { u32: seq as u32, u64: seq as u64 * 1_000_003, i64: -(seq as i64), ..Kinds::default() };
+        let mut event = Kinds {
+            u32: seq as u32,
+            u64: seq as u64 * 1_000_003,
+            i64: -(seq as i64),
+            ..Kinds::default()
+        };
         event.text = CharArray::new("sixteen").unwrap();
         event
     };
@@ -59,7 +72,8 @@ fn main() {
 }
 
 fn print(events: &[Process], format: Format) -> f64 {
-    let checked = Skeleton::parse(&fixture("bootstrap"), "bootstrap").unwrap().check("bootstrap").unwrap();
+    let checked =
+        Skeleton::parse(&fixture("bootstrap"), "bootstrap").unwrap().check("bootstrap").unwrap();
     let mut printer = Printer::new(&checked, format).unwrap();
     printer.set_time("12:00:00");
     let (mut out, mut times) = (Vec::new(), Vec::new());
@@ -130,5 +144,8 @@ fn value<'a, E: Event>(checked: &'a Checked, ty: TypeId, event: &'a E) -> Value<
 
 fn struct_id(checked: &Checked, c_name: &str) -> TypeId {
     let known = checked.layouts.btf.iter().map(|(id, _)| id);
-    known.filter(|id| checked.layouts.layout(*id).size > 0).find(|id| checked.layouts.c_name(*id) == c_name).unwrap()
+    known
+        .filter(|id| checked.layouts.layout(*id).size > 0)
+        .find(|id| checked.layouts.c_name(*id) == c_name)
+        .unwrap()
 }

@@ -13,11 +13,16 @@ fn main() {
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
     let (median, slowest) = measure("bootstrap");
     let limit = if cfg!(debug_assertions) { 300.0 } else { 50.0 };
-    println!("{build}: bootstrap: median {median:.3} ms, slowest {slowest:.3} ms of {RUNS} runs; the target is below {limit} ms");
+    println!(
+        "{build}: bootstrap: median {median:.3} ms, slowest {slowest:.3} ms of {RUNS} runs; the target is below {limit} ms"
+    );
     let rates = ["bootstrap", "kinds", "maps", "programs", "shapes", "streams"].map(|name| {
         let (median, _) = measure(name);
         let kib = btf_size(name) as f64 / 1024.0;
-        println!("{build}: {name}: median {median:.3} ms for {kib:.1} KiB of BTF, {:.3} ms a KiB", median / kib);
+        println!(
+            "{build}: {name}: median {median:.3} ms for {kib:.1} KiB of BTF, {:.3} ms a KiB",
+            median / kib
+        );
         median / kib
     });
     println!("ratio expand_bootstrap_{build}_vs_target={:.4}", median / limit);

@@ -26,7 +26,10 @@ fn main() {
             let sum = (0..count).sum();
             walked.push(measure(count, sum, || {
                 let lookup = |key: Vec<u8>| peer.lookup(&key, MapFlags::ANY).unwrap().unwrap();
-                peer.keys().map(lookup).map(|value| u64::from_ne_bytes(value[..8].try_into().unwrap())).sum()
+                peer.keys()
+                    .map(lookup)
+                    .map(|value| u64::from_ne_bytes(value[..8].try_into().unwrap()))
+                    .sum()
             }));
             sampled.push(measure(count, sum, || total(sampler.sample().unwrap().values())));
             taken.push(measure(count, sum, || total(taker.take().unwrap().values())));

@@ -53,7 +53,8 @@ fn produce(program: &OwnedFd) -> f64 {
 
 fn load_ours() -> (Loaded, OwnedFd) {
     let skel = load_perf();
-    let program = skel.object().program(CASE.program).unwrap().fd().unwrap().try_clone_to_owned().unwrap();
+    let program =
+        skel.object().program(CASE.program).unwrap().fd().unwrap().try_clone_to_owned().unwrap();
     (skel, program)
 }
 

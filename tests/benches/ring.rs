@@ -12,7 +12,8 @@ use flood::{
     sent,
 };
 
-const SIZES: [(&str, u32, usize); 3] = [("l2", 256 << 10, 200), ("16M", 16 << 20, 20), ("64M", 64 << 20, 9)];
+const SIZES: [(&str, u32, usize); 3] =
+    [("l2", 256 << 10, 200), ("16M", 16 << 20, 20), ("64M", 64 << 20, 9)];
 
 /// Functions that drain in runs and one by one.
 type Ways = [fn(&Loaded) -> Read; 2];
@@ -52,7 +53,11 @@ macro_rules! typed {
             },
             |skel| {
                 let mut read = Read::default();
-                skel.object().ring_buffer::<types::$event>($map).unwrap().for_each(|event| read.add(event.seq)).unwrap();
+                skel.object()
+                    .ring_buffer::<types::$event>($map)
+                    .unwrap()
+                    .for_each(|event| read.add(event.seq))
+                    .unwrap();
                 read
             },
         ]
@@ -70,9 +75,16 @@ fn main() {
     for (kind, map, program, [runs, each]) in kinds {
         for (size, ring, rounds) in SIZES {
             let case = Case { map, program, ring };
-            let ours = |drain| Box::new(Ours { skel: load(case), program, drain }) as Box<dyn Reader>;
-            let mut readers =
-                [ours(runs), ours(each), ours(poll), Box::new(LibbpfRs::new(case)), Box::new(Aya::new(case)), Box::new(Bound::new(case))];
+            let ours =
+                |drain| Box::new(Ours { skel: load(case), program, drain }) as Box<dyn Reader>;
+            let mut readers = [
+                ours(runs),
+                ours(each),
+                ours(poll),
+                Box::new(LibbpfRs::new(case)),
+                Box::new(Aya::new(case)),
+                Box::new(Bound::new(case)),
+            ];
             let times = drains(&mut readers, rounds);
             row(&format!("{kind} {size}"), &times);
             for (way, time) in zip(["runs", "each"], &times) {
@@ -85,9 +97,16 @@ fn main() {
     for (size, ring, rounds) in SIZES.into_iter().filter(|(size, ..)| *size != "16M") {
         let case = Case { map: "mixed", program: "fill_mixed", ring };
         let ours = Ours { skel: load(case), program: case.program, drain: mixed };
-        let mut readers: [Box<dyn Reader>; 3] = [Box::new(ours), Box::new(LibbpfRs::new(case)), Box::new(Chain::new(case))];
+        let mut readers: [Box<dyn Reader>; 3] =
+            [Box::new(ours), Box::new(LibbpfRs::new(case)), Box::new(Chain::new(case))];
         let times = drains(&mut readers, rounds);
-        println!("{:<14}{:>18.2}{:>18.2}{:>18.2}", format!("mixed {size}"), times[0], times[1], times[2]);
+        println!(
+            "{:<14}{:>18.2}{:>18.2}{:>18.2}",
+            format!("mixed {size}"),
+            times[0],
+            times[1],
+            times[2]
+        );
         ratios.add(format!("ring_mixed_{size}_vs_libbpf_rs"), times[1] / times[0]);
         ratios.add(format!("ring_mixed_{size}_vs_bound"), times[2] / times[0]);
     }

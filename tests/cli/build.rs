@@ -24,7 +24,10 @@ fn build_writes_package_of_source() {
     // The committed package does not list its sources.
     let mut skeleton = Skeleton::parse(&text, &package).unwrap();
     let sources = skeleton.other.remove("sources").unwrap();
-    assert!(sources["names.bpf.c"].is_string() && !text.contains(env!("CARGO_MANIFEST_DIR")), "{sources}");
+    assert!(
+        sources["names.bpf.c"].is_string() && !text.contains(env!("CARGO_MANIFEST_DIR")),
+        "{sources}"
+    );
     assert!(skeleton.to_json() == fixture("names"), "it differs from the committed package");
     assert_eq!(names(&folder), ["names.json"]);
 }
@@ -35,9 +38,11 @@ fn arguments_reach_clang_and_its_errors_pass_through() {
     fs::create_dir(folder.join("include")).unwrap();
     fs::write(folder.join("include/shape.h"), "struct shape { int sides; long area; };\n").unwrap();
     fs::write(folder.join("shape.bpf.c"), SOURCE).unwrap();
-    let (source, package, clang) = (format!("{path}/shape.bpf.c"), format!("{path}/shape.json"), clang());
+    let (source, package, clang) =
+        (format!("{path}/shape.bpf.c"), format!("{path}/shape.json"), clang());
     let include = format!("--clang-arg=-I{path}/include");
-    let build = ["build", &source, "--clang", &clang, "-o", &package, &include, "--clang-arg", "-DSIDES=3"];
+    let build =
+        ["build", &source, "--clang", &clang, "-o", &package, &include, "--clang-arg", "-DSIDES=3"];
     assert_eq!(
         refused(&build[..7]),
         format!(
@@ -48,7 +53,10 @@ fn arguments_reach_clang_and_its_errors_pass_through() {
     assert_eq!(names(&folder), ["include", "shape.bpf.c"]);
     assert_eq!(printed(&build), "");
     assert_eq!(names(&folder), ["include", "shape.bpf.c", "shape.json"]);
-    assert_eq!(printed(&["check", &package]), format!("{package}: object shape; maps: none; programs: none; exports: none\n"));
+    assert_eq!(
+        printed(&["check", &package]),
+        format!("{package}: object shape; maps: none; programs: none; exports: none\n")
+    );
 }
 
 /// The output of clang goes to standard error unchanged, whether the skeleton is written or
@@ -59,14 +67,25 @@ fn warnings_of_clang_are_shown() {
     let [source, package] = ["warn.bpf.c", "warn.json"].map(|name| format!("{path}/{name}"));
     let clang = clang();
     let build = ["build", &source, "--clang", &clang, "-o", &package];
-    let warning = format!("{source}:1:2: warning: not yet [-W#warnings]\n    1 | #warning not yet\n      |  ^\n1 warning generated.\n");
+    let warning = format!(
+        "{source}:1:2: warning: not yet [-W#warnings]\n    1 | #warning not yet\n      |  ^\n1 warning generated.\n"
+    );
     fs::write(&source, "#warning not yet\nint x;\n").unwrap();
     let Ran { exit, out, err } = run(&build);
     assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Done, "", warning.as_str()));
     assert_eq!(names(&folder), ["warn.bpf.c", "warn.json"]);
-    fs::write(&source, "#warning not yet\nstruct event; const volatile struct event *__eunomia_dummy_event_ptr;\n").unwrap();
+    fs::write(
+        &source,
+        "#warning not yet\nstruct event; const volatile struct event *__eunomia_dummy_event_ptr;\n",
+    )
+    .unwrap();
     let refusal = refused(&build);
-    assert!(refusal.strip_prefix(&warning).is_some_and(|fault| fault.starts_with(&format!("{source}: `__eunomia_dummy"))), "{refusal}");
+    assert!(
+        refusal
+            .strip_prefix(&warning)
+            .is_some_and(|fault| fault.starts_with(&format!("{source}: `__eunomia_dummy"))),
+        "{refusal}"
+    );
 }
 
 /// The skeleton does not replace the source or its headers.
@@ -79,7 +98,11 @@ fn inputs_are_not_overwritten() {
     fs::write(&header, texts[1]).unwrap();
     for output in [&source, &header] {
         let Ran { exit, err, .. } = run(&["build", &source, "--clang", &clang(), "-o", output]);
-        assert!(exit == Exit::Usage && err.starts_with(&format!("error: {output} is read by this command")), "{err}");
+        assert!(
+            exit == Exit::Usage
+                && err.starts_with(&format!("error: {output} is read by this command")),
+            "{err}"
+        );
     }
     assert_eq!([&source, &header].map(|file| fs::read_to_string(file).unwrap()), texts);
     assert_eq!(names(&folder), ["x.bpf.c", "x.h"]);
@@ -90,7 +113,8 @@ fn failures_are_explained() {
     let (folder, path) = folder("build-refusals");
     let package = format!("{path}/x.json");
     // The hint names an installed clang with its version in its name, otherwise the package.
-    let missing = refused(&["build", "bpf/names.bpf.c", "--clang", "no-such-clang", "-o", &package]);
+    let missing =
+        refused(&["build", "bpf/names.bpf.c", "--clang", "no-such-clang", "-o", &package]);
     let why = "cannot compile bpf/names.bpf.c: cannot run `no-such-clang`: No such file or directory (os error 2); ";
     let todo = missing.strip_prefix(why).unwrap();
     assert!(
@@ -112,10 +136,16 @@ fn failures_are_explained() {
         "cannot compile bpf/names.bpf.c: clang writes no object with `-S`; remove the argument\n"
     );
     let missing = refused(&["build", "bpf/none.bpf.c", "--clang", &clang, "-o", &package]);
-    assert_eq!(missing, format!("{clang}: error: no such file or directory: 'bpf/none.bpf.c'\n{clang}: error: no input files\n"));
+    assert_eq!(
+        missing,
+        format!(
+            "{clang}: error: no such file or directory: 'bpf/none.bpf.c'\n{clang}: error: no input files\n"
+        )
+    );
     // The source compiles, but its object cannot be described.
     let source = folder.join("static.bpf.c");
-    fs::write(&source, "struct event; const volatile struct event *__eunomia_dummy_event_ptr;\n").unwrap();
+    fs::write(&source, "struct event; const volatile struct event *__eunomia_dummy_event_ptr;\n")
+        .unwrap();
     assert_eq!(
         refused(&["build", source.to_str().unwrap(), "--clang", &clang, "-o", &package]),
         format!(
@@ -125,7 +155,8 @@ fn failures_are_explained() {
     );
     assert_eq!(names(&folder), ["static.bpf.c"]);
     // clang writes a wrong layout of this type.
-    fs::write(&source, "struct far { char space[3 << 20]; unsigned a : 3, b : 29; } far;\n").unwrap();
+    fs::write(&source, "struct far { char space[3 << 20]; unsigned a : 3, b : 29; } far;\n")
+        .unwrap();
     printed(&["build", source.to_str().unwrap(), "--clang", &clang, "-o", &package]);
     let wrong = refused(&["gen", &package]);
     assert!(
@@ -140,12 +171,31 @@ fn failures_of_linker_are_shown() {
     let (folder, path) = folder("build-link");
     let source = format!("{path}/x.bpf.c");
     for (text, arg, why) in [
-        ("__attribute__((visibility(\"protected\"))) int x = 1;\n", "-O2", "unsupported symbol visibility 3"),
-        ("int x;\nint y = 1;\n", "-fcommon", "failed to find BTF info for global/extern symbol 'x'"),
+        (
+            "__attribute__((visibility(\"protected\"))) int x = 1;\n",
+            "-O2",
+            "unsupported symbol visibility 3",
+        ),
+        (
+            "int x;\nint y = 1;\n",
+            "-fcommon",
+            "failed to find BTF info for global/extern symbol 'x'",
+        ),
     ] {
         fs::write(&source, text).unwrap();
-        let text = refused(&["build", &source, "--clang", &clang(), &format!("--clang-arg={arg}"), "-o", &format!("{path}/x.json")]);
-        assert!(text.starts_with(&format!("cannot link {source}: ")) && text.contains(why), "{text}");
+        let text = refused(&[
+            "build",
+            &source,
+            "--clang",
+            &clang(),
+            &format!("--clang-arg={arg}"),
+            "-o",
+            &format!("{path}/x.json"),
+        ]);
+        assert!(
+            text.starts_with(&format!("cannot link {source}: ")) && text.contains(why),
+            "{text}"
+        );
     }
     assert_eq!(names(&folder), ["x.bpf.c"]);
 }
@@ -153,19 +203,35 @@ fn failures_of_linker_are_shown() {
 #[test]
 fn sources_are_linked_into_one_object() {
     let (folder, path) = folder("build-several");
-    let [one, two, both] = ["one.bpf.c", "two.bpf.c", "both.json"].map(|name| format!("{path}/{name}"));
-    let text = |name: &str| format!("int {name} = 1;\n__attribute__((section(\"xdp\"))) int p_{name}(void *c) {{ return {name}; }}\n");
+    let [one, two, both] =
+        ["one.bpf.c", "two.bpf.c", "both.json"].map(|name| format!("{path}/{name}"));
+    let text = |name: &str| {
+        format!(
+            "int {name} = 1;\n__attribute__((section(\"xdp\"))) int p_{name}(void *c) {{ return {name}; }}\n"
+        )
+    };
     fs::write(&one, text("one")).unwrap();
     fs::write(&two, text("two")).unwrap();
     let Ran { exit, err, .. } = run(&["build", &one, &two, "--clang", &clang()]);
     assert!(
-        exit == Exit::Usage && err.contains("several sources are linked into one object; name its skeleton with `-o FILE.json`"),
+        exit == Exit::Usage
+            && err.contains(
+                "several sources are linked into one object; name its skeleton with `-o FILE.json`"
+            ),
         "{err}"
     );
     printed(&["build", &one, &two, "--clang", &clang(), "-o", &both]);
-    assert_eq!(printed(&["check", &both]), format!("{both}: object both; maps: none; programs: p_one, p_two; exports: none\n"));
+    assert_eq!(
+        printed(&["check", &both]),
+        format!("{both}: object both; maps: none; programs: p_one, p_two; exports: none\n")
+    );
     fs::write(&two, text("one")).unwrap();
     let text = refused(&["build", &one, &two, "--clang", &clang(), "-o", &both]);
-    assert_eq!(text, format!("cannot link {two}: conflicting non-weak symbol #11 (p_one) definition in '{two}'\n"));
+    assert_eq!(
+        text,
+        format!(
+            "cannot link {two}: conflicting non-weak symbol #11 (p_one) definition in '{two}'\n"
+        )
+    );
     assert_eq!(names(&folder), ["both.json", "one.bpf.c", "two.bpf.c"]);
 }

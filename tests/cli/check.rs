@@ -28,9 +28,13 @@ fn exports_without_type_are_explained() {
     skeleton.multiple_exports = false;
     skeleton.exports.clear();
     fs::write(folder.join("x.json"), skeleton.to_json()).unwrap();
-    let why = "(bytes: the object declares `struct sample`, `struct note`, and 3 maps deliver records)";
+    let why =
+        "(bytes: the object declares `struct sample`, `struct note`, and 3 maps deliver records)";
     let printed_all = printed(&["check", &format!("{path}/x.json")]);
-    assert!(printed_all.ends_with(&format!("; exports: notes {why}, rb {why}, events {why}\n")), "{printed_all}");
+    assert!(
+        printed_all.ends_with(&format!("; exports: notes {why}, rb {why}, events {why}\n")),
+        "{printed_all}"
+    );
     let object = Skeleton::from_file("bpf/bootstrap.json").unwrap().object.unwrap();
     let all = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit";
     // Members that the document selects.
@@ -39,7 +43,10 @@ fn exports_without_type_are_explained() {
         .replace("\"meta\": {", "\"meta\": {\"enable_multiple_export_types\": true,")
         .replace("\"ident\": \"rb\"", config);
     fs::write(folder.join("custom.json"), text).unwrap();
-    assert_eq!(printed(&["check", &format!("{path}/custom.json")]), format!("{path}/custom.json: {all}; exports: rb (custom: int comm)\n"));
+    assert_eq!(
+        printed(&["check", &format!("{path}/custom.json")]),
+        format!("{path}/custom.json: {all}; exports: rb (custom: int comm)\n")
+    );
     // The dummy variables of a bare object declare its types.
     fs::write(folder.join("bootstrap.bpf.o"), object).unwrap();
     assert_eq!(
@@ -57,7 +64,10 @@ fn names_are_plain_text() {
     json["meta"]["bpf_skel"]["obj_name"] = "a\u{1b}[31m\u{7}\nb".into();
     fs::write(folder.join("x.json"), json.to_string()).unwrap();
     let printed = printed(&["check", &file]);
-    assert!(printed.starts_with(&format!(r"{file}: object a\u{{1b}}[31m\u{{7}}\nb; maps: ")), "{printed}");
+    assert!(
+        printed.starts_with(&format!(r"{file}: object a\u{{1b}}[31m\u{{7}}\nb; maps: ")),
+        "{printed}"
+    );
     assert_eq!(printed.lines().count(), 1);
     json["meta"]["bpf_skel"]["maps"][0]["name"] = format!("x\n{file}:1:1: forged\u{1b}").into();
     fs::write(folder.join("x.json"), json.to_string()).unwrap();
@@ -67,7 +77,10 @@ fn names_are_plain_text() {
     // The same holds for names of files.
     fs::write(folder.join("y\u{1b}[31m\nz.json"), fixture("bootstrap")).unwrap();
     let printed = self::printed(&["check", &format!("{path}/y\x1b[31m\nz.json")]);
-    assert!(printed.starts_with(&format!(r"{path}/y\u{{1b}}[31m\nz.json: object bootstrap; maps: ")), "{printed}");
+    assert!(
+        printed.starts_with(&format!(r"{path}/y\u{{1b}}[31m\nz.json: object bootstrap; maps: ")),
+        "{printed}"
+    );
     assert_eq!(printed.lines().count(), 1);
 }
 
@@ -78,20 +91,26 @@ fn every_fault_has_path_and_line() {
     assert_eq!(refused(&["check", &metadata, "--object", &object]), disagreements(&metadata));
     assert_eq!(
         refused(&["check", &metadata]),
-        format!("{metadata}: the document contains no BPF object; pass the object as well, or use the package that the compiler wrote\n")
+        format!(
+            "{metadata}: the document contains no BPF object; pass the object as well, or use the package that the compiler wrote\n"
+        )
     );
     assert_eq!(
         refused(&["check", "bpf/names.bpf.c"]),
         "bpf/names.bpf.c: this is C, not a skeleton; `cargo eunomia build FILE.bpf.c` makes a skeleton from it, `Config::source` a module\n"
     );
-    assert_eq!(refused(&["check", "none.json"]), "cannot read none.json: No such file or directory (os error 2)\n");
+    assert_eq!(
+        refused(&["check", "none.json"]),
+        "cannot read none.json: No such file or directory (os error 2)\n"
+    );
 }
 
 /// `check` finds a value that does not fit its variable, as opening does.
 #[test]
 fn values_are_checked() {
     let (folder, path) = folder("check-values");
-    let text = fixture("bootstrap").replace("\"name\": \"min_duration_ns\",", "\"name\": \"min_duration_ns\", \"value\": -5,");
+    let text = fixture("bootstrap")
+        .replace("\"name\": \"min_duration_ns\",", "\"name\": \"min_duration_ns\", \"value\": -5,");
     fs::write(folder.join("x.json"), &text).unwrap();
     let line = 1 + text.lines().position(|line| line.contains("-5")).unwrap();
     let column = 1 + text.lines().find_map(|line| line.find("-5")).unwrap();
@@ -120,10 +139,12 @@ fn options_and_targets_are_checked() {
     let text = serde_json::to_string_pretty(&json).unwrap();
     fs::write(folder.join("x.json"), &text).unwrap();
     let at = |value: &str| {
-        let (line, found) = text.lines().enumerate().find(|(_, line)| line.contains(value)).unwrap();
+        let (line, found) =
+            text.lines().enumerate().find(|(_, line)| line.contains(value)).unwrap();
         format!("{path}/x.json:{}:{}: meta.bpf_skel", line + 1, found.find(value).unwrap() + 1)
     };
-    let name = json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["name"].as_str().unwrap();
+    let name =
+        json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["name"].as_str().unwrap();
     let no_value = "is not a value of type `unsigned long long`; expected a number from 0 to 18446744073709551615";
     assert_eq!(
         refused(&["check", &format!("{path}/x.json")]),
@@ -157,10 +178,18 @@ fn faults_of_object_name_its_file() {
     let [_, object] = disagreeing(&folder);
     let Ran { exit, err, .. } = run(&["check", &object, "--object", &object]);
     assert_eq!(exit, Exit::Usage);
-    assert!(err.starts_with("error: `--object` belongs to a skeleton, but the input is an object\n"), "{err}");
+    assert!(
+        err.starts_with("error: `--object` belongs to a skeleton, but the input is an object\n"),
+        "{err}"
+    );
     // The object in the document is ignored then.
-    assert!(refused(&["check", "bpf/names.json", "--object", &object]).starts_with("bpf/names.json:"));
-    assert!(printed(&["check", "bpf/bootstrap.json", "--object", &object]).starts_with("bpf/bootstrap.json: object bootstrap;"));
+    assert!(
+        refused(&["check", "bpf/names.json", "--object", &object]).starts_with("bpf/names.json:")
+    );
+    assert!(
+        printed(&["check", "bpf/bootstrap.json", "--object", &object])
+            .starts_with("bpf/bootstrap.json: object bootstrap;")
+    );
     assert_eq!(
         refused(&["check", "bpf/bootstrap.json", "--object", &format!("{path}/none.o")]),
         format!("cannot read {path}/none.o: No such file or directory (os error 2)\n")
@@ -173,7 +202,10 @@ fn standard_input_is_read() {
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
     assert!(out.starts_with("<stdin>: object bootstrap; "), "{out}");
     let Ran { exit, out, err } = run_with(&["check", "-"], b"{\n\"bpf_skel\": 7}");
-    assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Refused, "", "<stdin>:2:13: bpf_skel: expected an object, found a number\n"));
+    assert_eq!(
+        (exit, out.as_str(), err.as_str()),
+        (Exit::Refused, "", "<stdin>:2:13: bpf_skel: expected an object, found a number\n")
+    );
 }
 
 /// If the C source next to a skeleton has changed since, the skeleton does not describe it any

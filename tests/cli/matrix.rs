@@ -38,15 +38,30 @@ pub(super) fn runs_tests_of_crate(program: &Path) {
         fs::create_dir(folder.join(format!("cache/eunomia/kernels/{kernel}/modules"))).unwrap();
     }
     write("bin/qemu-system-x86_64", QEMU);
-    fs::set_permissions(folder.join("bin/qemu-system-x86_64"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(folder.join("bin/qemu-system-x86_64"), fs::Permissions::from_mode(0o755))
+        .unwrap();
     let search = format!("{path}/bin:{}", env::var("PATH").unwrap());
     let run = |args: &[&str]| {
         let mut command = Command::new(program);
         command.arg("matrix").args(args).current_dir(folder.join("probe")).env("PATH", &search);
-        command.env("CARGO_TARGET_DIR", folder.join("target")).env("XDG_CACHE_HOME", folder.join("cache")).output().unwrap()
+        command
+            .env("CARGO_TARGET_DIR", folder.join("target"))
+            .env("XDG_CACHE_HOME", folder.join("cache"))
+            .output()
+            .unwrap()
     };
 
-    let output = run(&["--kernel", "5.10", "--kernel", "6.1", "--lib", "--bins", "--", "--test-threads", "1"]);
+    let output = run(&[
+        "--kernel",
+        "5.10",
+        "--kernel",
+        "6.1",
+        "--lib",
+        "--bins",
+        "--",
+        "--test-threads",
+        "1",
+    ]);
     let (status, printed, err) = said(&output);
     assert_eq!(
         (status, printed),
@@ -83,11 +98,16 @@ pub(super) fn runs_tests_of_crate(program: &Path) {
     assert!(!err.contains("test a ... ok"), "nothing failed there: {err}");
 
     // With `-o`, the table goes to a file and nothing to standard output.
-    let output = run(&["--kernel=6.1", "--format", "markdown", "-o", "../tables/matrix.md", "--lib"]);
+    let output =
+        run(&["--kernel=6.1", "--format", "markdown", "-o", "../tables/matrix.md", "--lib"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).2.starts_with("cannot write ../tables/matrix.md: no such directory\n"), "{output:?}");
+    assert!(
+        said(&output).2.starts_with("cannot write ../tables/matrix.md: no such directory\n"),
+        "{output:?}"
+    );
     fs::create_dir(folder.join("tables")).unwrap();
-    let output = run(&["--kernel=6.1", "--format", "markdown", "-o", "../tables/matrix.md", "--lib"]);
+    let output =
+        run(&["--kernel=6.1", "--format", "markdown", "-o", "../tables/matrix.md", "--lib"]);
     assert_eq!((output.status.code(), said(&output).1), (Some(0), ""), "{output:?}");
     assert_eq!(names(&folder.join("tables")), ["matrix.md"]);
     let expected = "| probe | 6.1<br>6.1.0-test |\n|---|---|\n| `a` | ok |\n| `b::typed` | 1 |\n\nIgnored:\n\n1. why\n";

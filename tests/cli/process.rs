@@ -12,7 +12,11 @@ use eunomia_tests::crates::program;
 use super::{clang, folder, matrix, names};
 
 pub(super) fn said(output: &Output) -> (Option<i32>, &str, &str) {
-    (output.status.code(), std::str::from_utf8(&output.stdout).unwrap(), std::str::from_utf8(&output.stderr).unwrap())
+    (
+        output.status.code(),
+        std::str::from_utf8(&output.stdout).unwrap(),
+        std::str::from_utf8(&output.stderr).unwrap(),
+    )
 }
 
 const SUMMARY: &str = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n";
@@ -22,16 +26,26 @@ const SUMMARY: &str = "object bootstrap; maps: exec_start, rb; programs: handle_
 fn program_runs_through_cargo_and_directly() {
     let program = program(env!("CARGO_TARGET_TMPDIR"), "eunomia-build", "cargo-eunomia");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let alone = |args: &[&str]| Command::new(&program).args(args).current_dir(tests).output().unwrap();
+    let alone =
+        |args: &[&str]| Command::new(&program).args(args).current_dir(tests).output().unwrap();
     let summary = format!("bpf/bootstrap.json: {SUMMARY}");
     assert_eq!(said(&alone(&["check", "bpf/bootstrap.json"])), (Some(0), summary.as_str(), ""));
 
     // Cargo finds the command in the search path and passes its name on.
     let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(program.parent().map(Path::to_owned).into_iter().chain(env::split_paths(&path))).unwrap();
+    let path = env::join_paths(
+        program.parent().map(Path::to_owned).into_iter().chain(env::split_paths(&path)),
+    )
+    .unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["eunomia", "check", "-"]).env("PATH", path).stdin(fs::File::open(tests.join("bpf/bootstrap.json")).unwrap());
-    assert_eq!(said(&cargo.output().unwrap()), (Some(0), format!("<stdin>: {SUMMARY}").as_str(), ""));
+    cargo
+        .args(["eunomia", "check", "-"])
+        .env("PATH", path)
+        .stdin(fs::File::open(tests.join("bpf/bootstrap.json")).unwrap());
+    assert_eq!(
+        said(&cargo.output().unwrap()),
+        (Some(0), format!("<stdin>: {SUMMARY}").as_str(), "")
+    );
 
     let none = "cannot read none.json: No such file or directory (os error 2)\n";
     assert_eq!(said(&alone(&["check", "none.json"])), (Some(1), "", none));
@@ -39,7 +53,11 @@ fn program_runs_through_cargo_and_directly() {
 
     // The reader closes the pipe after the first line.
     let mut generate = Command::new(&program);
-    generate.args(["gen", "bpf/kinds.json"]).current_dir(tests).stdout(Stdio::piped()).stderr(Stdio::piped());
+    generate
+        .args(["gen", "bpf/kinds.json"])
+        .current_dir(tests)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = generate.spawn().unwrap();
     let mut line = String::new();
     BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -50,7 +68,11 @@ fn program_runs_through_cargo_and_directly() {
     let (folder, _) = folder("process-build");
     fs::create_dir(folder.join("bpf")).unwrap();
     fs::copy(tests.join("bpf/names.bpf.c"), folder.join("bpf/my-names.bpf.c")).unwrap();
-    let built = Command::new(&program).args(["build", "bpf/my-names.bpf.c", "--clang", &clang()]).current_dir(&folder).output().unwrap();
+    let built = Command::new(&program)
+        .args(["build", "bpf/my-names.bpf.c", "--clang", &clang()])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
     assert_eq!(said(&built), (Some(0), "", ""));
     assert_eq!(names(&folder), ["bpf", "my-names.json"]);
     assert_eq!(names(&folder.join("bpf")), ["my-names.bpf.c"]);
@@ -61,7 +83,8 @@ fn program_runs_through_cargo_and_directly() {
     for name in ["@options.bpf.c", "-x.bpf.c", "--config=options.bpf.c"] {
         fs::write(folder.join("bpf").join(name), "int x = 1;\n").unwrap();
         let mut odd = Command::new(&program);
-        odd.args(["build", "--clang", &clang(), "-o", "-", "--", name]).current_dir(folder.join("bpf"));
+        odd.args(["build", "--clang", &clang(), "-o", "-", "--", name])
+            .current_dir(folder.join("bpf"));
         let output = odd.output().unwrap();
         let (exit, package, err) = said(&output);
         assert!((exit, err) == (Some(0), "") && package.contains("\"x\""), "{name}: {err}");
@@ -72,7 +95,10 @@ fn program_runs_through_cargo_and_directly() {
     let text = "#include <linux/bpf.h>\n#ifndef __TARGET_ARCH_arm64\n#error another architecture\n#endif\nint x = 1;\n";
     fs::write(folder.join("bpf/arch.bpf.c"), text).unwrap();
     let mut cross = Command::new(&program);
-    cross.args(["build", "bpf/arch.bpf.c", "--clang", &clang()]).current_dir(&folder).env("CARGO_CFG_TARGET_ARCH", "aarch64");
+    cross
+        .args(["build", "bpf/arch.bpf.c", "--clang", &clang()])
+        .current_dir(&folder)
+        .env("CARGO_CFG_TARGET_ARCH", "aarch64");
     assert_eq!(said(&cross.output().unwrap()), (Some(0), "", ""));
 
     matrix::runs_tests_of_crate(&program);

@@ -9,10 +9,14 @@ use serde_json::Value;
 pub(crate) fn columns(value: &Value) -> Vec<(String, Value)> {
     match value {
         Value::Object(fields) => {
-            let joined = |name: &str, path: String| if path.is_empty() { name.to_owned() } else { format!("{name}.{path}") };
+            let joined = |name: &str, path: String| {
+                if path.is_empty() { name.to_owned() } else { format!("{name}.{path}") }
+            };
             fields
                 .iter()
-                .flat_map(|(name, value)| columns(value).into_iter().map(move |(path, value)| (joined(name, path), value)))
+                .flat_map(|(name, value)| {
+                    columns(value).into_iter().map(move |(path, value)| (joined(name, path), value))
+                })
                 .collect()
         }
         Value::Array(items) => {
@@ -27,7 +31,9 @@ pub(crate) fn columns(value: &Value) -> Vec<(String, Value)> {
             }
             all
         }
-        Value::String(text) => vec![(String::new(), constant(text).unwrap_or_else(|| value.clone()))],
+        Value::String(text) => {
+            vec![(String::new(), constant(text).unwrap_or_else(|| value.clone()))]
+        }
         _ => vec![(String::new(), value.clone())],
     }
 }
@@ -35,15 +41,21 @@ pub(crate) fn columns(value: &Value) -> Vec<(String, Value)> {
 /// Parses the number of an enum value `NAME(number)`.
 fn constant(text: &str) -> Option<Value> {
     let (name, number) = text.strip_suffix(')')?.split_once('(')?;
-    let is_name = name == "<UNKNOWN_VARIANT>" || (!name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
+    let is_name = name == "<UNKNOWN_VARIANT>"
+        || (!name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
     let is_name = is_name || matches!(name, "fn" | "Self");
-    number.parse::<i128>().ok().filter(|_| is_name).map(|number| serde_json::from_str(&number.to_string()).unwrap())
+    number
+        .parse::<i128>()
+        .ok()
+        .filter(|_| is_name)
+        .map(|number| serde_json::from_str(&number.to_string()).unwrap())
 }
 
 /// Returns the bytes of a 128-bit number, which is a text in JSON and bytes in a column.
 pub(crate) fn wide(value: &Value, ty: &DataType) -> Option<Value> {
     let text = value.as_str().filter(|_| matches!(ty, DataType::FixedSizeBinary(16)))?;
-    let number = text.parse::<i128>().unwrap_or_else(|_| text.parse::<u128>().unwrap().cast_signed());
+    let number =
+        text.parse::<i128>().unwrap_or_else(|_| text.parse::<u128>().unwrap().cast_signed());
     Some(number.to_le_bytes().to_vec().into())
 }
 
@@ -62,9 +74,11 @@ pub(crate) fn cell(column: &dyn Array, row: usize) -> Value {
         DataType::UInt64 => column.as_primitive::<types::UInt64Type>().value(row).into(),
         // Through text, because JSON shows a float with other digits than the same number as a
         // double.
-        DataType::Float32 => serde_json::to_string(&column.as_primitive::<types::Float32Type>().value(row))
-            .map(|text| serde_json::from_str(&text).unwrap())
-            .unwrap(),
+        DataType::Float32 => {
+            serde_json::to_string(&column.as_primitive::<types::Float32Type>().value(row))
+                .map(|text| serde_json::from_str(&text).unwrap())
+                .unwrap()
+        }
         DataType::Float64 => column.as_primitive::<types::Float64Type>().value(row).into(),
         DataType::LargeUtf8 => column.as_string::<i64>().value(row).into(),
         DataType::FixedSizeBinary(_) => column.as_fixed_size_binary().value(row).to_vec().into(),

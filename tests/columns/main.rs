@@ -5,7 +5,8 @@ mod json;
 use std::ptr;
 
 use arrow_array::{
-    Array as _, FixedSizeBinaryArray, FixedSizeListArray, LargeBinaryArray, LargeStringArray, PrimitiveArray, RecordBatch, types,
+    Array as _, FixedSizeBinaryArray, FixedSizeListArray, LargeBinaryArray, LargeStringArray,
+    PrimitiveArray, RecordBatch, types,
 };
 use eunomia_build::{Embed, tokens};
 use eunomia_runtime::{
@@ -32,14 +33,22 @@ fn records<E: Plain>(count: usize) -> Vec<E> {
     };
     let mut records = vec![E::zeroed(); count];
     for (index, record) in records.iter_mut().enumerate() {
-        record.bytes_mut().iter_mut().for_each(|byte| *byte = if index % 2 == 0 { (random() % 4) as u8 } else { (random() >> 32) as u8 });
+        record.bytes_mut().iter_mut().for_each(|byte| {
+            *byte = if index % 2 == 0 { (random() % 4) as u8 } else { (random() >> 32) as u8 }
+        });
     }
     records
 }
 
 fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
-    let is_struct = |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
-    layouts.btf.iter().map(|(id, _)| id).find(|&id| layouts.c_name(id) == c_name && is_struct(id)).unwrap()
+    let is_struct =
+        |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
+    layouts
+        .btf
+        .iter()
+        .map(|(id, _)| id)
+        .find(|&id| layouts.c_name(id) == c_name && is_struct(id))
+        .unwrap()
 }
 
 /// Checks that every column of a batch holds the values that dynamic reading gives.
@@ -60,13 +69,18 @@ fn agree<C: Columns>(name: &str) {
         let expected = json::columns(&serde_json::from_str(&value.to_json()).unwrap());
         // A struct without its record has no items in a flexible array, so JSON shows none to find
         // columns in.
-        let is_empty = |name: &str| json::cell(arrow.column_by_name(name).unwrap(), row) == serde_json::json!([]);
+        let is_empty = |name: &str| {
+            json::cell(arrow.column_by_name(name).unwrap(), row) == serde_json::json!([])
+        };
         let lists = arrow.schema().fields().iter().filter(|field| is_empty(field.name())).count();
         assert_eq!(expected.len() + lists, arrow.num_columns());
         for (path, expected) in expected {
             let name = path.replace('.', "_");
             // `self` and `crate` are not valid identifiers in Rust.
-            let column = arrow.column_by_name(&name).or_else(|| arrow.column_by_name(&format!("{name}_"))).unwrap();
+            let column = arrow
+                .column_by_name(&name)
+                .or_else(|| arrow.column_by_name(&format!("{name}_")))
+                .unwrap();
             let expected = json::wide(&expected, column.data_type()).unwrap_or(expected);
             assert_eq!(json::cell(column, row), expected, "{path} of row {row}");
         }
@@ -125,9 +139,15 @@ fn flexible_arrays_become_lists() {
             let expected = json::columns(&serde_json::from_str(expected).unwrap());
             for column in columns.schema().fields() {
                 // JSON shows no columns for an empty list of structs.
-                let value = expected.iter().find(|(path, _)| path.replace('.', "_") == *column.name());
+                let value =
+                    expected.iter().find(|(path, _)| path.replace('.', "_") == *column.name());
                 let value = value.map_or(serde_json::json!([]), |(_, value)| value.clone());
-                assert_eq!(json::cell(columns.column_by_name(column.name()).unwrap(), row), value, "{} of row {row}", column.name());
+                assert_eq!(
+                    json::cell(columns.column_by_name(column.name()).unwrap(), row),
+                    value,
+                    "{} of row {row}",
+                    column.name()
+                );
             }
         }
     }
@@ -147,10 +167,17 @@ fn structs_without_their_records_have_empty_lists() {
         other => panic!("{other}"),
     });
     assert_eq!(format!("{delivered:?}"), "Delivered");
-    assert_eq!((batch.len.as_slice(), batch.bytes.offsets(), batch.bytes.get(3)), (&[4; 4][..], &[0, 0, 0, 0, 4][..], Some(&b"abcd"[..])));
+    assert_eq!(
+        (batch.len.as_slice(), batch.bytes.offsets(), batch.bytes.get(3)),
+        (&[4; 4][..], &[0, 0, 0, 0, 4][..], Some(&b"abcd"[..]))
+    );
     let bytes = batch.bytes.items().as_ptr().addr();
     let arrow = batch.into_record_batch().unwrap();
-    assert_eq!(column::<LargeBinaryArray>(&arrow, "bytes").value_data().as_ptr().addr(), bytes, "the bytes were copied");
+    assert_eq!(
+        column::<LargeBinaryArray>(&arrow, "bytes").value_data().as_ptr().addr(),
+        bytes,
+        "the bytes were copied"
+    );
 }
 
 #[test]
@@ -166,12 +193,24 @@ fn custom_members_have_columns() {
 fn types_with_too_many_columns_have_no_batch() {
     let skeleton = || Skeleton::parse(&fixture("streams"), "streams").unwrap();
     let checked = skeleton().check("streams").unwrap();
-    let word = checked.layouts.btf.iter().find(|(_, ty)| matches!(ty.kind, Kind::Int { size: 4, .. })).map(|(id, _)| id.0).unwrap();
+    let word = checked
+        .layouts
+        .btf
+        .iter()
+        .find(|(_, ty)| matches!(ty.kind, Kind::Int { size: 4, .. }))
+        .map(|(id, _)| id.0)
+        .unwrap();
     let module = |members: u32| {
         let mut skeleton = skeleton();
         skeleton.multiple_exports = true;
-        let member = |i| CustomMember { name: format!("m{i}"), offset: 4 * i, type_id: word, other: Other::default() };
-        skeleton.maps.iter_mut().find(|map| map.name == "rb").unwrap().export = ExportConfig::Custom((0..members).map(member).collect());
+        let member = |i| CustomMember {
+            name: format!("m{i}"),
+            offset: 4 * i,
+            type_id: word,
+            other: Other::default(),
+        };
+        skeleton.maps.iter_mut().find(|map| map.name == "rb").unwrap().export =
+            ExportConfig::Custom((0..members).map(member).collect());
         tokens(skeleton, "streams", "streams", &Embed::Literal).unwrap().to_string()
     };
     assert!(module(1024).contains("struct RbBatch"));
@@ -183,7 +222,11 @@ fn types_with_too_many_columns_have_no_batch() {
 fn schema_has_names_and_types() {
     let fields = |schema: arrow_schema::SchemaRef| -> Vec<String> {
         assert!(schema.fields().iter().all(|field| !field.is_nullable()));
-        schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()
+        schema
+            .fields()
+            .iter()
+            .map(|field| format!("{} {}", field.name(), field.data_type()))
+            .collect()
     };
     assert_eq!(
         fields(kinds::types::KindsBatch::schema()),
@@ -220,9 +263,15 @@ fn schema_has_names_and_types() {
             "function UInt64",
         ]
     );
-    assert_eq!(fields(tails::types::BlobBatch::schema()), ["number UInt64", "kind UInt16", "text LargeUtf8"]);
+    assert_eq!(
+        fields(tails::types::BlobBatch::schema()),
+        ["number UInt64", "kind UInt16", "text LargeUtf8"]
+    );
     assert_eq!(fields(tails::types::DigestBatch::schema()), ["len UInt32", "bytes LargeBinary"]);
-    assert_eq!(fields(tails::types::LabelsBatch::schema()), ["count UInt32", "labels LargeList(non-null LargeUtf8)"]);
+    assert_eq!(
+        fields(tails::types::LabelsBatch::schema()),
+        ["count UInt32", "labels LargeList(non-null LargeUtf8)"]
+    );
     assert_eq!(
         fields(tails::types::TableBatch::schema()),
         [
@@ -235,7 +284,10 @@ fn schema_has_names_and_types() {
         ]
     );
     // Columns are named without `r#`.
-    assert_eq!(fields(names::types::TypeBatch::schema()), ["self_ Int32", "crate_ Int32", "match Int32", "Camel Int32", "gen UInt32"]);
+    assert_eq!(
+        fields(names::types::TypeBatch::schema()),
+        ["self_ Int32", "crate_ Int32", "match Int32", "Camel Int32", "gen UInt32"]
+    );
 }
 
 fn column<'a, T: 'static>(batch: &'a RecordBatch, name: &str) -> &'a T {
@@ -247,17 +299,25 @@ fn numbers_are_moved_to_arrow() {
     let mut batch = kinds::types::KindsBatch::default();
     batch.extend(&records::<kinds::types::Kinds>(1000));
     let at = |at: *const u8| at.addr();
-    let (u64s, f32s, grid) = (batch.u64.as_ptr().addr(), batch.f32.as_ptr().addr(), batch.grid.as_ptr().addr());
+    let (u64s, f32s, grid) =
+        (batch.u64.as_ptr().addr(), batch.f32.as_ptr().addr(), batch.grid.as_ptr().addr());
     let (ids, wide) = (batch.markers_id.as_ptr().addr(), batch.u128.as_ptr().addr());
     let offsets = batch.text.offsets().as_ptr().addr();
     let arrow = batch.into_record_batch().unwrap();
-    assert_eq!(column::<PrimitiveArray<types::UInt64Type>>(&arrow, "u64").values().as_ptr().addr(), u64s);
-    assert_eq!(column::<PrimitiveArray<types::Float32Type>>(&arrow, "f32").values().as_ptr().addr(), f32s);
+    assert_eq!(
+        column::<PrimitiveArray<types::UInt64Type>>(&arrow, "u64").values().as_ptr().addr(),
+        u64s
+    );
+    assert_eq!(
+        column::<PrimitiveArray<types::Float32Type>>(&arrow, "f32").values().as_ptr().addr(),
+        f32s
+    );
     assert_eq!(at(column::<FixedSizeBinaryArray>(&arrow, "markers_id").value_data().as_ptr()), ids);
     assert_eq!(at(column::<FixedSizeBinaryArray>(&arrow, "u128").value_data().as_ptr()), wide);
     let rows: &FixedSizeListArray = column(&arrow, "grid");
     let items: &FixedSizeListArray = rows.values().as_any().downcast_ref().unwrap();
-    let numbers: &PrimitiveArray<types::Int32Type> = items.values().as_any().downcast_ref().unwrap();
+    let numbers: &PrimitiveArray<types::Int32Type> =
+        items.values().as_any().downcast_ref().unwrap();
     assert_eq!((numbers.values().as_ptr().addr(), numbers.len()), (grid, 6000));
     // Random texts are not UTF-8, so they are copied and get new offsets.
     assert_ne!(column::<LargeStringArray>(&arrow, "text").offsets().as_ptr().addr(), offsets);
@@ -266,22 +326,34 @@ fn numbers_are_moved_to_arrow() {
 #[test]
 fn texts_are_moved_if_they_are_utf8() {
     let note = |text: &str| streams::types::Note { code: 0, text: CharArray::new(text).unwrap() };
-    let cut = streams::types::Note { code: 0, text: CharArray::from(*b"twenty byte caf\xc3\xa9 \xe2\x82") };
+    let cut = streams::types::Note {
+        code: 0,
+        text: CharArray::from(*b"twenty byte caf\xc3\xa9 \xe2\x82"),
+    };
     let mut batch = streams::types::NoteBatch::default();
     batch.extend(&[note("one"), note(""), note("drei\u{20ac}")]);
-    assert_eq!(batch.text.iter().collect::<Vec<_>>(), [&b"one"[..], b"", "drei\u{20ac}".as_bytes()]);
+    assert_eq!(
+        batch.text.iter().collect::<Vec<_>>(),
+        [&b"one"[..], b"", "drei\u{20ac}".as_bytes()]
+    );
     let memory = |text: &Text| (text.offsets().as_ptr().addr(), text.bytes().as_ptr().addr());
     let (offsets, bytes) = memory(&batch.text);
     let arrow = batch.into_record_batch().unwrap();
     let texts: &LargeStringArray = column(&arrow, "text");
     assert_eq!(texts.iter().map(Option::unwrap).collect::<Vec<_>>(), ["one", "", "drei\u{20ac}"]);
-    assert_eq!((texts.offsets().as_ptr().addr(), texts.value_data().as_ptr().addr()), (offsets, bytes));
+    assert_eq!(
+        (texts.offsets().as_ptr().addr(), texts.value_data().as_ptr().addr()),
+        (offsets, bytes)
+    );
 
     let mut batch = streams::types::NoteBatch::default();
     batch.extend(&[cut, note("whole")]);
     let arrow = batch.into_record_batch().unwrap();
     let texts: &LargeStringArray = column(&arrow, "text");
-    assert_eq!(texts.iter().map(Option::unwrap).collect::<Vec<_>>(), ["twenty byte caf\u{e9} \u{fffd}", "whole"]);
+    assert_eq!(
+        texts.iter().map(Option::unwrap).collect::<Vec<_>>(),
+        ["twenty byte caf\u{e9} \u{fffd}", "whole"]
+    );
 }
 
 #[test]
@@ -290,8 +362,15 @@ fn grown_batch_does_not_allocate() {
     let mut batch = kinds::types::KindsBatch::default();
     batch.extend(&events);
     let memory = |batch: &kinds::types::KindsBatch| {
-        let numbers = (batch.u8.as_ptr(), batch.u128.as_ptr(), batch.numbers.as_ptr(), batch.flags.as_ptr());
-        (numbers, batch.text.offsets().as_ptr(), batch.text.bytes().as_ptr(), batch.u8.capacity(), batch.numbers.capacity())
+        let numbers =
+            (batch.u8.as_ptr(), batch.u128.as_ptr(), batch.numbers.as_ptr(), batch.flags.as_ptr());
+        (
+            numbers,
+            batch.text.offsets().as_ptr(),
+            batch.text.bytes().as_ptr(),
+            batch.u8.capacity(),
+            batch.numbers.capacity(),
+        )
     };
     let before = memory(&batch);
     for _ in 0..3 {
@@ -320,5 +399,8 @@ fn columns_of_different_lengths_are_refused() {
     batch.extend(&records::<streams::types::Sample>(3));
     batch.len.pop();
     let refused = batch.into_record_batch().unwrap_err();
-    assert!(refused.to_string().contains("all columns in a record batch must have the same length"), "{refused}");
+    assert!(
+        refused.to_string().contains("all columns in a record batch must have the same length"),
+        "{refused}"
+    );
 }

@@ -9,20 +9,41 @@ use super::{Ran, folder, printed, refused, reviewed, run, run_with};
 #[test]
 fn tables_match_reviewed_text() {
     let names = ["bootstrap", "kinds", "profile", "shapes", "streams"];
-    reviewed("command/inspect", names.map(|name| (name, printed(&["inspect", &format!("bpf/{name}.json")]))));
+    reviewed(
+        "command/inspect",
+        names.map(|name| (name, printed(&["inspect", &format!("bpf/{name}.json")]))),
+    );
 }
 
 #[test]
 fn json_describes_object() {
-    let object: Value = serde_json::from_str(&printed(&["inspect", "bpf/bootstrap.json", "--json"])).unwrap();
+    let object: Value =
+        serde_json::from_str(&printed(&["inspect", "bpf/bootstrap.json", "--json"])).unwrap();
     assert_eq!((&object["name"], &object["format"]), (&json!("bootstrap"), &json!("package")));
-    assert_eq!(object["programs"][0], json!({"name": "handle_exec", "section": "tp/sched/sched_process_exec", "attach": true}));
+    assert_eq!(
+        object["programs"][0],
+        json!({"name": "handle_exec", "section": "tp/sched/sched_process_exec", "attach": true})
+    );
     assert_eq!(object["maps"][0]["key"], json!({"type": "int", "size": 4}));
     let export = &object["exports"][0];
-    assert_eq!((&export["map"], &export["size"], &export["counts_lost"]), (&json!("rb"), &json!(176), &json!(true)));
-    assert_eq!(export["fields"][7], json!({"name": "et", "type": "enum event_type", "offset": 168, "size": 4, "bit": null, "bits": null}));
-    let option = object["variables"].as_array().unwrap().iter().find(|variable| variable["name"] == "min_duration_ns").unwrap();
-    assert_eq!((&option["option"], &option["value"], &option["section"]), (&json!("--min_duration_ns"), &json!(0), &json!(".rodata")));
+    assert_eq!(
+        (&export["map"], &export["size"], &export["counts_lost"]),
+        (&json!("rb"), &json!(176), &json!(true))
+    );
+    assert_eq!(
+        export["fields"][7],
+        json!({"name": "et", "type": "enum event_type", "offset": 168, "size": 4, "bit": null, "bits": null})
+    );
+    let option = object["variables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|variable| variable["name"] == "min_duration_ns")
+        .unwrap();
+    assert_eq!(
+        (&option["option"], &option["value"], &option["section"]),
+        (&json!("--min_duration_ns"), &json!(0), &json!(".rodata"))
+    );
 }
 
 /// A document without its object gives less; with the object from a file, it gives the same as a
@@ -32,20 +53,32 @@ fn document_without_object_is_completed_by_it() {
     let folder = folder("without");
     let package = Skeleton::from_file("bpf/bootstrap.json").unwrap();
     let object = package.object.clone().unwrap();
-    let bare = Skeleton { object: None, format: eunomia_runtime::skeleton::Format::Metadata, ..package };
-    let [document, elf] = ["bare.skel.json", "bootstrap.bpf.o"].map(|name| folder.join(name).to_str().unwrap().to_owned());
+    let bare =
+        Skeleton { object: None, format: eunomia_runtime::skeleton::Format::Metadata, ..package };
+    let [document, elf] = ["bare.skel.json", "bootstrap.bpf.o"]
+        .map(|name| folder.join(name).to_str().unwrap().to_owned());
     std::fs::write(&document, bare.to_json()).unwrap();
     std::fs::write(&elf, object).unwrap();
     let text = printed(&["inspect", &document]);
-    assert!(text.contains("no object in the skeleton (`--object FILE` adds one)") && text.contains("handle_exec"), "{text}");
+    assert!(
+        text.contains("no object in the skeleton (`--object FILE` adds one)")
+            && text.contains("handle_exec"),
+        "{text}"
+    );
     let whole = printed(&["inspect", &document, "--object", &elf]);
     let same = printed(&["inspect", "bpf/bootstrap.json"]);
     assert_eq!(whole.split_once("\n\n").unwrap().1, same.split_once("\n\n").unwrap().1);
     // The object describes itself.
-    assert!(printed(&["inspect", &elf]).contains("Events of rb (ringbuf): struct event, 176 bytes, drops are counted"));
+    assert!(
+        printed(&["inspect", &elf])
+            .contains("Events of rb (ringbuf): struct event, 176 bytes, drops are counted")
+    );
     assert_eq!(run(&["inspect", &elf, "--object", &elf]).exit, Exit::Usage);
     assert!(refused(&["check", &document]).contains("the document contains no BPF object"));
-    assert_eq!(printed(&["check", &document, "--object", &elf]).split_once(": ").unwrap().1, CHECKED);
+    assert_eq!(
+        printed(&["check", &document, "--object", &elf]).split_once(": ").unwrap().1,
+        CHECKED
+    );
 }
 
 const CHECKED: &str = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit; exports: rb (struct event)\n";
@@ -62,7 +95,8 @@ fn names_stay_on_their_line() {
     // The same holds for names of files.
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("y\u{1b}[31m\nz.json");
     std::fs::write(&file, json.to_string()).unwrap();
-    for (command, lines) in [("check", 1), ("inspect", inspect(&["inspect", "-"]).lines().count())] {
+    for (command, lines) in [("check", 1), ("inspect", inspect(&["inspect", "-"]).lines().count())]
+    {
         let out = inspect(&[command, file.to_str().unwrap()]);
         assert!(out.contains(r"y\u{1b}[31m\nz.json: ") && out.lines().count() == lines, "{out}");
     }
@@ -74,8 +108,14 @@ fn faults_have_lines() {
     let Ran { exit, out, err } = run_with(&["inspect", "-"], text.as_bytes());
     assert_eq!((exit, out.as_str()), (Exit::Refused, ""));
     let line = 1 + text.lines().position(|line| line.contains("handle_exce")).unwrap();
-    assert!(err.starts_with(&format!("<stdin>:{line}:")) && err.contains("did you mean `handle_exec`?"), "{err}");
-    assert_eq!(refused(&["inspect", "none.json"]), "none.json: No such file or directory (os error 2)\n");
+    assert!(
+        err.starts_with(&format!("<stdin>:{line}:")) && err.contains("did you mean `handle_exec`?"),
+        "{err}"
+    );
+    assert_eq!(
+        refused(&["inspect", "none.json"]),
+        "none.json: No such file or directory (os error 2)\n"
+    );
     assert!(refused(&["check", "/proc/self/exe"]).starts_with("/proc/self/exe: "));
 }
 
@@ -85,7 +125,11 @@ fn package_is_read_from_archive() {
     let folder = folder("archive");
     std::fs::copy("bpf/bootstrap.json", folder.join("package.json")).unwrap();
     let tar = |name: &str, member: &str| {
-        let status = std::process::Command::new("tar").args(["-cf", name, member]).current_dir(&folder).status().unwrap();
+        let status = std::process::Command::new("tar")
+            .args(["-cf", name, member])
+            .current_dir(&folder)
+            .status()
+            .unwrap();
         assert!(status.success());
         folder.join(name).to_str().unwrap().to_owned()
     };
@@ -99,7 +143,10 @@ fn package_is_read_from_archive() {
     std::fs::rename(folder.join("package.json"), folder.join("whole.json")).unwrap();
     std::fs::rename(folder.join("holes"), folder.join("package.json")).unwrap();
     let sparse = folder.join("sparse.tar");
-    let status = std::process::Command::new("tar").args(["--sparse", "-cf", "sparse.tar", "package.json"]).current_dir(&folder).status();
+    let status = std::process::Command::new("tar")
+        .args(["--sparse", "-cf", "sparse.tar", "package.json"])
+        .current_dir(&folder)
+        .status();
     assert!(status.unwrap().success());
     let refusal = refused(&["check", sparse.to_str().unwrap()]);
     assert!(refusal.contains("it has more than 256 MiB"), "{refusal}");
@@ -113,7 +160,8 @@ fn package_is_read_from_archive() {
 #[test]
 fn escape_sequences_are_escaped() {
     let text = eunomia_tests::fixture("bootstrap");
-    let escaped = text.replace("\"obj_name\": \"bootstrap\"", "\"obj_name\": \"b\\u001b[31m\\u009b1m\"");
+    let escaped =
+        text.replace("\"obj_name\": \"bootstrap\"", "\"obj_name\": \"b\\u001b[31m\\u009b1m\"");
     assert!(escaped != text);
     for words in [&["inspect", "-"][..], &["check", "-"], &["run", "-", "--", "--help"]] {
         let Ran { out, err, .. } = run_with(words, escaped.as_bytes());

@@ -26,8 +26,12 @@ fn recordings_are_printed_like_events() {
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("PID      PPID"), "a recording has no time of day: {text}");
     assert_eq!((lines.len(), lines[3].split(' ').next()), (4, Some("2")));
-    let json = printed(&["replay", "bpf/bootstrap.json", &path, "--format", "json", "--count", "2"]);
-    assert_eq!(json.lines().map(|line| &line[..9]).collect::<Vec<_>>(), ["{\"pid\":0,", "{\"pid\":1,"]);
+    let json =
+        printed(&["replay", "bpf/bootstrap.json", &path, "--format", "json", "--count", "2"]);
+    assert_eq!(
+        json.lines().map(|line| &line[..9]).collect::<Vec<_>>(),
+        ["{\"pid\":0,", "{\"pid\":1,"]
+    );
     let raw = folder.join("raw").to_str().unwrap().to_owned();
     assert_eq!(printed(&["replay", "bpf/bootstrap.json", &path, "-f", "raw", "-o", &raw]), "");
     assert_eq!(fs::read(raw).unwrap().len(), 3 * size_of::<Event>());
@@ -47,11 +51,20 @@ fn bad_recordings_are_refused() {
     let cut = path("cut", &whole[..whole.len() - 10]);
     let Ran { exit, out, err } = run(&["replay", "bpf/bootstrap.json", &cut, "-f", "json"]);
     assert_eq!((exit, out.lines().count()), (Exit::Done, 2));
-    assert_eq!(err, format!("{cut}: 174 bytes at the end are not a whole record; the recording was cut off\n"));
-    assert!(refused(&["replay", "bpf/bootstrap.json", &path("foreign", b"not a recording")]).contains("not an eunomia recording"));
+    assert_eq!(
+        err,
+        format!("{cut}: 174 bytes at the end are not a whole record; the recording was cut off\n")
+    );
+    assert!(
+        refused(&["replay", "bpf/bootstrap.json", &path("foreign", b"not a recording")])
+            .contains("not an eunomia recording")
+    );
     let other = path("whole", &whole);
     let unlike = refused(&["replay", "bpf/streams.json", &other]);
-    assert!(unlike.contains("the records of `rb` have another layout in the recording"), "{unlike}");
+    assert!(
+        unlike.contains("the records of `rb` have another layout in the recording"),
+        "{unlike}"
+    );
     assert_eq!(run(&["replay", "bpf/streams.json", &other, "-f", "raw"]).exit, Exit::Usage);
     // An existing file stays unchanged until a record arrives.
     let kept = path("kept", b"kept");
@@ -68,6 +81,12 @@ fn bad_recordings_are_refused() {
     assert!(run(&["replay", "-", "-"]).err.contains("standard input and can be read only once"));
     // A full device.
     let Ran { exit, err, .. } = run(&["replay", "bpf/bootstrap.json", &other, "-o", "/dev/full"]);
-    assert_eq!((exit, err.as_str()), (Exit::Refused, "/dev/full: No space left on device (os error 28)\n"));
-    assert!(refused(&["replay", "bpf/bootstrap.json", "none.rec"]).starts_with("none.rec: No such file"));
+    assert_eq!(
+        (exit, err.as_str()),
+        (Exit::Refused, "/dev/full: No space left on device (os error 28)\n")
+    );
+    assert!(
+        refused(&["replay", "bpf/bootstrap.json", "none.rec"])
+            .starts_with("none.rec: No such file")
+    );
 }

@@ -8,7 +8,8 @@ use super::{Ran, printed, refused, reviewed, run};
 
 #[test]
 fn help_matches_reviewed_text() {
-    let commands = ["run", "inspect", "check", "doctor", "record", "replay"].map(|command| (command, printed(&[command, "--help"])));
+    let commands = ["run", "inspect", "check", "doctor", "record", "replay"]
+        .map(|command| (command, printed(&[command, "--help"])));
     reviewed("command/help", commands.into_iter().chain([("eunomia", printed(&["--help"]))]));
     assert_eq!(printed(&["--version"]), format!("eunomia {}\n", env!("CARGO_PKG_VERSION")));
 }
@@ -20,10 +21,16 @@ fn wrong_command_lines_are_explained() {
         (&["inspekt", "x"], "a similar subcommand exists: 'inspect'"),
         (&["run", "x.json", "--format", "yaml"], "[possible values: text, json, raw]"),
         (&["run", "x.json", "--count", "0"], "0 is not in 1.."),
-        (&["run", "x.json", "--duration", "soon"], "expected seconds, or units as in `1m30s`, `2h` or `500ms`"),
+        (
+            &["run", "x.json", "--duration", "soon"],
+            "expected seconds, or units as in `1m30s`, `2h` or `500ms`",
+        ),
         (&["record", "x.json"], "--output <FILE>"),
         (&["inspect", "../target/none.bpf.o", "--jsn"], "a similar argument exists: '--json'"),
-        (&["man", "walk"], "no command `walk`; there are run, inspect, check, doctor, record, replay, completions, man"),
+        (
+            &["man", "walk"],
+            "no command `walk`; there are run, inspect, check, doctor, record, replay, completions, man",
+        ),
     ];
     for (words, expected) in cases {
         let Ran { exit, out, err } = run(words);
@@ -52,7 +59,10 @@ fn missing_btf_is_refused() {
             let expected = format!(
                 "BTF of the kernel: `{path}`: it is {why}, and is not opened; name a file with the BTF of this kernel, or a BTF archive\n"
             );
-            assert_eq!(refused(&[words, &["bpf/bootstrap.json", "--btf", path]].concat()), expected);
+            assert_eq!(
+                refused(&[words, &["bpf/bootstrap.json", "--btf", path]].concat()),
+                expected
+            );
         }
     }
     // BTF is of no use without an object.
@@ -64,12 +74,16 @@ fn skeleton_has_its_own_options() {
     let text = printed(&["run", "bpf/bootstrap.json", "--", "--help"]);
     assert!(text.starts_with("Usage: eunomia run bpf/bootstrap.json -- [OPTIONS]\n"), "{text}");
     assert!(text.contains("Report only processes that lived at least this long"), "{text}");
-    let Ran { exit, err, .. } = run(&["run", "bpf/bootstrap.json", "--", "--min_duration_ns", "-1"]);
+    let Ran { exit, err, .. } =
+        run(&["run", "bpf/bootstrap.json", "--", "--min_duration_ns", "-1"]);
     assert_eq!(exit, Exit::Usage);
     assert!(err.contains("expected a number from 0 to 18446744073709551615"), "{err}");
     // The document gives their names and texts.
     let text = printed(&["run", "bpf/args.json", "--", "-h"]);
-    assert!(text.contains("-1, --cv1") && text.contains("Adds up what the command line says."), "{text}");
+    assert!(
+        text.contains("-1, --cv1") && text.contains("Adds up what the command line says."),
+        "{text}"
+    );
 }
 
 #[test]

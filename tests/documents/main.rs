@@ -29,7 +29,10 @@ fn survives(skeleton: &Skeleton) -> Skeleton {
 fn every_field_of_metadata_is_read_and_written() {
     let text = include_str!("metadata.json");
     let skeleton = Skeleton::parse(text, "metadata.json").unwrap();
-    assert_eq!((skeleton.format, skeleton.name.as_str(), skeleton.version.as_deref()), (Format::Metadata, "delays_bpf", Some("0.3.4")));
+    assert_eq!(
+        (skeleton.format, skeleton.name.as_str(), skeleton.version.as_deref()),
+        (Format::Metadata, "delays_bpf", Some("0.3.4"))
+    );
     assert!(skeleton.multiple_exports && skeleton.object.is_none());
     let settings = Settings {
         perf_buffer_pages: Some(8),
@@ -43,40 +46,84 @@ fn every_field_of_metadata_is_read_and_written() {
     assert_eq!(skeleton.skel_other["license"], "GPL");
 
     let doc = skeleton.doc.as_ref().unwrap();
-    let texts = [&doc.version, &doc.brief, &doc.details, &doc.description].map(|text| text.as_deref().unwrap());
+    let texts = [&doc.version, &doc.brief, &doc.details, &doc.description]
+        .map(|text| text.as_deref().unwrap());
     assert_eq!(texts, ["1.2", "Delays", "More.", "All about delays"]);
     assert_eq!(doc.other["author"], "nobody");
 
     let section = &skeleton.sections[0];
     assert_eq!((section.name.as_str(), &section.other["frozen"]), (".rodata", &json!(true)));
     let [min, verbose] = &section.variables[..] else { panic!("{section:?}") };
-    assert_eq!((min.name.as_str(), min.ty.as_str(), min.value.as_ref()), ("min_us", "unsigned long long", Some(&json!(100))));
+    assert_eq!(
+        (min.name.as_str(), min.ty.as_str(), min.value.as_ref()),
+        ("min_us", "unsigned long long", Some(&json!(100)))
+    );
     assert_eq!(min.description.as_deref(), Some("shortest delay to report"));
     assert_eq!((&min.other["size"], &min.other["unit"]), (&json!(4), &json!("us")));
     let arg = min.arg.as_ref().unwrap();
-    assert_eq!((arg.default.as_ref(), arg.long.as_deref(), arg.short.as_deref()), (Some(&json!(250)), Some("min"), Some("m")));
+    assert_eq!(
+        (arg.default.as_ref(), arg.long.as_deref(), arg.short.as_deref()),
+        (Some(&json!(250)), Some("min"), Some("m"))
+    );
     assert_eq!((arg.help.as_deref(), &arg.other["hidden"]), (Some("microseconds"), &json!(true)));
-    assert_eq!((verbose.value.as_ref(), verbose.arg.as_ref().map(|arg| arg.default.is_none())), (None, Some(true)));
+    assert_eq!(
+        (verbose.value.as_ref(), verbose.arg.as_ref().map(|arg| arg.default.is_none())),
+        (None, Some(true))
+    );
 
-    let [hists, counts, rb, rb2, rb3, rodata] = &skeleton.maps[..] else { panic!("{:?}", skeleton.maps) };
+    let [hists, counts, rb, rb2, rb3, rodata] = &skeleton.maps[..] else {
+        panic!("{:?}", skeleton.maps)
+    };
     let sample = hists.sample.as_ref().unwrap();
-    assert_eq!((sample.interval, sample.kind, sample.unit.as_deref(), sample.clear_map), (1000, SampleKind::Log2Hist, Some("us"), true));
+    assert_eq!(
+        (sample.interval, sample.kind, sample.unit.as_deref(), sample.clear_map),
+        (1000, SampleKind::Log2Hist, Some("us"), true)
+    );
     assert_eq!(sample.other["top"], 3);
     let sample = counts.sample.as_ref().unwrap();
-    assert_eq!((sample.interval, sample.kind, sample.unit.as_deref(), sample.clear_map), (10, SampleKind::KeyValue, None, false));
-    assert_eq!((&rb.export, &rb3.export, &rodata.export), (&ExportConfig::BtfType(7), &ExportConfig::Default, &ExportConfig::None));
+    assert_eq!(
+        (sample.interval, sample.kind, sample.unit.as_deref(), sample.clear_map),
+        (10, SampleKind::KeyValue, None, false)
+    );
+    assert_eq!(
+        (&rb.export, &rb3.export, &rodata.export),
+        (&ExportConfig::BtfType(7), &ExportConfig::Default, &ExportConfig::None)
+    );
     let ExportConfig::Custom(members) = &rb2.export else { panic!("{rb2:?}") };
-    assert_eq!((members[0].name.as_str(), members[0].offset, members[0].type_id), ("comm?", 8, 150));
+    assert_eq!(
+        (members[0].name.as_str(), members[0].offset, members[0].type_id),
+        ("comm?", 8, 150)
+    );
     assert_eq!(members[0].other["shown"], "first");
-    let Interpreter::StackTrace { fields, with_symbols, other } = &rb2.interpreter else { panic!("{rb2:?}") };
-    assert_eq!((&fields.as_ref().unwrap()["pid"], with_symbols, &other["depth"]), (&json!("tgid"), &Some(false), &json!(9)));
-    assert!(matches!(rb3.interpreter, Interpreter::StackTrace { with_symbols: None, .. }), "one spelling is not read");
-    assert_eq!((rodata.ident.as_str(), rodata.mmaped, &rodata.other["pinned"]), ("rodata", true, &Json::Null));
+    let Interpreter::StackTrace { fields, with_symbols, other } = &rb2.interpreter else {
+        panic!("{rb2:?}")
+    };
+    assert_eq!(
+        (&fields.as_ref().unwrap()["pid"], with_symbols, &other["depth"]),
+        (&json!("tgid"), &Some(false), &json!(9))
+    );
+    assert!(
+        matches!(rb3.interpreter, Interpreter::StackTrace { with_symbols: None, .. }),
+        "one spelling is not read"
+    );
+    assert_eq!(
+        (rodata.ident.as_str(), rodata.mmaped, &rodata.other["pinned"]),
+        ("rodata", true, &Json::Null)
+    );
 
     let [pass, look] = &skeleton.programs[..] else { panic!("{:?}", skeleton.programs) };
-    assert_eq!((pass.name.as_str(), pass.attach.as_deref(), pass.link), ("pass", Some("xdp"), true));
-    assert_eq!((&pass.other["ifindex"], &pass.other["xdpopts"]["old_prog_fd"]), (&json!(2), &json!(0)));
-    assert_eq!((look.link, &look.other["tchook"]["attach_point"]), (false, &json!("BPF_TC_EGRESS")));
+    assert_eq!(
+        (pass.name.as_str(), pass.attach.as_deref(), pass.link),
+        ("pass", Some("xdp"), true)
+    );
+    assert_eq!(
+        (&pass.other["ifindex"], &pass.other["xdpopts"]["old_prog_fd"]),
+        (&json!(2), &json!(0))
+    );
+    assert_eq!(
+        (look.link, &look.other["tchook"]["attach_point"]),
+        (false, &json!("BPF_TC_EGRESS"))
+    );
 
     let export = &skeleton.exports[0];
     assert_eq!((export.name.as_str(), export.size, export.type_id), ("delay", Some(4), Some(3)));
@@ -100,10 +147,25 @@ fn every_field_of_metadata_is_read_and_written() {
 
 #[test]
 fn null_and_missing_lists_are_empty() {
-    let skeleton = parse(&json!({"bpf_skel": {"obj_name": "x", "data_sections": null, "maps": null, "progs": null, "doc": null}}));
-    assert_eq!((skeleton.maps.len(), skeleton.programs.len(), skeleton.sections.len(), skeleton.exports.len()), (0, 0, 0, 0));
-    let skeleton = parse(&json!({"bpf_skel": {"obj_name": "x", "maps": [], "progs": []}, "export_types": null}));
-    assert_eq!((skeleton.sections.len(), skeleton.exports.len(), skeleton.doc.is_none()), (0, 0, true));
+    let skeleton = parse(
+        &json!({"bpf_skel": {"obj_name": "x", "data_sections": null, "maps": null, "progs": null, "doc": null}}),
+    );
+    assert_eq!(
+        (
+            skeleton.maps.len(),
+            skeleton.programs.len(),
+            skeleton.sections.len(),
+            skeleton.exports.len()
+        ),
+        (0, 0, 0, 0)
+    );
+    let skeleton = parse(
+        &json!({"bpf_skel": {"obj_name": "x", "maps": [], "progs": []}, "export_types": null}),
+    );
+    assert_eq!(
+        (skeleton.sections.len(), skeleton.exports.len(), skeleton.doc.is_none()),
+        (0, 0, true)
+    );
     survives(&skeleton);
 }
 
@@ -112,7 +174,10 @@ fn package_keeps_unknown_keys() {
     let mut package: Json = serde_json::from_str(&fixture("names")).unwrap();
     package["signature"] = json!("abc");
     let skeleton = parse(&package);
-    assert_eq!((skeleton.format, &skeleton.package_other["signature"]), (Format::Package, &json!("abc")));
+    assert_eq!(
+        (skeleton.format, &skeleton.package_other["signature"]),
+        (Format::Package, &json!("abc"))
+    );
     assert_eq!(survives(&skeleton), skeleton);
     assert_eq!(serde_json::from_str::<Json>(&skeleton.to_json()).unwrap(), package);
 }
@@ -128,7 +193,10 @@ fn object_inside_metadata_is_read() {
     document["config"] = json!({"poll_timeout_ms": 250, "perf_buffer_pages": 2, "theme": "dark"});
     let skeleton = parse(&document);
     assert_eq!((skeleton.format, skeleton.object.as_ref()), (Format::Inline, Some(&object)));
-    assert_eq!((skeleton.settings.poll_timeout_ms, &skeleton.other["config"]), (Some(250), &json!({"theme": "dark"})));
+    assert_eq!(
+        (skeleton.settings.poll_timeout_ms, &skeleton.other["config"]),
+        (Some(250), &json!({"theme": "dark"}))
+    );
     assert_eq!(skeleton.settings.perf_buffer_pages, Some(2));
     assert_eq!(skeleton.clone().check("x").unwrap().streams.len(), 1);
     let again = survives(&skeleton);
@@ -140,7 +208,8 @@ fn object_inside_metadata_is_read() {
 fn value_of_struct_sets_members() {
     let mut document: Json = serde_json::from_str(&fixture("kinds")).unwrap();
     let variables = json!([{"name": "ro_point", "type": "struct point", "value": {"y": -7}}]);
-    document["meta"]["bpf_skel"]["data_sections"] = json!([{"name": ".rodata", "variables": variables}]);
+    document["meta"]["bpf_skel"]["data_sections"] =
+        json!([{"name": ".rodata", "variables": variables}]);
     assert_eq!(parse(&document).open().unwrap().get("ro_point").unwrap(), "x=0 y=-7");
 }
 
@@ -150,8 +219,11 @@ fn value_of_struct_sets_members() {
 fn early_v1_is_read() {
     let kinds = Skeleton::parse(&fixture("kinds"), "kinds").unwrap();
     let elf = kinds.object.clone().unwrap();
-    let start = elf.windows(8).position(|window| window == [0x9f, 0xeb, 1, 0, 24, 0, 0, 0]).unwrap();
-    let word = |at: usize| u32::from_le_bytes(elf[start + at..start + at + 4].try_into().unwrap()) as usize;
+    let start =
+        elf.windows(8).position(|window| window == [0x9f, 0xeb, 1, 0, 24, 0, 0, 0]).unwrap();
+    let word = |at: usize| {
+        u32::from_le_bytes(elf[start + at..start + at + 4].try_into().unwrap()) as usize
+    };
     let btf = &elf[start..start + 24 + word(16) + word(20)];
     let names: Json = serde_json::from_str(&fixture("names")).unwrap();
     let skel = &names["meta"]["bpf_skel"];
@@ -170,7 +242,10 @@ fn early_v1_is_read() {
     });
     let skeleton = parse(&document);
     assert_eq!((skeleton.format, skeleton.programs[0].attach.as_deref()), (Format::EarlyV1, None));
-    assert_eq!((skeleton.exports[0].name.as_str(), skeleton.exports[0].type_id), ("kinds", Some(id)));
+    assert_eq!(
+        (skeleton.exports[0].name.as_str(), skeleton.exports[0].type_id),
+        ("kinds", Some(id))
+    );
     assert_eq!(skeleton.export_btf.as_deref(), Some(btf));
     assert_eq!(skeleton.sections[0].variables[0].other["offset"], 0);
 
@@ -183,7 +258,12 @@ fn early_v1_is_read() {
     let mut unknown = document;
     unknown["meta"]["export_types"]["structs"][0]["id"] = json!(99_999);
     let refused = parse(&unknown).check("x").unwrap_err().to_string();
-    assert!(refused.contains("meta.export_types.structs[0].id: `export_btf` of the document has no type 99999; "), "{refused}");
+    assert!(
+        refused.contains(
+            "meta.export_types.structs[0].id: `export_btf` of the document has no type 99999; "
+        ),
+        "{refused}"
+    );
     // As a current package, it lists the members of its types and keeps their BTF.
     let again = survives(&skeleton);
     assert_eq!((again.format, again.exports[0].size), (Format::Package, Some(528)));
@@ -196,7 +276,8 @@ fn early_v1_is_read() {
 fn legacy_v0_is_read() {
     let object = Skeleton::parse(&fixture("names"), "names").unwrap().object.unwrap();
     let text = STANDARD.encode(&object);
-    let wrapped: Vec<&str> = text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let wrapped: Vec<&str> =
+        text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
     let document = json!({
         "name": "template",
         "version": "0.1.0",
@@ -210,7 +291,10 @@ fn legacy_v0_is_read() {
         "progs": [{"name": "move"}],
     });
     let skeleton = parse(&document);
-    assert_eq!((skeleton.format, skeleton.name.as_str(), skeleton.object.as_ref()), (Format::LegacyV0, "names", Some(&object)));
+    assert_eq!(
+        (skeleton.format, skeleton.name.as_str(), skeleton.object.as_ref()),
+        (Format::LegacyV0, "names", Some(&object))
+    );
     assert_eq!((skeleton.maps[1].ident.as_str(), skeleton.programs[0].link), ("data", true));
     // Its keys are kept apart from those of the current format, since some have the same names.
     let kept = &skeleton.other["legacy_v0"];
@@ -222,5 +306,8 @@ fn legacy_v0_is_read() {
     let Payload::Type(id) = checked.streams[0].payload else { panic!("{:?}", checked.streams) };
     assert_eq!(checked.layouts.c_name(id), "struct type");
     let again = survives(&skeleton);
-    assert_eq!((again.format, &again.other, &again.maps), (Format::Package, &skeleton.other, &skeleton.maps));
+    assert_eq!(
+        (again.format, &again.other, &again.maps),
+        (Format::Package, &skeleton.other, &skeleton.maps)
+    );
 }

@@ -89,7 +89,10 @@ fn datagram(address: SocketAddr) -> Outcome {
 
 fn packet_local() -> Outcome {
     let folder = tempfile::tempdir()?;
-    let (from, to) = (UnixDatagram::bind(folder.path().join("from"))?, UnixDatagram::bind(folder.path().join("to"))?);
+    let (from, to) = (
+        UnixDatagram::bind(folder.path().join("from"))?,
+        UnixDatagram::bind(folder.path().join("to"))?,
+    );
     from.send_to(b"some bytes", folder.path().join("to"))?;
     to.recv_from(&mut [0; 10])?;
     Ok(())

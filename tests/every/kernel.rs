@@ -23,12 +23,16 @@ pub(crate) const ROWS: &[Row] = &[
     attached!("kretprobe", kretprobe, unlink).in_machines(),
     attached!("kprobe.multi", kprobe_multi, unlink).in_machines().lacking(MULTI),
     attached!("kretprobe.multi", kretprobe_multi, unlink).in_machines().lacking(MULTI),
-    attached!("kprobe.session", kprobe_session, unlink).in_machines().lacking(&[unknown((6, 10), "came with Linux 6.10")]),
+    attached!("kprobe.session", kprobe_session, unlink)
+        .in_machines()
+        .lacking(&[unknown((6, 10), "came with Linux 6.10")]),
     attached!("ksyscall", ksyscall, call).in_machines(),
     attached!("kretsyscall", kretsyscall, call).in_machines(),
     attached!("fentry", fentry, unlink).in_machines(),
     attached!("fexit", fexit, unlink).in_machines(),
-    attached!("fsession", fsession, unlink).in_machines().lacking(&[unknown((7, 0), "came with Linux 7.0")]),
+    attached!("fsession", fsession, unlink)
+        .in_machines()
+        .lacking(&[unknown((7, 0), "came with Linux 7.0")]),
     attached!("fmod_ret", fmod_ret, open).in_machines(),
     attached!("lsm", lsm, open).in_machines(),
     attached!("lsm.s", lsm_sleepable, execute).in_machines(),
@@ -39,7 +43,11 @@ pub(crate) const ROWS: &[Row] = &[
 /// Needs CONFIG_FPROBE, which Debian's kernels set from 6.12 on.
 const MULTI: &[Lacking] = &[
     unknown((5, 18), "came with Linux 5.18"),
-    Lacking { before: (6, 12), says: "Operation not supported (os error 95)", why: "CONFIG_FPROBE" },
+    Lacking {
+        before: (6, 12),
+        says: "Operation not supported (os error 95)",
+        why: "CONFIG_FPROBE",
+    },
 ];
 
 fn call() -> Outcome {
@@ -89,7 +97,8 @@ fn page_faults(program: Program<'_, PerfEvent>, skel: &Loaded) -> Outcome {
     const PAGE_FAULTS: u64 = 2;
     let sampling = Sampling { config: PAGE_FAULTS, ..own(Sampling::cpu_clock(Every::Period(1))) };
     skel.while_there(program.attach_to(&sampling)?, || {
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let (access, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: the kernel chooses the address of the new mapping.
         let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, flags, -1, 0) };
         if page == libc::MAP_FAILED {

@@ -29,12 +29,15 @@ use way::Way;
 /// The result of a row.
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-const ROWS: [&[Row]; 6] = [kernel::ROWS, user::ROWS, network::ROWS, sockets::ROWS, cgroups::ROWS, others::ROWS];
+const ROWS: [&[Row]; 6] =
+    [kernel::ROWS, user::ROWS, network::ROWS, sockets::ROWS, cgroups::ROWS, others::ROWS];
 
 fn main() -> ExitCode {
     match Kernel::requested() {
         Ok(kernels) if kernels.is_empty() => here(),
-        Ok(kernels) => Run::this().and_then(|run| run.on(&kernels)).map_or_else(not_run, ExitCode::from),
+        Ok(kernels) => {
+            Run::this().and_then(|run| run.on(&kernels)).map_or_else(not_run, ExitCode::from)
+        }
         Err(error) => not_run(error),
     }
 }
@@ -58,17 +61,26 @@ fn here() -> ExitCode {
     // Virtual machines have no copy of the table; their results become it.
     let is_current = || Trial::test("the table has these rows", the_table_has_these_rows);
     let is_current = eunomia_vm::kernel().is_none().then(is_current);
-    let trials = ROWS.into_iter().flatten().map(|row| Trial::ignorable_test(row.name, move || judge(row)).with_ignored_flag(!permitted));
+    let trials = ROWS.into_iter().flatten().map(|row| {
+        Trial::ignorable_test(row.name, move || judge(row)).with_ignored_flag(!permitted)
+    });
     libtest_mimic::run(&arguments, trials.chain(is_current).collect()).exit_code()
 }
 
 /// Checks that `make types` was run after the last row was added.
 fn the_table_has_these_rows() -> Result<(), Failed> {
-    let table = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/program-types.md"))?;
-    let named = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name));
+    let table =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/program-types.md"))?;
+    let named = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name));
     let named: Vec<_> = named.collect();
     let rows: Vec<_> = ROWS.into_iter().flatten().map(|row| row.name).collect();
-    if named == rows { Ok(()) } else { Err(format!("the table has {named:?}; run `make types`").into()) }
+    if named == rows {
+        Ok(())
+    } else {
+        Err(format!("the table has {named:?}; run `make types`").into())
+    }
 }
 
 /// Tries a row and compares the result with what the row declares for this kernel.
@@ -87,16 +99,28 @@ fn judge(row: &Row) -> Result<Completion, Failed> {
 }
 
 /// Checks that a row ended as it declares and as the doctor predicted. The error says what differs.
-fn hold(ran: Result<(), String>, lacking: Option<&Lacking>, predicted: &Preflight) -> Result<(), String> {
+fn hold(
+    ran: Result<(), String>,
+    lacking: Option<&Lacking>,
+    predicted: &Preflight,
+) -> Result<(), String> {
     let Some(Lacking { says, why, .. }) = lacking else {
         ran?;
-        return if predicted.ok() { Ok(()) } else { Err(format!("it works, but the doctor predicts a failure:\n{predicted}")) };
+        return if predicted.ok() {
+            Ok(())
+        } else {
+            Err(format!("it works, but the doctor predicts a failure:\n{predicted}"))
+        };
     };
     match ran.err() {
         None => Err(format!("it works, but the row declares that this kernel lacks it: {why}")),
-        Some(text) if !text.contains(says) => Err(format!("expected the error: {says}\nfound: {text}")),
+        Some(text) if !text.contains(says) => {
+            Err(format!("expected the error: {says}\nfound: {text}"))
+        }
         // If the kernel accepts a program and never runs it, no reason is reported.
-        Some(text) if *says != NOTHING && !text.contains(why) => Err(format!("expected the reason: {why}\nfound: {text}")),
+        Some(text) if *says != NOTHING && !text.contains(why) => {
+            Err(format!("expected the reason: {why}\nfound: {text}"))
+        }
         Some(_) if predicted.ok() || !predicted.to_string().contains(why) => {
             Err(format!("the doctor does not predict: {why}\n{predicted}"))
         }

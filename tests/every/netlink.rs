@@ -33,8 +33,13 @@ fn attribute(kind: u16, holds: &[u8]) -> Vec<u8> {
 }
 
 fn add(name: &str, kind: &str, peer: &str) -> io::Result<()> {
-    let peer = [&ANY_LINK[..], &attribute(IFLA_IFNAME, &[peer.as_bytes(), b"\0"].concat())].concat();
-    let info = [attribute(IFLA_INFO_KIND, kind.as_bytes()), attribute(IFLA_INFO_DATA, &attribute(PEER, &peer))].concat();
+    let peer =
+        [&ANY_LINK[..], &attribute(IFLA_IFNAME, &[peer.as_bytes(), b"\0"].concat())].concat();
+    let info = [
+        attribute(IFLA_INFO_KIND, kind.as_bytes()),
+        attribute(IFLA_INFO_DATA, &attribute(PEER, &peer)),
+    ]
+    .concat();
     let name = attribute(IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat());
     ask(libc::RTM_NEWLINK, &[&ANY_LINK[..], &name, &attribute(IFLA_LINKINFO, &info)].concat())
 }
@@ -42,13 +47,16 @@ fn add(name: &str, kind: &str, peer: &str) -> io::Result<()> {
 /// Sends a request and reads its acknowledgement.
 fn ask(kind: u16, request: &[u8]) -> io::Result<()> {
     // SAFETY: the call takes no pointers.
-    let socket = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
+    let socket = unsafe {
+        libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE)
+    };
     if socket < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the descriptor is new and not owned elsewhere.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
+    let flags =
+        (libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
     let len = u32::try_from(16 + request.len()).expect("it is short");
     // `struct nlmsghdr`: length, type, flags, sequence number, port.
     let mut message = len.to_ne_bytes().to_vec();
@@ -62,7 +70,8 @@ fn ask(kind: u16, request: &[u8]) -> io::Result<()> {
     }
     let mut answer = [0_u8; 4096];
     // SAFETY: the buffer outlives the call, which writes no more bytes than its length.
-    let len = unsafe { libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0) };
+    let len =
+        unsafe { libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0) };
     if len < 20 {
         return Err(io::Error::last_os_error());
     }

@@ -21,13 +21,23 @@ use crate::{
 pub(crate) const ROWS: &[Row] = &[
     row!("xdp (generic)", xdp, generic).within(apart),
     row!("xdp (native)", xdp, native).within(with_veth),
-    row!("xdp.frags", xdp_frags, generic).within(apart).lacking(&[unknown((5, 18), "came with Linux 5.18")]),
+    row!("xdp.frags", xdp_frags, generic)
+        .within(apart)
+        .lacking(&[unknown((5, 18), "came with Linux 5.18")]),
     row!("tc (clsact)", tc, filter).within(apart),
     row!("tc (tcx where the kernel has it)", tc, ingress).within(apart),
     row!("tcx/ingress", tcx, ingress).within(apart),
-    row!("netkit/primary", netkit_primary, primary).within(with_netkit).in_machines().lacking(&[unknown((6, 7), "came with Linux 6.7")]),
-    row!("netkit/peer", netkit_peer, peer).within(with_netkit).in_machines().lacking(&[unknown((6, 7), "came with Linux 6.7")]),
-    row!("netfilter", netfilter, hook).within(apart).lacking(&[unknown((6, 4), "came with Linux 6.4")]),
+    row!("netkit/primary", netkit_primary, primary)
+        .within(with_netkit)
+        .in_machines()
+        .lacking(&[unknown((6, 7), "came with Linux 6.7")]),
+    row!("netkit/peer", netkit_peer, peer)
+        .within(with_netkit)
+        .in_machines()
+        .lacking(&[unknown((6, 7), "came with Linux 6.7")]),
+    row!("netfilter", netfilter, hook)
+        .within(apart)
+        .lacking(&[unknown((6, 4), "came with Linux 6.4")]),
     row!("flow_dissector", flow_dissector, dissect).within(apart),
     row!("sk_lookup", sk_lookup, look_up).within(apart),
 ];
@@ -64,7 +74,12 @@ fn peer(program: Program<'_, Netkit>, skel: &Loaded) -> Outcome {
 }
 
 fn hook(program: Program<'_, Netfilter>, skel: &Loaded) -> Outcome {
-    let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
+    let hook = NetfilterHook {
+        family: libc::NFPROTO_IPV4,
+        hook: libc::NF_INET_LOCAL_OUT,
+        priority: 7,
+        defragmented: false,
+    };
     skel.while_there(program.attach_to(hook)?, packet)
 }
 

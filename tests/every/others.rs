@@ -19,17 +19,23 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("syscall", &["syscall"], call).lacking(&[unknown((5, 14), "came with Linux 5.14")]),
     Row::new("freplace", &["freplace"], replace).in_machines(),
     Row::new("tail calls", &["caller", "callee"], jump),
-    Row::new("struct_ops (congestion control)", &["ssthresh", "cong_avoid", "undo_cwnd", "congestion"], |way| {
-        congestion(way, "congestion", "eunomia_every", false)
-    }),
-    Row::new("struct_ops.link (congestion control)", &["ssthresh", "cong_avoid", "undo_cwnd", "congestion_link"], |way| {
-        congestion(way, "congestion_link", "eunomia_linked", true)
-    })
+    Row::new(
+        "struct_ops (congestion control)",
+        &["ssthresh", "cong_avoid", "undo_cwnd", "congestion"],
+        |way| congestion(way, "congestion", "eunomia_every", false),
+    ),
+    Row::new(
+        "struct_ops.link (congestion control)",
+        &["ssthresh", "cong_avoid", "undo_cwnd", "congestion_link"],
+        |way| congestion(way, "congestion_link", "eunomia_linked", true),
+    )
     .lacking(&[unknown((6, 4), "came with Linux 6.4")]),
-    Row::new("struct_ops.link (sched_ext)", &["stopping", "scheduler"], schedule).in_machines().lacking(&[
-        Lacking { before: (6, 12), says: NO_SUCH, why: "came with Linux 6.12" },
-        Lacking { before: (7, 0), says: NO_SUCH, why: "CONFIG_SCHED_CLASS_EXT" },
-    ]),
+    Row::new("struct_ops.link (sched_ext)", &["stopping", "scheduler"], schedule)
+        .in_machines()
+        .lacking(&[
+            Lacking { before: (6, 12), says: NO_SUCH, why: "came with Linux 6.12" },
+            Lacking { before: (7, 0), says: NO_SUCH, why: "CONFIG_SCHED_CLASS_EXT" },
+        ]),
 ];
 
 /// The error of libbpf if it finds no BTF type for the struct_ops map.
@@ -70,7 +76,9 @@ fn replace(way: Way) -> Outcome {
     let whole = way.load(&["whole"])?;
     let target = whole.object().program("whole")?;
     let fd = target.fd()?;
-    let skel = way.load_with(&["freplace"], |open| open.program("freplace")?.set_attach_target("replaceable", Some(fd)))?;
+    let skel = way.load_with(&["freplace"], |open| {
+        open.program("freplace")?.set_attach_target("replaceable", Some(fd))
+    })?;
     let link = match &skel.skel {
         Skel::Typed(skel) => skel.progs()?.freplace.attach()?,
         Skel::Dynamic(skel) => skel.object().program("freplace")?.attach()?,
@@ -88,7 +96,11 @@ fn jump(way: Way) -> Outcome {
     jumps.remove(&[0; 4])?;
     let gone = run()?;
     skel.quiet()?;
-    if (there, gone) == (2, 1) { Ok(()) } else { Err(format!("returned {there} with the tail call, {gone} without").into()) }
+    if (there, gone) == (2, 1) {
+        Ok(())
+    } else {
+        Err(format!("returned {there} with the tail call, {gone} without").into())
+    }
 }
 
 /// Loads the programs with a struct_ops map, which is not created by default.

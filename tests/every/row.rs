@@ -44,7 +44,11 @@ pub(crate) type Scene = fn(&(dyn Fn() -> Outcome + Sync)) -> Outcome;
 
 impl Row {
     /// A row that is tried in the environment of this process.
-    pub(crate) const fn new(name: &'static str, programs: &'static [&'static str], run: fn(Way) -> Outcome) -> Row {
+    pub(crate) const fn new(
+        name: &'static str,
+        programs: &'static [&'static str],
+        run: fn(Way) -> Outcome,
+    ) -> Row {
         Row { name, programs, run, scene: |run| run(), in_machines: false, lacking: &[] }
     }
 
@@ -85,7 +89,9 @@ macro_rules! attached {
             let skel = way.load(&[stringify!($program)])?;
             let link = match &skel.skel {
                 $crate::way::Skel::Typed(typed) => typed.progs()?.$program.attach()?,
-                $crate::way::Skel::Dynamic(dynamic) => dynamic.object().program(stringify!($program))?.attach()?,
+                $crate::way::Skel::Dynamic(dynamic) => {
+                    dynamic.object().program(stringify!($program))?.attach()?
+                }
             };
             skel.while_there(link, $trigger)
         })

@@ -29,14 +29,19 @@ pub(crate) fn with_netkit(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
     with_pair(
         |name, peer| match netlink::netkit(name, peer) {
             // A kernel without netkit must still be asked to load programs for it.
-            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => netlink::veth(name, peer),
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                netlink::veth(name, peer)
+            }
             made => made,
         },
         run,
     )
 }
 
-fn with_pair(make: fn(&str, &str) -> std::io::Result<()>, run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
+fn with_pair(
+    make: fn(&str, &str) -> std::io::Result<()>,
+    run: &(dyn Fn() -> Outcome + Sync),
+) -> Outcome {
     apart(&|| {
         make("a", "b")?;
         // Otherwise the kernel sends IPv6 packets of its own.
@@ -66,8 +71,10 @@ pub(crate) fn grouped(run: &(dyn Fn() -> Outcome + Sync)) -> Outcome {
         fs::write(group.join("cgroup.procs"), process::id().to_string())
     }
     let before = fs::read_to_string("/proc/self/cgroup")?;
-    let before = before.lines().find_map(|line| line.strip_prefix("0::")).ok_or("no cgroup of version 2")?;
-    let inside = Inside { group: group()?, before: cgroups()?.join(before.trim_start_matches('/')) };
+    let before =
+        before.lines().find_map(|line| line.strip_prefix("0::")).ok_or("no cgroup of version 2")?;
+    let inside =
+        Inside { group: group()?, before: cgroups()?.join(before.trim_start_matches('/')) };
     fs::create_dir(&inside.group)?;
     enter(&inside.group)?;
     run()

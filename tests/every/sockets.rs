@@ -64,7 +64,9 @@ fn sharing(kind: libc::c_int, port: u16) -> Result<OwnedFd, std::io::Error> {
     let on: libc::c_int = 1;
     let size = size_of_val(&on) as libc::socklen_t;
     // SAFETY: the value outlives the call, which reads no more bytes than its size.
-    let set = unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, (&raw const on).cast(), size) };
+    let set = unsafe {
+        libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, (&raw const on).cast(), size)
+    };
     let address = libc::sockaddr_in {
         sin_family: libc::AF_INET as libc::sa_family_t,
         sin_port: port.to_be(),
@@ -76,11 +78,16 @@ fn sharing(kind: libc::c_int, port: u16) -> Result<OwnedFd, std::io::Error> {
     let bound = unsafe { libc::bind(socket, (&raw const address).cast(), size) };
     // SAFETY: the call takes no pointers.
     let listens = kind != libc::SOCK_STREAM || unsafe { libc::listen(socket, 8) } == 0;
-    if set != 0 || bound != 0 || !listens { Err(std::io::Error::last_os_error()) } else { Ok(owned) }
+    if set != 0 || bound != 0 || !listens {
+        Err(std::io::Error::last_os_error())
+    } else {
+        Ok(owned)
+    }
 }
 
 fn choose(program: Program<'_, SkReuseport>, skel: &Loaded) -> Outcome {
-    let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::from(sharing(libc::SOCK_DGRAM, 0)?));
+    let (from, to) =
+        (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::from(sharing(libc::SOCK_DGRAM, 0)?));
     let send = || -> Outcome {
         from.send_to(b"some bytes", to.local_addr()?)?;
         Ok(())
@@ -103,7 +110,11 @@ fn migrate(program: Program<'_, SkReuseport>, skel: &Loaded) -> Outcome {
     // Closes the listener that has the pending connection.
     let close = |[first, second]: [TcpListener; 2]| -> Outcome {
         let _client = TcpStream::connect(first.local_addr()?)?;
-        let at = |listener: &TcpListener| libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let at = |listener: &TcpListener| libc::pollfd {
+            fd: listener.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         let mut waiting = [at(&first), at(&second)];
         // SAFETY: the array has two entries, as the call is told, and outlives it.
         unsafe { libc::poll(waiting.as_mut_ptr(), 2, 5000) };
@@ -174,7 +185,11 @@ fn receive(program: Program<'_, SocketMap>, skel: &Loaded) -> Outcome {
 }
 
 /// Attaches a parser, which finds the ends of messages for the verdict program.
-fn parse(parser: Program<'_, SocketMap>, verdict: &Program<'_, SocketMap>, skel: &Loaded) -> Outcome {
+fn parse(
+    parser: Program<'_, SocketMap>,
+    verdict: &Program<'_, SocketMap>,
+    skel: &Loaded,
+) -> Outcome {
     let connection = Connection::new()?;
     let map = skel.object().map("sockets")?;
     let _verdict = verdict.attach_to(&map)?;
@@ -192,5 +207,9 @@ fn parse(parser: Program<'_, SocketMap>, verdict: &Program<'_, SocketMap>, skel:
     connection.enter(skel)?;
     connection.send()?;
     let after = skel.seen()?;
-    if after == alone { Ok(()) } else { Err(format!("{after} events after the parser, {alone} before").into()) }
+    if after == alone {
+        Ok(())
+    } else {
+        Err(format!("{after} events after the parser, {alone} before").into())
+    }
 }

@@ -21,17 +21,39 @@ pub(crate) const ROWS: &[Row] = &[
     row!("uprobe (function)", uprobe, here),
     row!("uprobe (offset)", uprobe, offset),
     row!("uprobe (library)", uprobe, library),
-    row!("uprobe (static program)", uprobe, (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, STATIC))),
-    row!("uprobe (static-pie program)", uprobe, (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, STATIC_PIE))),
-    row!("uprobe (position-independent program)", uprobe, (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, PIE))),
-    row!("uprobe (program at a fixed address)", uprobe, (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, NO_PIE))),
+    row!(
+        "uprobe (static program)",
+        uprobe,
+        (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, STATIC))
+    ),
+    row!(
+        "uprobe (static-pie program)",
+        uprobe,
+        (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, STATIC_PIE))
+    ),
+    row!(
+        "uprobe (position-independent program)",
+        uprobe,
+        (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, PIE))
+    ),
+    row!(
+        "uprobe (program at a fixed address)",
+        uprobe,
+        (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, NO_PIE))
+    ),
     row!("uprobe.s", uprobe_sleepable, here).lacking(&[unknown((6, 0), "came with Linux 6.0")]),
     row!("uretprobe (function)", uretprobe, here),
     row!("uretprobe (library)", uretprobe, library),
-    row!("uretprobe (static program)", uretprobe, (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, STATIC))),
+    row!(
+        "uretprobe (static program)",
+        uretprobe,
+        (|program: Program<'_, Uprobe>, skel: &Loaded| elsewhere(program, skel, STATIC))
+    ),
     row!("uprobe.multi", uprobe_multi, multi).lacking(&[unknown((6, 6), "came with Linux 6.6")]),
-    row!("uretprobe.multi", uretprobe_multi, multi).lacking(&[unknown((6, 6), "came with Linux 6.6")]),
-    row!("uprobe.session", uprobe_session, multi).lacking(&[unknown((6, 13), "came with Linux 6.13")]),
+    row!("uretprobe.multi", uretprobe_multi, multi)
+        .lacking(&[unknown((6, 6), "came with Linux 6.6")]),
+    row!("uprobe.session", uprobe_session, multi)
+        .lacking(&[unknown((6, 13), "came with Linux 6.13")]),
     row!("usdt", usdt, probe),
 ];
 
@@ -66,7 +88,8 @@ fn offset(program: Program<'_, Uprobe>, skel: &Loaded) -> Outcome {
     let found = maps.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         let (start, end) = words.next()?.split_once('-')?;
-        let [start, end, offset] = [start, end, words.nth(1)?].map(|hex| usize::from_str_radix(hex, 16));
+        let [start, end, offset] =
+            [start, end, words.nth(1)?].map(|hex| usize::from_str_radix(hex, 16));
         let (start, end, offset) = (start.ok()?, end.ok()?, offset.ok()?);
         (start..end).contains(&address).then(|| address - start + offset)
     });
@@ -75,7 +98,8 @@ fn offset(program: Program<'_, Uprobe>, skel: &Loaded) -> Outcome {
 }
 
 fn library(program: Program<'_, Uprobe>, skel: &Loaded) -> Outcome {
-    let link = program.attach_to("libc.so.6", &ProbePoint::Function("getpgid"), Some(process::id()), 0)?;
+    let link =
+        program.attach_to("libc.so.6", &ProbePoint::Function("getpgid"), Some(process::id()), 0)?;
     skel.while_there(link, || {
         // SAFETY: the call takes no pointers.
         let group = unsafe { libc::getpgid(0) };
@@ -97,7 +121,8 @@ fn elsewhere(program: Program<'_, Uprobe>, skel: &Loaded, file: &[u8]) -> Outcom
 }
 
 fn multi(program: Program<'_, UprobeMulti>, skel: &Loaded) -> Outcome {
-    let link = program.attach_to(SELF, Functions::Matching("eunomia_every_p*"), Some(process::id()))?;
+    let link =
+        program.attach_to(SELF, Functions::Matching("eunomia_every_p*"), Some(process::id()))?;
     skel.while_there(link, call)
 }
 

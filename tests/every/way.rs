@@ -42,9 +42,15 @@ impl Way {
     }
 
     /// Calls `set_up`, then loads the named programs and no others.
-    pub(crate) fn load_with(self, programs: &[&str], set_up: impl FnOnce(&mut bpf::Open) -> Result<()>) -> Result<Loaded> {
+    pub(crate) fn load_with(
+        self,
+        programs: &[&str],
+        set_up: impl FnOnce(&mut bpf::Open) -> Result<()>,
+    ) -> Result<Loaded> {
         let prepare = |open: &mut bpf::Open| {
-            programs.iter().try_for_each(|name| open.program(name).map(|mut program| program.set_autoload(true)))?;
+            programs.iter().try_for_each(|name| {
+                open.program(name).map(|mut program| program.set_autoload(true))
+            })?;
             set_up(open)
         };
         let skel = match self {
@@ -95,16 +101,23 @@ impl Loaded {
     /// Returns the number of runs or events, after waiting for up to `timeout`.
     fn events(&self, timeout: Duration) -> Result<u64> {
         // Programs that many processes run send the id of the process: 0 or that of this one.
-        let check_tgid = |tgid: i64| assert!([0, i64::from(std::process::id())].contains(&tgid), "an event of process {tgid}");
+        let check_tgid = |tgid: i64| {
+            assert!(
+                [0, i64::from(std::process::id())].contains(&tgid),
+                "an event of process {tgid}"
+            )
+        };
         let timeout = match self.runs()? {
             0 => timeout,
             runs => return Ok(runs),
         };
         match &self.skel {
-            Skel::Typed(skel) => skel.poll(timeout, |every::Export::Events(event)| check_tgid(event.tgid.into())),
-            Skel::Dynamic(skel) => {
-                skel.poll(timeout, |event| check_tgid(event.value.field("tgid").and_then(|tgid| tgid.as_i64()).unwrap_or(-1)))
+            Skel::Typed(skel) => {
+                skel.poll(timeout, |every::Export::Events(event)| check_tgid(event.tgid.into()))
             }
+            Skel::Dynamic(skel) => skel.poll(timeout, |event| {
+                check_tgid(event.value.field("tgid").and_then(|tgid| tgid.as_i64()).unwrap_or(-1))
+            }),
         }
     }
 

@@ -15,7 +15,8 @@ fn main() -> std::process::ExitCode {
     std::process::ExitCode::FAILURE
 }
 
-static TARGET: LazyLock<&Target> = LazyLock::new(|| targets::find(&env::var("TARGET").expect("TARGET is set")));
+static TARGET: LazyLock<&Target> =
+    LazyLock::new(|| targets::find(&env::var("TARGET").expect("TARGET is set")));
 
 /// Writes the first inputs to the folder `SEEDS`.
 #[unsafe(no_mangle)]

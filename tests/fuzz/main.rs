@@ -21,7 +21,10 @@ fn run(name: &str, rounds: u64) {
     let mut seeds = (target.seeds)();
     let mut mutator = Mutator::new(number("SEED", 1));
     let (mut good, mut bad) = (0, 0);
-    assert!(seeds.iter().filter(|seed| (target.run)(seed)).count() > 0, "{name}: no seed is accepted");
+    assert!(
+        seeds.iter().filter(|seed| (target.run)(seed)).count() > 0,
+        "{name}: no seed is accepted"
+    );
     for round in 0..number("ROUNDS", rounds) {
         let input = mutator.change(&seeds);
         let before = Dump { name, round, input: &input };

@@ -4,7 +4,8 @@
 pub(crate) struct Mutator(u64);
 
 /// Numbers at the edges of ranges and sizes.
-const EDGES: [u64; 12] = [0, 1, 7, 8, 9, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
+const EDGES: [u64; 12] =
+    [0, 1, 7, 8, 9, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
 
 impl Mutator {
     pub(crate) fn new(seed: u64) -> Self {
@@ -43,7 +44,8 @@ impl Mutator {
                 let mut word = [0; 4];
                 let there = &input[at..input.len().min(at + 4)];
                 word[..there.len()].copy_from_slice(there);
-                let near = u32::from_le_bytes(word).wrapping_add(self.below(33) as u32).wrapping_sub(16);
+                let near =
+                    u32::from_le_bytes(word).wrapping_add(self.below(33) as u32).wrapping_sub(16);
                 self.put(input, at, near.into());
             }
             4 => _ = input.drain(at..end),

@@ -64,8 +64,11 @@ fn perf(input: &[u8]) -> bool {
 /// Returns inputs that write, publish and read records in several ways.
 fn steps() -> Vec<Vec<u8>> {
     let way = |way: u8| {
-        [&[way, 0, 16, 0, 0, 24, 0, 8, 40, 0, 3, 5 | (way % 4) << 3, 2][..], &[2, 90, 3, 5 | (way % 4) << 3, 200, 6, 3, 4, 7, 1, 5, 9]]
-            .concat()
+        [
+            &[way, 0, 16, 0, 0, 24, 0, 8, 40, 0, 3, 5 | (way % 4) << 3, 2][..],
+            &[2, 90, 3, 5 | (way % 4) << 3, 200, 6, 3, 4, 7, 1, 5, 9],
+        ]
+        .concat()
     };
     (0..4).map(way).collect()
 }
@@ -99,8 +102,10 @@ fn document(input: &[u8]) -> bool {
 }
 
 fn documents() -> Vec<Vec<u8>> {
-    let json: serde_json::Value = serde_json::from_str(&fixture("kinds")).expect("fixtures are JSON");
-    let legacy = fs::read(format!("{}/documents/metadata.json", env!("CARGO_MANIFEST_DIR"))).expect("it is committed");
+    let json: serde_json::Value =
+        serde_json::from_str(&fixture("kinds")).expect("fixtures are JSON");
+    let legacy = fs::read(format!("{}/documents/metadata.json", env!("CARGO_MANIFEST_DIR")))
+        .expect("it is committed");
     vec![json["meta"].to_string().into_bytes(), legacy]
 }
 
@@ -126,22 +131,35 @@ fn examine(checked: &Checked) {
 }
 
 fn objects() -> Vec<Vec<u8>> {
-    ["doctor", "kinds", "maps", "refused", "streams"].map(|name| checked(name).skeleton.object.expect("fixtures have one")).to_vec()
+    ["doctor", "kinds", "maps", "refused", "streams"]
+        .map(|name| checked(name).skeleton.object.expect("fixtures have one"))
+        .to_vec()
 }
 
 /// Checks a fixture, with the settings of the build script.
 fn checked(name: &str) -> Checked {
     let skeleton = match name {
-        "sampled" => Skeleton::from_file(concat!(env!("OUT_DIR"), "/sampled.json")).expect("the build script has written it"),
+        "sampled" => Skeleton::from_file(concat!(env!("OUT_DIR"), "/sampled.json"))
+            .expect("the build script has written it"),
         _ => Skeleton::parse(&fixture(name), name).expect("fixtures are good"),
     };
     let skeleton = if name == "tagged" {
-        let files = [("KIND_OPEN", "struct open_event"), ("KIND_READ", "struct data_event"), ("3", "struct data_event")];
-        skeleton.with_tagged_event("files", "kind", files.into_iter().chain([("KIND_CLOSE", "struct unknown")])).with_tagged_event(
-            "balls",
-            "header.kind",
-            [("-1", "struct ping"), ("1", "struct pong")],
-        )
+        let files = [
+            ("KIND_OPEN", "struct open_event"),
+            ("KIND_READ", "struct data_event"),
+            ("3", "struct data_event"),
+        ];
+        skeleton
+            .with_tagged_event(
+                "files",
+                "kind",
+                files.into_iter().chain([("KIND_CLOSE", "struct unknown")]),
+            )
+            .with_tagged_event(
+                "balls",
+                "header.kind",
+                [("-1", "struct ping"), ("1", "struct pong")],
+            )
     } else {
         skeleton
     };
@@ -171,7 +189,8 @@ fn record(input: &[u8]) -> bool {
 }
 
 fn line(event: &eunomia_runtime::value::Event<'_>) -> String {
-    let _: serde_json::Value = serde_json::from_str(&event.value.to_json()).expect("the text is JSON");
+    let _: serde_json::Value =
+        serde_json::from_str(&event.value.to_json()).expect("the text is JSON");
     let braced = |value: &eunomia_runtime::value::Value<'_>| {
         if value.fields().next().is_some() { format!("{{{value}}}") } else { value.to_string() }
     };
@@ -188,7 +207,11 @@ fn records() -> Vec<Vec<u8>> {
         let mut replay = Replay::new(&recording[..]).expect("it is a recording");
         let maps: Vec<_> = replay.streams().iter().map(|stream| stream.map.to_string()).collect();
         while let Some(entry) = replay.read().expect("it is whole") {
-            let map = CHECKED[fixture].streams.iter().position(|stream| stream.map == maps[entry.stream]).expect("it is there");
+            let map = CHECKED[fixture]
+                .streams
+                .iter()
+                .position(|stream| stream.map == maps[entry.stream])
+                .expect("it is there");
             seeds.push([&[fixture as u8, map as u8], entry.bytes].concat());
         }
     }
@@ -197,7 +220,8 @@ fn records() -> Vec<Vec<u8>> {
 }
 
 fn committed(name: &str) -> Vec<u8> {
-    fs::read(format!("{}/recordings/{name}.rec", env!("CARGO_MANIFEST_DIR"))).expect("recordings are committed")
+    fs::read(format!("{}/recordings/{name}.rec", env!("CARGO_MANIFEST_DIR")))
+        .expect("recordings are committed")
 }
 
 /// Returns the records of a recording, the number of bytes left over, and whether it is damaged;
@@ -228,7 +252,9 @@ fn recording(input: &[u8]) -> bool {
     }
     for fixture in 0..NAMES.len() {
         let mut lines = Vec::new();
-        let dynamic = CHECKED[fixture].replay(input, |event| lines.push(line(&event))).map(|replayed| (lines, replayed));
+        let dynamic = CHECKED[fixture]
+            .replay(input, |event| lines.push(line(&event)))
+            .map(|replayed| (lines, replayed));
         match (replayed(NAMES[fixture], input), dynamic) {
             (Ok(typed), Ok(dynamic)) => assert_eq!(typed, dynamic),
             (Err(typed), Err(dynamic)) => assert_eq!(typed.to_string(), dynamic.to_string()),

@@ -41,14 +41,19 @@ fn skeleton(path: &str) -> Skeleton {
         ("KIND_CLOSE", "struct unknown"),
     ];
     let balls = [("-1", "struct ping"), ("1", "struct pong")];
-    skeleton.with_tagged_event("files", "kind", files).with_tagged_event("balls", "header.kind", balls)
+    skeleton.with_tagged_event("files", "kind", files).with_tagged_event(
+        "balls",
+        "header.kind",
+        balls,
+    )
 }
 
 #[test]
 fn built_modules_are_the_reviewed_ones() {
     let mut differ = Vec::new();
     for (name, _) in FIXTURES {
-        let built = fs::read_to_string(Path::new(env!("OUT_DIR")).join(format!("{name}.rs"))).unwrap();
+        let built =
+            fs::read_to_string(Path::new(env!("OUT_DIR")).join(format!("{name}.rs"))).unwrap();
         let golden = format!("{}/golden/{name}.rs", env!("CARGO_MANIFEST_DIR"));
         if fs::read_to_string(&golden).ok().as_ref() != Some(&built) {
             fs::write(&golden, built).unwrap();
@@ -65,9 +70,12 @@ fn macro_and_build_script_agree() {
         let skeleton = || skeleton(path);
         let object = skeleton().object.unwrap();
         let included = tokens(skeleton(), path, name, &Embed::Literal).unwrap().to_string();
-        let built = tokens(skeleton(), path, name, &Embed::File(format!("{name}.bpf.o"))).unwrap().to_string();
+        let built = tokens(skeleton(), path, name, &Embed::File(format!("{name}.bpf.o")))
+            .unwrap()
+            .to_string();
         let literal = proc_macro2::Literal::byte_string(&object).to_string();
-        let replaced = included.replace(&literal, &format!(":: core :: include_bytes ! (\"{name}.bpf.o\")"));
+        let replaced =
+            included.replace(&literal, &format!(":: core :: include_bytes ! (\"{name}.bpf.o\")"));
         assert!(included != replaced, "the object stands in the module as one literal");
         assert!(replaced == built, "{name} differs");
         let file = fs::read(Path::new(env!("OUT_DIR")).join(format!("{name}.bpf.o"))).unwrap();
@@ -79,13 +87,19 @@ fn macro_and_build_script_agree() {
 #[test]
 fn the_macros_debug_file_is_its_expansion() {
     for name in ["kinds", "tagged"] {
-        let built = fs::read_to_string(Path::new(env!("OUT_DIR")).join(format!("{name}.rs"))).unwrap();
+        let built =
+            fs::read_to_string(Path::new(env!("OUT_DIR")).join(format!("{name}.rs"))).unwrap();
         let expanded = fs::read_to_string(format!("../target/{name}.expanded.rs")).unwrap();
         let without_object = |text: &str| -> Vec<String> {
-            let lines = text.lines().filter(|line| !line.starts_with("// ") && !line.trim_start().starts_with('*'));
+            let lines = text
+                .lines()
+                .filter(|line| !line.starts_with("// ") && !line.trim_start().starts_with('*'));
             lines.map(str::to_owned).collect()
         };
-        assert_eq!(expanded.lines().filter(|line| line.trim_start().starts_with("*b\"\\x7fELF")).count(), 1);
+        assert_eq!(
+            expanded.lines().filter(|line| line.trim_start().starts_with("*b\"\\x7fELF")).count(),
+            1
+        );
         assert!(without_object(&built) == without_object(&expanded), "{name} differs");
     }
 }

@@ -2,7 +2,10 @@
 //! generator reads.
 
 use elf::{ElfBytes, endian::LittleEndian};
-use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, Unit, UnitOffset, constants as dw};
+use gimli::{
+    AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, Unit, UnitOffset,
+    constants as dw,
+};
 
 type Reader<'a> = EndianSlice<'a, gimli::LittleEndian>;
 
@@ -62,7 +65,9 @@ impl<'a> Names<'a> {
             (dw::DW_TAG_union_type, Some(name)) => (format!("union {name}"), entry.clone()),
             (dw::DW_TAG_typedef, Some(name)) => {
                 let ty = self.ty(entry)?;
-                let nameless = matches!(ty.tag(), dw::DW_TAG_structure_type | dw::DW_TAG_union_type) && self.name(&ty).is_none();
+                let nameless =
+                    matches!(ty.tag(), dw::DW_TAG_structure_type | dw::DW_TAG_union_type)
+                        && self.name(&ty).is_none();
                 (nameless.then_some(name)?, ty)
             }
             _ => return None,
@@ -88,14 +93,18 @@ impl<'a> Names<'a> {
                     let bits = number(entry, dw::DW_AT_bit_size).is_some();
                     members.push(Member { name, offset: (!bits).then_some(offset) });
                 }
-                None => self.ty(entry).iter().for_each(|inner| self.members(inner, offset, members)),
+                None => {
+                    self.ty(entry).iter().for_each(|inner| self.members(inner, offset, members))
+                }
             }
         }
     }
 
     /// Returns the type of an entry without `const` and `volatile`.
     fn ty(&self, entry: &Entry<'a>) -> Option<Entry<'a>> {
-        let AttributeValue::UnitRef(offset) = entry.attr_value(dw::DW_AT_type)? else { return None };
+        let AttributeValue::UnitRef(offset) = entry.attr_value(dw::DW_AT_type)? else {
+            return None;
+        };
         let ty: Entry<'a> = self.unit.entry(UnitOffset(offset.0)).unwrap();
         match ty.tag() {
             dw::DW_TAG_const_type | dw::DW_TAG_volatile_type => self.ty(&ty),

@@ -19,7 +19,10 @@ const SETTINGS: [(&str, &str); 4] = [
     ("default", ""),
     ("wide", "max_width = 100\nuse_small_heuristics = \"Max\"\n"),
     ("narrow", "max_width = 60\n"),
-    ("packed", "max_width = 400\nuse_small_heuristics = \"Max\"\ntrailing_semicolon = false\nuse_field_init_shorthand = true\n"),
+    (
+        "packed",
+        "max_width = 400\nuse_small_heuristics = \"Max\"\ntrailing_semicolon = false\nuse_field_init_shorthand = true\n",
+    ),
 ];
 
 /// All features that add generated code.
@@ -45,7 +48,8 @@ fn formatted_modules_compile() {
     let mut library = "//! Formatted modules.\n#![deny(warnings, missing_docs)]\n".to_owned();
     let mut changed = 0;
     for (settings, text) in SETTINGS {
-        package.write(&format!("src/{settings}/rustfmt.toml"), format!("edition = \"2024\"\n{text}"));
+        package
+            .write(&format!("src/{settings}/rustfmt.toml"), format!("edition = \"2024\"\n{text}"));
         writeln!(library, "/// One way.\npub mod {settings} {{").unwrap();
         for (name, text) in &modules {
             let module = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
@@ -55,11 +59,15 @@ fn formatted_modules_compile() {
             writeln!(library, "    /// One file.\n    pub mod file_{module} {{ ::std::include!(\"{settings}/{name}.rs\"); }}").unwrap();
         }
         library.push_str("}\n");
-        let files: Vec<PathBuf> = modules.iter().map(|(name, _)| package.path(&format!("src/{settings}/{name}.rs"))).collect();
+        let files: Vec<PathBuf> = modules
+            .iter()
+            .map(|(name, _)| package.path(&format!("src/{settings}/{name}.rs")))
+            .collect();
         let output = rustfmt(&files);
         assert!(output.status.success(), "{settings}: {}", String::from_utf8_lossy(&output.stderr));
         let differs = |(path, (_, text)): &(&PathBuf, &(String, String))| {
-            fs::read_to_string(path).unwrap().replace("include_bytes!(\"../", "include_bytes!(\"") != *text
+            fs::read_to_string(path).unwrap().replace("include_bytes!(\"../", "include_bytes!(\"")
+                != *text
         };
         changed += files.iter().zip(&modules).filter(differs).count();
     }

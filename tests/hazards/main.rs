@@ -36,7 +36,9 @@ fn modules_of_hazards_compile_and_match_dwarf() {
             }
             (Err(fault), Some((_, reason))) if fault.contains(reason) => {}
             (Err(fault), _) => failures.push(fault),
-            (Ok(_), Some(_)) => failures.push(format!("{name} is not refused any more; remove it from the list")),
+            (Ok(_), Some(_)) => {
+                failures.push(format!("{name} is not refused any more; remove it from the list"))
+            }
         }
     }
     signatures(modules.iter().find(|module| module.name == "signatures").unwrap());
@@ -48,7 +50,10 @@ fn modules_of_hazards_compile_and_match_dwarf() {
     let opened: Vec<&str> = opened.lines().collect();
     assert_eq!(opened.len(), modules.len());
     for (module, opened) in modules.iter().zip(opened) {
-        let expected = NOT_OPENED.iter().find(|(name, _)| *name == module.name).map_or("Ok(())", |(_, reason)| reason);
+        let expected = NOT_OPENED
+            .iter()
+            .find(|(name, _)| *name == module.name)
+            .map_or("Ok(())", |(_, reason)| reason);
         if !opened.contains(expected) {
             failures.push(format!("{}: {opened}", module.name));
         }
@@ -58,8 +63,11 @@ fn modules_of_hazards_compile_and_match_dwarf() {
 
 /// Returns the names of the sources, without `.bpf.c`.
 fn sources(folder: &Path) -> Vec<String> {
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = files.filter_map(|file| Some(file.strip_suffix(".bpf.c")?.to_owned())).collect();
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> =
+        files.filter_map(|file| Some(file.strip_suffix(".bpf.c")?.to_owned())).collect();
     names.sort();
     names
 }
@@ -77,7 +85,9 @@ fn compile(folder: &Path, name: &str, package: &Crate) -> Vec<u8> {
     let object = package.path(&format!("src/{name}.bpf.o"));
     fs::create_dir_all(package.path("src")).unwrap();
     let mut command = Command::new(clang);
-    command.args(["-target", "bpf", "-g", "-O2", "-Wall", "-Werror", "-Wno-unused", "-c", "-o"]).arg(&object);
+    command
+        .args(["-target", "bpf", "-g", "-O2", "-Wall", "-Werror", "-Wno-unused", "-c", "-o"])
+        .arg(&object);
     let output = command.arg(format!("{name}.bpf.c")).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     fs::read(object).unwrap()
@@ -85,13 +95,18 @@ fn compile(folder: &Path, name: &str, package: &Crate) -> Vec<u8> {
 
 fn generate(name: &str, object: &[u8]) -> Result<String, String> {
     let file = format!("{name}.bpf.o");
-    let skeleton = Skeleton::from_object(eunomia_build::object_name(&file), object.to_owned(), &file).map(|skeleton| match name {
-        "lengths" => LENGTHS
-            .map(|len| "a".repeat(len))
-            .fold(skeleton, |skeleton, name| skeleton.with_event(format!("r{name}"), format!("struct {name}"))),
-        _ => skeleton,
+    let skeleton =
+        Skeleton::from_object(eunomia_build::object_name(&file), object.to_owned(), &file).map(
+            |skeleton| match name {
+                "lengths" => LENGTHS.map(|len| "a".repeat(len)).fold(skeleton, |skeleton, name| {
+                    skeleton.with_event(format!("r{name}"), format!("struct {name}"))
+                }),
+                _ => skeleton,
+            },
+        );
+    let module = skeleton.and_then(|skeleton| {
+        tokens(skeleton, &file, &eunomia_build::object_name(&file), &Embed::File(file.clone()))
     });
-    let module = skeleton.and_then(|skeleton| tokens(skeleton, &file, &eunomia_build::object_name(&file), &Embed::File(file.clone())));
     let module = module.map_err(|faults| faults.to_string())?;
     Ok(format(module).unwrap())
 }
@@ -99,12 +114,14 @@ fn generate(name: &str, object: &[u8]) -> Result<String, String> {
 /// Returns the compiler's lints that are allowed by default, except those that a module cannot
 /// satisfy.
 fn allowed_by_default() -> Vec<String> {
-    const OTHERS: [&str; 4] = ["linker_messages", "unsafe_code", "unstable_features", "unused_crate_dependencies"];
+    const OTHERS: [&str; 4] =
+        ["linker_messages", "unsafe_code", "unstable_features", "unused_crate_dependencies"];
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let help = Command::new(rustc).args(["-W", "help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let lines = help.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let lints = lines.filter_map(|words| (words.get(1) == Some(&"allow")).then(|| words[0].replace('-', "_")));
+    let lints = lines
+        .filter_map(|words| (words.get(1) == Some(&"allow")).then(|| words[0].replace('-', "_")));
     let lints: Vec<_> = lints.filter(|lint| !OTHERS.contains(&lint.as_str())).collect();
     assert!(lints.iter().any(|lint| lint == "unused_results"), "{help}");
     lints
@@ -113,10 +130,15 @@ fn allowed_by_default() -> Vec<String> {
 fn library(modules: &[Module], failures: &mut Vec<String>) -> String {
     let mut text = "//! Hazards.\n#![deny(warnings, missing_docs, rust_2024_compatibility)]\n#![forbid(unsafe_code)]\n".to_owned();
     // Only nightly compilers know some of them.
-    writeln!(text, "#![allow(unknown_lints)]\n#![deny({})]", allowed_by_default().join(", ")).unwrap();
+    writeln!(text, "#![allow(unknown_lints)]\n#![deny({})]", allowed_by_default().join(", "))
+        .unwrap();
     for module in modules {
-        writeln!(text, "/// One file.\n#[no_implicit_prelude]\npub mod {} {{\n    ::std::include!(\"{}.rs\");", module.outer, module.name)
-            .unwrap();
+        writeln!(
+            text,
+            "/// One file.\n#[no_implicit_prelude]\npub mod {} {{\n    ::std::include!(\"{}.rs\");",
+            module.outer, module.name
+        )
+        .unwrap();
         text.push_str(&module.asserts(failures));
         text.push_str("}\n");
     }
@@ -135,7 +157,8 @@ fn program(modules: &[Module]) -> String {
             writeln!(text, "    open.{section}()?;").unwrap();
         }
         text.push_str("    Ok(())\n}\n");
-        writeln!(calls, "    println!(\"{{:?}}\", {outer}().map_err(|error| error.to_string()));").unwrap();
+        writeln!(calls, "    println!(\"{{:?}}\", {outer}().map_err(|error| error.to_string()));")
+            .unwrap();
     }
     text + "fn main() {\n" + &calls + "}\n"
 }

@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use super::dwarf::{self, Record};
 
 /// Members whose C names become the same in Rust: type, member and its name in Rust.
-const RENAMED: &[(&str, &str, &str)] =
-    &[("struct members", "self_", "self__2"), ("struct members", "Self_", "Self__2"), ("struct $dollar", "$$", "___2")];
+const RENAMED: &[(&str, &str, &str)] = &[
+    ("struct members", "self_", "self__2"),
+    ("struct members", "Self_", "Self__2"),
+    ("struct $dollar", "$$", "___2"),
+];
 
 #[derive(Debug)]
 pub(crate) struct Module {
@@ -30,10 +33,16 @@ impl Module {
     /// Returns the methods that open data sections before loading.
     pub(crate) fn sections(&self) -> impl Iterator<Item = &str> {
         let methods = self.text.split("pub fn ").skip(1);
-        let methods =
-            methods.filter(|method| method.split('{').next().is_some_and(|head| head.contains("<'_, ::eunomia_runtime::bpf::ReadWrite>")));
+        let methods = methods.filter(|method| {
+            method
+                .split('{')
+                .next()
+                .is_some_and(|head| head.contains("<'_, ::eunomia_runtime::bpf::ReadWrite>"))
+        });
         methods
-            .filter(|method| method.split(')').next().is_some_and(|head| head.contains("&mut self")))
+            .filter(|method| {
+                method.split(')').next().is_some_and(|head| head.contains("&mut self"))
+            })
             .filter_map(|method| method.split('(').next())
     }
 
@@ -46,9 +55,11 @@ impl Module {
     /// Returns compile-time assertions that compare every type with a C name with DWARF.
     pub(crate) fn asserts(&self, failures: &mut Vec<String>) -> String {
         let mut text = String::new();
-        for implementation in self.text.split("impl ::eunomia_runtime::sample::Event for ").skip(1) {
+        for implementation in self.text.split("impl ::eunomia_runtime::sample::Event for ").skip(1)
+        {
             let ident = implementation.split(' ').next().unwrap_or_default();
-            let c_name = between(implementation, "C_NAME: &'static str = \"", "\"").unwrap_or_default();
+            let c_name =
+                between(implementation, "C_NAME: &'static str = \"", "\"").unwrap_or_default();
             if c_name.ends_with("{..}") {
                 continue;
             }
@@ -57,18 +68,35 @@ impl Module {
                 continue;
             };
             let path = format!("{}::types::{ident}", self.ident);
-            writeln!(text, "    const _: [(); {}] = [(); ::core::mem::size_of::<{path}>()];", record.size).unwrap();
+            writeln!(
+                text,
+                "    const _: [(); {}] = [(); ::core::mem::size_of::<{path}>()];",
+                record.size
+            )
+            .unwrap();
             self.offsets(record, ident, &path, &mut text, failures);
         }
         text
     }
 
-    fn offsets(&self, record: &Record, ident: &str, path: &str, text: &mut String, failures: &mut Vec<String>) {
-        let fields = between(&self.text, &format!("pub struct {ident} {{"), "\n        }").unwrap_or_default();
-        let methods = between(&self.text, &format!("\n        impl {ident} {{"), "\n        }").unwrap_or_default();
+    fn offsets(
+        &self,
+        record: &Record,
+        ident: &str,
+        path: &str,
+        text: &mut String,
+        failures: &mut Vec<String>,
+    ) {
+        let fields = between(&self.text, &format!("pub struct {ident} {{"), "\n        }")
+            .unwrap_or_default();
+        let methods = between(&self.text, &format!("\n        impl {ident} {{"), "\n        }")
+            .unwrap_or_default();
         for member in &record.members {
-            let renamed = RENAMED.iter().find(|(record_name, name, _)| (*record_name, *name) == (&record.name, &member.name));
-            let field = renamed.map_or_else(|| rust(&member.name), |(.., renamed)| (*renamed).to_owned());
+            let renamed = RENAMED.iter().find(|(record_name, name, _)| {
+                (*record_name, *name) == (&record.name, &member.name)
+            });
+            let field =
+                renamed.map_or_else(|| rust(&member.name), |(.., renamed)| (*renamed).to_owned());
             let is_field = fields.contains(&format!(" pub {field}: "));
             let is_method = methods.contains(&format!(" pub fn {field}(&self)"));
             match member.offset {
@@ -76,7 +104,10 @@ impl Module {
                     writeln!(text, "    const _: [(); {offset}] = [(); ::core::mem::offset_of!({path}, {field})];").unwrap();
                 }
                 _ if is_method => {}
-                _ => failures.push(format!("{}: `{}` of `{}` is not accessible as `{field}`", self.name, member.name, record.name)),
+                _ => failures.push(format!(
+                    "{}: `{}` of `{}` is not accessible as `{field}`",
+                    self.name, member.name, record.name
+                )),
             }
         }
     }
@@ -87,7 +118,8 @@ fn rust(name: &str) -> String {
     const KEYWORDS: &str = "as break const continue else enum extern false fn for if impl in let loop match mod move mut pub ref return \
         static struct trait true type unsafe use where while async await dyn abstract become box do final macro override priv typeof \
         unsized virtual yield try gen";
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     match name.as_str() {
         "self" | "Self" | "super" | "crate" | "_" => format!("{name}_"),
         word if KEYWORDS.split_whitespace().any(|keyword| keyword == word) => format!("r#{word}"),

@@ -22,7 +22,10 @@ pub(crate) enum Probe {
 pub(crate) fn source(case: &Case) -> String {
     let probes: Vec<String> = probes(case).iter().map(probe).collect();
     let probes = probes.join(",\n    ");
-    format!("{}const unsigned long long probes[] __attribute__((section(\"{PROBES}\"))) = {{\n    {probes}\n}};\n", declarations(case))
+    format!(
+        "{}const unsigned long long probes[] __attribute__((section(\"{PROBES}\"))) = {{\n    {probes}\n}};\n",
+        declarations(case)
+    )
 }
 
 /// Returns the declarations of the types and the variable.
@@ -37,17 +40,22 @@ pub(crate) fn declarations(case: &Case) -> String {
                     None => (String::new(), ""),
                 };
                 match &record.name {
-                    Name::Typedef(name) => writeln!(text, "{before}typedef {} {name};{after}", body(case, record)),
+                    Name::Typedef(name) => {
+                        writeln!(text, "{before}typedef {} {name};{after}", body(case, record))
+                    }
                     _ => writeln!(text, "{before}{};{after}", body(case, record)),
                 }
             }
-            Declared::Typedef { name, ty } => writeln!(text, "typedef {};", declaration(case, ty, name)),
+            Declared::Typedef { name, ty } => {
+                writeln!(text, "typedef {};", declaration(case, ty, name))
+            }
             _ => Ok(()),
         }
         .expect("text grows");
     }
     let value = initialiser(case, &Type::Declared(case.top), &case.value);
-    writeln!(text, "struct top value __attribute__((section(\".data\"))) = {value};").expect("text grows");
+    writeln!(text, "struct top value __attribute__((section(\".data\"))) = {value};")
+        .expect("text grows");
     text
 }
 
@@ -61,7 +69,9 @@ pub(crate) fn probes(case: &Case) -> Vec<Probe> {
         probes.push(Probe::Align { record: record.clone() });
         let mut names = Vec::new();
         members(case, named, &mut names);
-        probes.extend(names.into_iter().map(|member| Probe::Offset { record: record.clone(), member }));
+        probes.extend(
+            names.into_iter().map(|member| Probe::Offset { record: record.clone(), member }),
+        );
     }
     probes
 }
@@ -71,7 +81,9 @@ fn members(case: &Case, record: &Record, names: &mut Vec<String>) {
     for member in record.members.iter().filter(|member| member.bits.is_none()) {
         match (&member.name, &member.ty) {
             (Some(name), _) => names.push(name.clone()),
-            (None, Type::Declared(index)) => case.record(*index).into_iter().for_each(|inner| members(case, inner, names)),
+            (None, Type::Declared(index)) => {
+                case.record(*index).into_iter().for_each(|inner| members(case, inner, names))
+            }
             _ => {}
         }
     }
@@ -101,7 +113,11 @@ fn keyword(record: &Record) -> &'static str {
 fn enumeration(ty: &Enum) -> String {
     let constants = ty.constants.iter().map(|(name, value)| format!("{name} = {}", number(*value)));
     let packed = if ty.packed { " __attribute__((packed))" } else { "" };
-    format!("enum {} {{ {} }}{packed}", ty.tag.as_deref().unwrap_or(""), constants.collect::<Vec<_>>().join(", "))
+    format!(
+        "enum {} {{ {} }}{packed}",
+        ty.tag.as_deref().unwrap_or(""),
+        constants.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn body(case: &Case, record: &Record) -> String {
@@ -150,7 +166,9 @@ fn declaration(case: &Case, ty: &Type, name: &str) -> String {
         Type::Declared(index) => match &case.declared[*index] {
             Declared::Enum(Enum { tag: Some(tag), .. }) => format!("enum {tag} {name}"),
             Declared::Enum(ty) => format!("{} {name}", enumeration(ty)),
-            Declared::Record(record) => format!("{} {name}", c_name(record).unwrap_or_else(|| body(case, record))),
+            Declared::Record(record) => {
+                format!("{} {name}", c_name(record).unwrap_or_else(|| body(case, record)))
+            }
             Declared::Typedef { name: ty, .. } => format!("{ty} {name}"),
         },
     }
@@ -160,17 +178,29 @@ fn initialiser(case: &Case, ty: &Type, value: &Value) -> String {
     let list = |items: Vec<String>| format!("{{{}}}", items.join(", "));
     match (case.resolve(ty), value) {
         (Type::Pointer(_), Value::Number(address)) => format!("(void *){}", number(*address)),
-        (Type::Scalar(scalar), Value::Number(text)) if scalar.kind == ScalarKind::Char => format!("(char){text}"),
+        (Type::Scalar(scalar), Value::Number(text)) if scalar.kind == ScalarKind::Char => {
+            format!("(char){text}")
+        }
         (_, Value::Number(value)) => number(*value),
         (_, Value::Eighths(eighths)) => format!("{eighths} / 8.0"),
-        (Type::Array(element, _), Value::Items(items)) => list(items.iter().map(|item| initialiser(case, element, item)).collect()),
-        // A flexible array; `ty` is the type of its items.
-        (_, Value::Items(items)) => list(items.iter().map(|item| initialiser(case, ty, item)).collect()),
-        (Type::Declared(index), Value::Members(values)) => {
-            list(case.members(*index).zip(values).map(|(member, value)| initialiser(case, &member.ty, value)).collect())
+        (Type::Array(element, _), Value::Items(items)) => {
+            list(items.iter().map(|item| initialiser(case, element, item)).collect())
         }
+        // A flexible array; `ty` is the type of its items.
+        (_, Value::Items(items)) => {
+            list(items.iter().map(|item| initialiser(case, ty, item)).collect())
+        }
+        (Type::Declared(index), Value::Members(values)) => list(
+            case.members(*index)
+                .zip(values)
+                .map(|(member, value)| initialiser(case, &member.ty, value))
+                .collect(),
+        ),
         (Type::Declared(index), Value::Arm(arm, value)) => {
-            let member = case.record(*index).map(|record| &record.members[*arm]).expect("an arm is of a union");
+            let member = case
+                .record(*index)
+                .map(|record| &record.members[*arm])
+                .expect("an arm is of a union");
             let name = member.name.as_deref().expect("only members with a name are set");
             list(vec![format!(".{name} = {}", initialiser(case, &member.ty, value))])
         }
@@ -187,7 +217,11 @@ fn number(value: i128) -> String {
         Ok(value) => format!("{value}"),
         Err(_) => match u64::try_from(value) {
             Ok(value) => format!("{value}ULL"),
-            Err(_) => format!("((__int128)((unsigned __int128){}ULL << 64 | {}ULL))", (value >> 64) as u64, value as u64),
+            Err(_) => format!(
+                "((__int128)((unsigned __int128){}ULL << 64 | {}ULL))",
+                (value >> 64) as u64,
+                value as u64
+            ),
         },
     }
 }

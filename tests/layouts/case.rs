@@ -78,7 +78,10 @@ impl Case {
 
     /// Returns the members of a record that have values.
     pub(crate) fn members(&self, index: usize) -> impl Iterator<Item = &Member> {
-        self.record(index).into_iter().flat_map(|record| &record.members).filter(|member| member.has_value())
+        self.record(index)
+            .into_iter()
+            .flat_map(|record| &record.members)
+            .filter(|member| member.has_value())
     }
 
     /// Resolves typedefs.
@@ -144,7 +147,8 @@ impl Maker {
         let packed = self.now(Feature::Packed, 40);
         let aligned = self.now(Feature::Aligned, 40).then(|| 1 << self.random.between(1, 6));
         // `#pragma pack` needs a separate declaration.
-        let pack = (name != Name::Nameless && self.now(Feature::Pack, 60)).then(|| 1 << self.random.below(4));
+        let pack = (name != Name::Nameless && self.now(Feature::Pack, 60))
+            .then(|| 1 << self.random.below(4));
         self.declare(Declared::Record(Record { union, name, members, packed, aligned, pack }))
     }
 
@@ -171,7 +175,11 @@ impl Maker {
 
     fn unused_bits(&mut self) -> Member {
         let scalar = self.random.pick(&BIT_SCALARS);
-        let bits = if self.random.percent(40) { 0 } else { self.random.between(1, scalar.bits.into()) as u32 };
+        let bits = if self.random.percent(40) {
+            0
+        } else {
+            self.random.between(1, scalar.bits.into()) as u32
+        };
         Member { bits: Some(bits), ..Member::new(None, Type::Scalar(scalar)) }
     }
 
@@ -184,7 +192,8 @@ impl Maker {
                 let Declared::Enum(ty) = &self.declared[index] else { unreachable!() };
                 // As many bits as the constants need, or more.
                 let (size, signed) = enum_bits(ty);
-                let needed = ty.constants.iter().map(|(_, value)| width(*value, signed)).max().unwrap_or(1);
+                let needed =
+                    ty.constants.iter().map(|(_, value)| width(*value, signed)).max().unwrap_or(1);
                 (Type::Declared(index), self.random.between(needed.into(), size.into()) as u32)
             }
             _ => {
@@ -205,7 +214,8 @@ impl Maker {
             11 => Type::Declared(self.enumeration()),
             12..=14 => {
                 let element = if depth > 0 { self.ty(depth - 1) } else { self.scalar() };
-                let len = if self.now(Feature::Empty, 25) { 0 } else { self.random.between(1, 4) as u32 };
+                let len =
+                    if self.now(Feature::Empty, 25) { 0 } else { self.random.between(1, 4) as u32 };
                 let array = Type::Array(Box::new(element), len);
                 self.maybe_typedef(array)
             }
@@ -230,14 +240,22 @@ impl Maker {
     fn nested(&mut self, depth: u32) -> Type {
         // A record that is already declared and has a name may be used again.
         let reusable = |(_, declared): &(usize, &Declared)| matches!(declared, Declared::Record(record) if record.name != Name::Nameless);
-        let known: Vec<usize> = self.declared.iter().enumerate().filter(reusable).map(|(index, _)| index).collect();
+        let known: Vec<usize> =
+            self.declared.iter().enumerate().filter(reusable).map(|(index, _)| index).collect();
         if !known.is_empty() && self.random.percent(30) {
             return Type::Declared(self.random.pick(&known));
         }
         let union = self.now(Feature::Unions, 50);
         if self.now(Feature::Empty, 20) {
             let name = Name::Tag(self.name("s"));
-            let empty = Record { union: false, name, members: Vec::new(), packed: false, aligned: None, pack: None };
+            let empty = Record {
+                union: false,
+                name,
+                members: Vec::new(),
+                packed: false,
+                aligned: None,
+                pack: None,
+            };
             return Type::Declared(self.declare(Declared::Record(empty)));
         }
         let name = if self.now(Feature::Nameless, 50) {
@@ -287,7 +305,13 @@ impl Maker {
         if record.union {
             // C can set an anonymous member that is not the first only through the names inside, so
             // only named members are set.
-            let named: Vec<usize> = record.members.iter().enumerate().filter(|(_, member)| member.name.is_some()).map(|(i, _)| i).collect();
+            let named: Vec<usize> = record
+                .members
+                .iter()
+                .enumerate()
+                .filter(|(_, member)| member.name.is_some())
+                .map(|(i, _)| i)
+                .collect();
             let arm = self.random.pick(&named);
             let (ty, bits, _) = &members[arm];
             return Value::Arm(arm, Box::new(self.value(ty, *bits)));
@@ -306,9 +330,16 @@ impl Maker {
     fn value(&mut self, ty: &Type, bits: Option<u32>) -> Value {
         match resolve(&self.declared, ty).clone() {
             Type::Pointer(_) => Value::Number(self.random.number(64, false)),
-            Type::Scalar(Scalar { kind: ScalarKind::Float, .. }) => Value::Eighths(self.random.bits() as i32 / 256),
-            Type::Scalar(Scalar { kind: ScalarKind::Bool, .. }) => Value::Number(self.random.below(2).into()),
-            Type::Scalar(scalar) => Value::Number(self.random.number(bits.unwrap_or(scalar.bits), scalar.kind != ScalarKind::Unsigned)),
+            Type::Scalar(Scalar { kind: ScalarKind::Float, .. }) => {
+                Value::Eighths(self.random.bits() as i32 / 256)
+            }
+            Type::Scalar(Scalar { kind: ScalarKind::Bool, .. }) => {
+                Value::Number(self.random.below(2).into())
+            }
+            Type::Scalar(scalar) => Value::Number(
+                self.random
+                    .number(bits.unwrap_or(scalar.bits), scalar.kind != ScalarKind::Unsigned),
+            ),
             Type::Array(element, len) => self.items(&element, len),
             Type::Declared(index) => match &self.declared[index] {
                 Declared::Enum(ty) => {
@@ -375,4 +406,10 @@ const SCALARS: [Scalar; 16] = [
     CHAR,
 ];
 
-const POINTERS: [&str; 5] = ["void *@", "const char *@", "struct top *@", "int (*@)(int, struct elsewhere *)", "unsigned long long **@"];
+const POINTERS: [&str; 5] = [
+    "void *@",
+    "const char *@",
+    "struct top *@",
+    "int (*@)(int, struct elsewhere *)",
+    "unsigned long long **@",
+];

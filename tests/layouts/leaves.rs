@@ -43,10 +43,16 @@ fn parts(case: &Case, ty: &Type, value: Option<&Value>, path: &str, leaves: &mut
                 parts(case, element, item, &format!("{path}[{index}]"), leaves);
             }
         }
-        (Type::Declared(index), value) if case.record(*index).is_some() => members(case, *index, value, path, leaves),
+        (Type::Declared(index), value) if case.record(*index).is_some() => {
+            members(case, *index, value, path, leaves)
+        }
         (Type::Scalar(scalar), Some(Value::Eighths(eighths))) => {
             let number = f64::from(*eighths) / 8.0;
-            let bits = if scalar.bits == 32 { i128::from((number as f32).to_bits()) } else { i128::from(number.to_bits()) };
+            let bits = if scalar.bits == 32 {
+                i128::from((number as f32).to_bits())
+            } else {
+                i128::from(number.to_bits())
+            };
             leaves.push((path.to_owned(), Some(bits)));
         }
         (_, Some(Value::Number(number))) => leaves.push((path.to_owned(), Some(*number))),

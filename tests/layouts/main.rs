@@ -34,7 +34,9 @@ const PROGRAM: usize = 50;
 
 #[test]
 fn random_structs_agree_with_clang() {
-    let number = |name: &str, default: u64| env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let number = |name: &str, default: u64| {
+        env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
     let (count, first) = (number("CASES", 200), number("SEED", 1));
     let cases: Vec<Case> = (first..first + count).map(Case::new).collect();
     let package = Crate::new(env!("CARGO_TARGET_TMPDIR"), "layouts", &["columns"]);
@@ -53,13 +55,22 @@ fn random_structs_agree_with_clang() {
         }
     }
     package.write("src/report.rs", rust::REPORT);
-    let programs: Vec<_> = generated.chunks(PROGRAM).enumerate().map(|(index, cases)| (format!("layouts_{index}"), cases)).collect();
+    let programs: Vec<_> = generated
+        .chunks(PROGRAM)
+        .enumerate()
+        .map(|(index, cases)| (format!("layouts_{index}"), cases))
+        .collect();
     for (program, cases) in &programs {
         package.write(&format!("src/bin/{program}.rs"), main_file(cases));
     }
     if let Err(error) = package.build() {
-        let broken = |case: &Case| ["", "_case"].iter().any(|file| error.contains(&format!("/{}{file}.rs:", name(case))));
-        generated.iter().filter(|(case, _)| broken(case)).for_each(|(case, _)| failures.add(case, "does not compile, see below"));
+        let broken = |case: &Case| {
+            ["", "_case"].iter().any(|file| error.contains(&format!("/{}{file}.rs:", name(case))))
+        };
+        generated
+            .iter()
+            .filter(|(case, _)| broken(case))
+            .for_each(|(case, _)| failures.add(case, "does not compile, see below"));
         panic!("{failures}{error}");
     }
     for (program, cases) in &programs {
@@ -83,7 +94,8 @@ fn generate(case: &Case, package: &Crate) -> Result<Object, Faults> {
     let name = name(case);
     let object = Object::read(fs::read(package.path(&format!("src/{name}.bpf.o"))).unwrap());
     let skeleton = Skeleton::from_object(name.clone(), object.file.clone(), &name)?;
-    let module = format(tokens(skeleton, &name, &name, &Embed::File(format!("{name}.bpf.o")))?).unwrap();
+    let module =
+        format(tokens(skeleton, &name, &name, &Embed::File(format!("{name}.bpf.o")))?).unwrap();
     package.write(&format!("src/{name}.value"), &object.value);
     package.write(&format!("src/{name}_case.rs"), rust::Generated(&module).module(case, &name));
     package.write(&format!("src/{name}.rs"), module);
@@ -92,7 +104,9 @@ fn generate(case: &Case, package: &Crate) -> Result<Object, Faults> {
 
 /// Returns a program that prints a line for each case.
 fn main_file(cases: &[(&Case, Object)]) -> String {
-    let mut text = "#![forbid(unsafe_code)]\n#![deny(warnings)]\n#[path = \"../report.rs\"]\nmod report;\n".to_owned();
+    let mut text =
+        "#![forbid(unsafe_code)]\n#![deny(warnings)]\n#[path = \"../report.rs\"]\nmod report;\n"
+            .to_owned();
     for (case, _) in cases {
         writeln!(text, "include!(\"../{}_case.rs\");", name(case)).unwrap();
     }

@@ -21,11 +21,17 @@ impl Object {
         let header = elf.section_header_by_name(PROBES).unwrap().unwrap();
         let (probes, _) = elf.section_data(&header).unwrap();
         let (symbols, names) = elf.symbol_table().unwrap().unwrap();
-        let symbol = symbols.iter().find(|symbol| names.get(symbol.st_name as usize).unwrap() == "value").unwrap();
+        let symbol = symbols
+            .iter()
+            .find(|symbol| names.get(symbol.st_name as usize).unwrap() == "value")
+            .unwrap();
         let section = elf.section_headers().unwrap().get(symbol.st_shndx.into()).unwrap();
         let (data, _) = elf.section_data(&section).unwrap();
         let start = symbol.st_value as usize;
-        let probes = probes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+        let probes = probes
+            .chunks_exact(8)
+            .map(|word| u64::from_le_bytes(word.try_into().unwrap()))
+            .collect();
         let value = data[start..start + symbol.st_size as usize].to_vec();
         Self { probes, value, file }
     }

@@ -45,6 +45,10 @@ impl Random {
             _ => raw,
         };
         let unused = 128 - width;
-        if signed { (raw << unused).cast_signed() >> unused } else { (raw << unused >> unused).cast_signed() }
+        if signed {
+            (raw << unused).cast_signed() >> unused
+        } else {
+            (raw << unused >> unused).cast_signed()
+        }
     }
 }

@@ -66,8 +66,11 @@ impl Reader<'_> {
     fn value(&mut self, ty: &Type, at: &str) {
         let case = self.case;
         match case.resolve(ty) {
-            Type::Array(element, _) if matches!(case.resolve(element), Type::Scalar(scalar) if scalar.kind == ScalarKind::Char) => {
-                self.step(&format!("leaves.extend({at}.raw().iter().map(|byte| i128::from(byte.cast_signed())));"));
+            Type::Array(element, _) if matches!(case.resolve(element), Type::Scalar(scalar) if scalar.kind == ScalarKind::Char) =>
+            {
+                self.step(&format!(
+                    "leaves.extend({at}.raw().iter().map(|byte| i128::from(byte.cast_signed())));"
+                ));
             }
             Type::Array(element, _) => {
                 let item = self.variable();

@@ -48,14 +48,17 @@ impl Generated<'_> {
 
     /// Returns a module `<name>_case` around the generated one, which is in the file `<name>.rs`.
     pub(crate) fn module(self, case: &Case, name: &str) -> String {
-        let layout: Vec<String> = probes(case).iter().map(|probe| self.layout(case, probe)).collect();
+        let layout: Vec<String> =
+            probes(case).iter().map(|probe| self.layout(case, probe)).collect();
         let (read, write) = (read::steps(case, self), write::steps(case, self));
         // Items of a flexible array are not copied; they may start in the padding at the end of the
         // struct.
         let (end, with, ty) = match case.members(case.top).last() {
-            Some(Member { flexible: true, name: Some(name), .. }) => {
-                (format!("::std::mem::offset_of!(types::Top, {name})"), "with_tail", "eunomia_runtime::sample::Tailed<'_, types::Top>")
-            }
+            Some(Member { flexible: true, name: Some(name), .. }) => (
+                format!("::std::mem::offset_of!(types::Top, {name})"),
+                "with_tail",
+                "eunomia_runtime::sample::Tailed<'_, types::Top>",
+            ),
             _ => ("size_of::<types::Top>()".to_owned(), "with_event", "&types::Top"),
         };
         format!(
@@ -96,11 +99,15 @@ impl Generated<'_> {
 
     fn layout(self, case: &Case, probe: &Probe) -> String {
         let ty = |c: &str| {
-            let records = case.declared.iter().enumerate().filter_map(|(index, _)| case.record(index));
-            let name = records.filter(|record| c_name(record).as_deref() == Some(c)).find_map(|record| match &record.name {
-                Name::Tag(name) | Name::Typedef(name) => Some(name),
-                Name::Nameless => None,
-            });
+            let records =
+                case.declared.iter().enumerate().filter_map(|(index, _)| case.record(index));
+            let name =
+                records.filter(|record| c_name(record).as_deref() == Some(c)).find_map(|record| {
+                    match &record.name {
+                        Name::Tag(name) | Name::Typedef(name) => Some(name),
+                        Name::Nameless => None,
+                    }
+                });
             let name = name.expect("probes are of types with a name");
             format!("types::{}{}", name[..1].to_uppercase(), &name[1..])
         };
@@ -108,7 +115,9 @@ impl Generated<'_> {
             Probe::Size { record } => format!("Some(size_of::<{}>())", ty(record)),
             Probe::Align { record } => format!("Some(align_of::<{}>())", ty(record)),
             Probe::Offset { record, member } => match self.access(member) {
-                Access::Field | Access::Packed => format!("Some(::std::mem::offset_of!({}, {member}))", ty(record)),
+                Access::Field | Access::Packed => {
+                    format!("Some(::std::mem::offset_of!({}, {member}))", ty(record))
+                }
                 // There is no field.
                 _ => "None".to_owned(),
             },

@@ -48,29 +48,42 @@ impl Writer<'_> {
             return;
         };
         match self.generated.access(name) {
-            Access::Field => self.value(&member.ty, &format!("{to}.{name}"), &format!("{from}.{name}")),
+            Access::Field => {
+                self.value(&member.ty, &format!("{to}.{name}"), &format!("{from}.{name}"))
+            }
             Access::Packed => {
                 let (inner_to, inner_from) = self.variables();
-                self.step(&format!("let (mut {inner_to}, {inner_from}) = ({to}.{name}.get(), {from}.{name}.get());"));
+                self.step(&format!(
+                    "let (mut {inner_to}, {inner_from}) = ({to}.{name}.get(), {from}.{name}.get());"
+                ));
                 self.value(&member.ty, &inner_to, &inner_from);
                 self.step(&format!("{to}.{name}.set({inner_to});"));
             }
             Access::Copy => {
                 let (inner_to, inner_from) = self.variables();
-                self.step(&format!("let (mut {inner_to}, {inner_from}) = ({to}.{name}(), {from}.{name}());"));
+                self.step(&format!(
+                    "let (mut {inner_to}, {inner_from}) = ({to}.{name}(), {from}.{name}());"
+                ));
                 self.value(&member.ty, &inner_to, &inner_from);
                 self.step(&format!("{to}.set_{name}({inner_to});"));
             }
-            Access::View => self.value(&member.ty, &format!("(*{to}.{name}_mut())"), &format!("(*{from}.{name}())")),
+            Access::View => self.value(
+                &member.ty,
+                &format!("(*{to}.{name}_mut())"),
+                &format!("(*{from}.{name}())"),
+            ),
         }
     }
 
     fn value(&mut self, ty: &Type, to: &str, from: &str) {
         let case = self.case;
         match case.resolve(ty) {
-            Type::Array(element, _) if matches!(case.resolve(element), Type::Declared(index) if case.record(*index).is_some()) => {
+            Type::Array(element, _) if matches!(case.resolve(element), Type::Declared(index) if case.record(*index).is_some()) =>
+            {
                 let (inner_to, inner_from) = self.variables();
-                self.step(&format!("for ({inner_to}, {inner_from}) in {to}.iter_mut().zip({from}.iter()) {{"));
+                self.step(&format!(
+                    "for ({inner_to}, {inner_from}) in {to}.iter_mut().zip({from}.iter()) {{"
+                ));
                 self.value(element, &format!("(*{inner_to})"), &format!("(*{inner_from})"));
                 self.step("}");
             }

@@ -45,9 +45,18 @@ pub(crate) fn typed_arguments_reach_program() -> Outcome {
     let skel = args::open()?.args(&args)?.load()?;
     run(skel.object())?;
     let rodata = skel.rodata()?;
-    assert_eq!((rodata.comm.get()?.as_str(), rodata.raw.get()?.raw()), (Ok("zsh"), &[0xff, 0, b'x', 0]));
-    assert_eq!((rodata.f32.get()?, rodata.f64.get()?, rodata.endless.get()?), (1.5, -0.25, f64::INFINITY));
-    assert_eq!((rodata.off.get()?, rodata.on.get()?, rodata.quiet.get()?), (true.into(), false.into(), false.into()));
+    assert_eq!(
+        (rodata.comm.get()?.as_str(), rodata.raw.get()?.raw()),
+        (Ok("zsh"), &[0xff, 0, b'x', 0])
+    );
+    assert_eq!(
+        (rodata.f32.get()?, rodata.f64.get()?, rodata.endless.get()?),
+        (1.5, -0.25, f64::INFINITY)
+    );
+    assert_eq!(
+        (rodata.off.get()?, rodata.on.get()?, rodata.quiet.get()?),
+        (true.into(), false.into(), false.into())
+    );
     assert_eq!((skel.bss()?.sum.get()?, skel.bss()?.first.get()?), (sum(), b'z'.cast_signed()));
     Ok(())
 }
@@ -57,7 +66,9 @@ pub(crate) fn dynamic_arguments_reach_program() -> Outcome {
     let matches = open.command()?.try_get_matches_from(LINE)?;
     let skel = open.args(&matches)?.load()?;
     run(skel.object())?;
-    for (variable, value) in [("comm", "zsh"), ("f64", "-0.25"), ("on", "false"), ("level", "LOW(-5)"), ("first", "122")] {
+    for (variable, value) in
+        [("comm", "zsh"), ("f64", "-0.25"), ("on", "false"), ("level", "LOW(-5)"), ("first", "122")]
+    {
         assert_eq!(skel.get(variable)?, value);
     }
     assert_eq!(skel.get("sum")?, sum().to_string());
@@ -72,6 +83,9 @@ pub(crate) fn matches_of_other_skeleton_are_refused() -> Outcome {
         .to_clap();
     let matches = foreign.try_get_matches_from(["other", "--u8", "1"])?;
     let error = open.args(&matches).unwrap_err().to_string();
-    assert_eq!(error, "variable `u8`: the matches have 8 bytes for it, so they come from the command of another skeleton");
+    assert_eq!(
+        error,
+        "variable `u8`: the matches have 8 bytes for it, so they come from the command of another skeleton"
+    );
     Ok(())
 }

@@ -57,7 +57,14 @@ pub(crate) fn short(program: &str) -> Outcome {
     eunomia_looked_for(1);
     // SAFETY: the attributes name a program of type `raw_tp` and contain no pointers, because all
     // other members are 0. The size is that of the array.
-    let run = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_TEST_RUN, attributes.as_mut_ptr(), size_of_val(&attributes)) };
+    let run = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_TEST_RUN,
+            attributes.as_mut_ptr(),
+            size_of_val(&attributes),
+        )
+    };
     assert_eq!(run, 0, "{}", std::io::Error::last_os_error());
     thread::sleep(Duration::from_millis(30));
     Ok(())
@@ -85,7 +92,8 @@ pub(crate) fn frames_of_ended_processes_are_named() -> Outcome {
     let part = format!("attacked-short {}", fd.as_raw_fd());
     let (mut kept, start) = (Vec::new(), Instant::now());
     thread::scope(|scope| -> Outcome {
-        let ended = scope.spawn(|| (0..3).try_for_each(|_| Other::start(&part, [])?.end().map(drop)));
+        let ended =
+            scope.spawn(|| (0..3).try_for_each(|_| Other::start(&part, [])?.end().map(drop)));
         while !ended.is_finished() && start.elapsed() < Duration::from_secs(20) {
             skel.object().poll(Duration::from_millis(10), |map, record| {
                 skel.checked().deliver(map, record, |event| {
@@ -101,7 +109,9 @@ pub(crate) fn frames_of_ended_processes_are_named() -> Outcome {
     assert_eq!(kept.len(), 3);
     for (map, record, located) in kept {
         let (mut out, mut located) = (Vec::new(), Some(located));
-        skel.checked().deliver(map, &record, |event| printer.write_located(&event, located.take().flatten(), &mut out));
+        skel.checked().deliver(map, &record, |event| {
+            printer.write_located(&event, located.take().flatten(), &mut out)
+        });
         let text = String::from_utf8(out)?;
         let user = text.split("Userspace:").nth(1).ok_or("no user stack")?;
         assert!(user.contains("syscall+0x"), "{text}");
@@ -129,12 +139,15 @@ fn map_copy(folder: &Path) -> Result<(File, u64), libtest_mimic::Failed> {
         let end = rest.split(' ').next().unwrap_or_default();
         matches!((hex(start), hex(end)), (Ok(start), Ok(end)) if (start..end).contains(&looked_for()))
     });
-    let words: Vec<&str> = line.ok_or("the function is in no mapping")?.split_ascii_whitespace().collect();
-    let offset = looked_for() - hex(words[0].split('-').next().unwrap_or_default())? + hex(words[2])?;
+    let words: Vec<&str> =
+        line.ok_or("the function is in no mapping")?.split_ascii_whitespace().collect();
+    let offset =
+        looked_for() - hex(words[0].split('-').next().unwrap_or_default())? + hex(words[2])?;
     let page = offset & !0xfff;
     let flags = ProtFlags::READ | ProtFlags::EXEC;
     // SAFETY: the kernel chooses the address of the new mapping; nothing reads or writes it.
-    let mapped = unsafe { rustix::mm::mmap(ptr::null_mut(), 4096, flags, MapFlags::PRIVATE, &file, page) }?;
+    let mapped =
+        unsafe { rustix::mm::mmap(ptr::null_mut(), 4096, flags, MapFlags::PRIVATE, &file, page) }?;
     Ok((file, mapped as u64 + offset - page + 1))
 }
 
@@ -177,7 +190,13 @@ pub(crate) fn truncated_file_does_not_crash_lookup() -> Outcome {
 pub(crate) fn is_huge(folder: &str) -> Outcome {
     let (file, address) = map_copy(Path::new(folder))?;
     // Not all file systems support files of this size.
-    answer("size", [1 << 40, 1 << 32].into_iter().find(|size| file.set_len(*size).is_ok()).ok_or("the file system allows neither size")?);
+    answer(
+        "size",
+        [1 << 40, 1 << 32]
+            .into_iter()
+            .find(|size| file.set_len(*size).is_ok())
+            .ok_or("the file system allows neither size")?,
+    );
     answer("address", address);
     wait()?;
     // Claim that the section name table has 2^39 bytes.
@@ -213,10 +232,23 @@ pub(crate) fn huge_file_is_read_within_bounds() -> Outcome {
 pub(crate) fn has_many(folder: &str) -> Outcome {
     const PAGES: usize = 60_000;
     // SAFETY: the kernel chooses the address of the new mapping; nothing reads or writes it.
-    let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), PAGES << 12, ProtFlags::empty(), MapFlags::PRIVATE) }?;
+    let start = unsafe {
+        rustix::mm::mmap_anonymous(
+            ptr::null_mut(),
+            PAGES << 12,
+            ProtFlags::empty(),
+            MapFlags::PRIVATE,
+        )
+    }?;
     for page in (0..PAGES).step_by(2) {
         // SAFETY: the page lies inside the mapping, and nothing refers to it.
-        unsafe { rustix::mm::mprotect(start.wrapping_byte_add(page << 12), 4096, rustix::mm::MprotectFlags::READ) }?;
+        unsafe {
+            rustix::mm::mprotect(
+                start.wrapping_byte_add(page << 12),
+                4096,
+                rustix::mm::MprotectFlags::READ,
+            )
+        }?;
     }
     let (_file, address) = map_copy(Path::new(folder))?;
     answer("addresses", format!("{} {address}", looked_for() + 1));
@@ -245,14 +277,20 @@ pub(crate) fn compiles(_: &str) -> Outcome {
     become_user(CapabilitySet::empty())?;
     let flags = ProtFlags::READ | ProtFlags::EXEC;
     // SAFETY: the kernel chooses the address of the new mapping; nothing reads or writes it.
-    let mapped: *mut c_void = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), 4096, flags, MapFlags::PRIVATE) }?;
+    let mapped: *mut c_void =
+        unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), 4096, flags, MapFlags::PRIVATE) }?;
     answer("address", mapped as u64 + 8);
     let path = format!("/tmp/perf-{}.map", std::process::id());
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)?;
     answer("fifo", &path);
     wait()?;
     fs::remove_file(&path)?;
-    writeln!(File::create(&path)?, "{:x} 10 compiled\n{:x} 1 another", mapped as u64, mapped as u64 + 0x20)?;
+    writeln!(
+        File::create(&path)?,
+        "{:x} 10 compiled\n{:x} 1 another",
+        mapped as u64,
+        mapped as u64 + 0x20
+    )?;
     answer("file", &path);
     wait()?;
     fs::remove_file(&path)?;
@@ -266,19 +304,31 @@ pub(crate) fn only_own_regular_perf_map_is_read() -> Outcome {
     let address = address.parse::<u64>()?;
     let (_, path) = other.next()?.ok_or("no FIFO")?;
     let (without, with, start) = (Symbols::new(), Symbols::new().with_perf_maps(), Instant::now());
-    let name = |symbols: &Symbols| symbols.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone());
+    let name = |symbols: &Symbols| {
+        symbols.of_process(other.id(), &[address])[0]
+            .symbols
+            .first()
+            .map(|symbol| symbol.name.clone())
+    };
     assert_eq!([name(&without), name(&with)], [None, None]);
     assert!(start.elapsed() < Duration::from_secs(2), "the FIFO was opened");
     other.go_on()?;
     other.next()?.ok_or("no file")?;
-    let name = |symbols: &Symbols| symbols.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone());
+    let name = |symbols: &Symbols| {
+        symbols.of_process(other.id(), &[address])[0]
+            .symbols
+            .first()
+            .map(|symbol| symbol.name.clone())
+    };
     assert_eq!([name(&without), name(&with)], [None, Some("compiled".to_owned())]);
     other.go_on()?;
     other.next()?.ok_or("the file was not removed")?;
     // A perf map that another user owns is not read.
     let target = tempfile::NamedTempFile::new()?;
     fs::write(target.path(), format!("{:x} 10 of_root", address - 8))?;
-    let name = || with.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone());
+    let name = || {
+        with.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone())
+    };
     fs::copy(target.path(), &path)?;
     let of_root = name();
     fs::remove_file(&path)?;

@@ -37,7 +37,9 @@ pub(crate) fn child_sends_typed_start_and_exit() -> Outcome {
             }
         })?;
     }
-    let [start, exit] = seen[..] else { return Err(format!("expected a start and an exit, got {seen:?}").into()) };
+    let [start, exit] = seen[..] else {
+        return Err(format!("expected a start and an exit, got {seen:?}").into());
+    };
     assert_eq!((start.ppid, exit.ppid), (parent as i32, parent as i32));
     assert_eq!((start.et, exit.et), (EventType::EVENT_TYPE__ENTER, EventType::EVENT_TYPE__EXIT));
     assert_eq!((start.exit_event.get(), exit.exit_event.get()), (false, true));
@@ -61,7 +63,10 @@ pub(crate) fn child_sends_dynamic_start_and_exit() -> Outcome {
             assert_eq!(event.map, "rb");
             let field = |name| event.value.field(name).unwrap();
             if field("pid").as_u64() == Some(pid) {
-                seen.push((field("filename").as_text().unwrap().into_owned(), field("et").enum_name().unwrap().to_owned()));
+                seen.push((
+                    field("filename").as_text().unwrap().into_owned(),
+                    field("et").enum_name().unwrap().to_owned(),
+                ));
             }
         })?;
     }
@@ -76,7 +81,9 @@ pub(crate) fn detach_ends_events() -> Outcome {
     loaded.poll(Duration::ZERO, |_| ())?;
     let pid = child();
     let mut ours = 0;
-    loaded.poll(Duration::from_millis(200), |Export::Rb(event)| ours += u32::from(event.pid == pid as i32))?;
+    loaded.poll(Duration::from_millis(200), |Export::Rb(event)| {
+        ours += u32::from(event.pid == pid as i32)
+    })?;
     assert_eq!(ours, 0);
     Ok(())
 }
@@ -91,7 +98,10 @@ pub(crate) fn attached_skeleton_moves_to_thread() -> Outcome {
         let mut found = false;
         let deadline = Instant::now() + Duration::from_secs(10);
         while !found && Instant::now() < deadline {
-            skel.poll(Duration::from_millis(100), |Export::Rb(event)| found |= event.pid == pid as i32).unwrap();
+            skel.poll(Duration::from_millis(100), |Export::Rb(event)| {
+                found |= event.pid == pid as i32
+            })
+            .unwrap();
         }
         found
     });
@@ -100,12 +110,22 @@ pub(crate) fn attached_skeleton_moves_to_thread() -> Outcome {
 }
 
 /// Starts the bootstrap example with these arguments and returns after it is attached.
-fn example(arguments: &[&str]) -> Result<(Child, BufReader<impl std::io::Read + use<>>), Box<dyn std::error::Error + Send + Sync>> {
+fn example(
+    arguments: &[&str],
+) -> Result<(Child, BufReader<impl std::io::Read + use<>>), Box<dyn std::error::Error + Send + Sync>>
+{
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let built = Command::new(env!("CARGO")).args(["build", "--locked", "--quiet", "-p", "bootstrap"]).current_dir(&root).status()?;
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet", "-p", "bootstrap"])
+        .current_dir(&root)
+        .status()?;
     assert!(built.success());
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let mut process = Command::new(target.join("debug/bootstrap")).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut process = Command::new(target.join("debug/bootstrap"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
     let mut from = BufReader::new(process.stdout.take().ok_or("the stream is not piped")?);
     // The header is printed after attaching.
     from.read_line(&mut String::new())?;
@@ -140,15 +160,20 @@ fn halted_example_prints_all(arguments: &[&str], end: impl FnOnce(&Child) -> Out
     let mut shown = String::new();
     from.read_to_string(&mut shown)?;
     assert!(process.wait()?.success());
-    let words = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|words| words.contains(&"EVENT_TYPE__ENTER"));
-    let starts: BTreeSet<_> = words.filter_map(|words| words.get(1).map(|pid| (*pid).to_owned())).collect();
+    let words = shown
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words.contains(&"EVENT_TYPE__ENTER"));
+    let starts: BTreeSet<_> =
+        words.filter_map(|words| words.get(1).map(|pid| (*pid).to_owned())).collect();
     let missing: Vec<_> = pids.difference(&starts).collect();
     assert!(missing.is_empty(), "{} of 40 are missing with {arguments:?}", missing.len());
     Ok(())
 }
 
 pub(crate) fn interrupted_example_prints_all_events() -> Outcome {
-    (0..10).try_for_each(|_| halted_example_prints_all(&[], |process| signal(process, libc::SIGINT)))
+    (0..10)
+        .try_for_each(|_| halted_example_prints_all(&[], |process| signal(process, libc::SIGINT)))
 }
 
 pub(crate) fn example_prints_all_events_after_duration() -> Outcome {
@@ -183,13 +208,20 @@ pub(crate) fn finish_delivers_remaining_events() -> Outcome {
 /// Checks the output of `make demo`: the example's output with the processes that the script
 /// starts.
 pub(crate) fn demo_shows_its_processes() -> Outcome {
-    let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/demo.sh")).output()?;
-    let (shown, stderr_text) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    let output =
+        Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/demo.sh")).output()?;
+    let (shown, stderr_text) =
+        (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
     assert!(output.status.success(), "{stderr_text}");
     let mut lines = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    assert_eq!(lines.next().unwrap_or_default().join(" "), "TIME PID PPID EXIT_CODE DURATION_NS COMM FILENAME EXIT_EVENT ET");
+    assert_eq!(
+        lines.next().unwrap_or_default().join(" "),
+        "TIME PID PPID EXIT_CODE DURATION_NS COMM FILENAME EXIT_EVENT ET"
+    );
     let has = |expected_words: &[&str]| {
-        shown.lines().any(|line| expected_words.iter().all(|word| line.split_whitespace().any(|part| part == *word)))
+        shown.lines().any(|line| {
+            expected_words.iter().all(|word| line.split_whitespace().any(|part| part == *word))
+        })
     };
     assert!(has(&["true", "/bin/true", "false", "EVENT_TYPE__ENTER"]), "{shown}");
     // The shell that exits with status 3 after 0.2 seconds.

@@ -21,7 +21,11 @@ fn tags(open: Open) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sy
     let programs = skel.checked().programs.iter().map(|(name, _)| {
         let fd = skel.object().program(name)?.fd()?.as_raw_fd();
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}"))?;
-        Ok(info.lines().find(|line| line.starts_with("prog_tag:")).ok_or("no prog_tag in fdinfo")?.to_owned())
+        Ok(info
+            .lines()
+            .find(|line| line.starts_with("prog_tag:"))
+            .ok_or("no prog_tag in fdinfo")?
+            .to_owned())
     });
     programs.collect()
 }
@@ -53,16 +57,27 @@ pub(crate) fn cached_btf_relocates_like_whole_btf() -> Outcome {
 pub(crate) fn folder_writable_by_others_is_refused() -> Outcome {
     let refused = |folder: &Path| BtfCache::new(folder).unwrap_err().to_string();
     let folder = tempfile::tempdir()?;
-    let [open, own, inner, foreign, link] = ["open", "own", "open/inner", "foreign", "link"].map(|name| folder.path().join(name));
-    [&open, &own, &inner, &foreign].into_iter().try_for_each(|folder| fs::create_dir(folder).map(drop))?;
+    let [open, own, inner, foreign, link] =
+        ["open", "own", "open/inner", "foreign", "link"].map(|name| folder.path().join(name));
+    [&open, &own, &inner, &foreign]
+        .into_iter()
+        .try_for_each(|folder| fs::create_dir(folder).map(drop))?;
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777))?;
     assert!(refused(&open).contains("others can write to it"), "{}", refused(&open));
     // A user who can write to a folder above it could replace the folder.
-    assert!(refused(&inner).contains(&format!("others can write to `{}` above it", open.display())), "{}", refused(&inner));
+    assert!(
+        refused(&inner).contains(&format!("others can write to `{}` above it", open.display())),
+        "{}",
+        refused(&inner)
+    );
     fs::set_permissions(&open, fs::Permissions::from_mode(0o1777))?;
     BtfCache::new(&inner)?;
     chown(&foreign, Some(65534), None)?;
-    assert!(refused(&foreign).contains("belongs neither to root nor to this user"), "{}", refused(&foreign));
+    assert!(
+        refused(&foreign).contains("belongs neither to root nor to this user"),
+        "{}",
+        refused(&foreign)
+    );
     // A symbolic link may belong to another user, whatever it points to.
     symlink(&own, &link)?;
     assert!(refused(&link).starts_with(&format!("{}: ", link.display())), "{}", refused(&link));
@@ -74,7 +89,8 @@ pub(crate) fn folder_writable_by_others_is_refused() -> Outcome {
 pub(crate) fn planted_files_are_replaced() -> Outcome {
     let folder = tempfile::tempdir()?;
     let cache = BtfCache::new(folder.path())?;
-    let path = cache.file(bootstrap::OBJECT)?.ok_or("no file, but the object reads kernel fields")?;
+    let path =
+        cache.file(bootstrap::OBJECT)?.ok_or("no file, but the object reads kernel fields")?;
     let bytes = fs::read(&path)?;
     let about = fs::metadata(&path)?;
     assert_eq!((about.mode() & 0o7777, about.uid()), (0o600, 0));
@@ -83,7 +99,12 @@ pub(crate) fn planted_files_are_replaced() -> Outcome {
     let anew = || -> Outcome {
         assert_eq!(cache.file(bootstrap::OBJECT)?.as_ref(), Some(&path));
         let about = fs::symlink_metadata(&path)?;
-        assert!(about.is_file() && about.uid() == 0 && about.mode() & 0o022 == 0 && fs::read(&path)? == bytes);
+        assert!(
+            about.is_file()
+                && about.uid() == 0
+                && about.mode() & 0o022 == 0
+                && fs::read(&path)? == bytes
+        );
         Ok(fs::remove_file(&path)?)
     };
     fs::remove_file(&path)?;

@@ -29,18 +29,36 @@ struct Way {
 }
 
 const WAYS: [Way; 6] = [
-    Way { name: "rb.for_each", read: |skel, f| skel.maps()?.rb.for_each(|beat| f(&[beat.seq])), stats: |skel| skel.stats().rb },
+    Way {
+        name: "rb.for_each",
+        read: |skel, f| skel.maps()?.rb.for_each(|beat| f(&[beat.seq])),
+        stats: |skel| skel.stats().rb,
+    },
     Way {
         name: "rb.for_runs",
-        read: |skel, f| skel.maps()?.rb.for_runs(|beats| f(&beats.iter().map(|beat| beat.seq).collect::<Vec<_>>())),
+        read: |skel, f| {
+            skel.maps()?
+                .rb
+                .for_runs(|beats| f(&beats.iter().map(|beat| beat.seq).collect::<Vec<_>>()))
+        },
         stats: |skel| skel.stats().rb,
     },
     Way { name: "rb.batch", read: batch, stats: |skel| skel.stats().rb },
-    Way { name: "events.for_each", read: |skel, f| skel.maps()?.events.for_each(|beat| f(&[beat.seq])), stats: |skel| skel.stats().events },
+    Way {
+        name: "events.for_each",
+        read: |skel, f| skel.maps()?.events.for_each(|beat| f(&[beat.seq])),
+        stats: |skel| skel.stats().events,
+    },
     Way {
         name: "poll of the ring buffer",
         read: |skel, f| {
-            skel.poll(WAIT, |export| if let Export::Rb(beat) = export { f(&[beat.seq]) } else { Ok(ControlFlow::Continue(())) })
+            skel.poll(WAIT, |export| {
+                if let Export::Rb(beat) = export {
+                    f(&[beat.seq])
+                } else {
+                    Ok(ControlFlow::Continue(()))
+                }
+            })
         },
         stats: |skel| skel.stats().rb,
     },
@@ -70,7 +88,10 @@ fn batch(skel: &Loaded, f: Callback<'_>) -> eunomia_runtime::Result<u64> {
 
 /// Reads until all records have arrived, calling `fault` now and then. Asserts that each record
 /// arrives once, those of streams in order.
-fn interrupted(way: &Way, mut fault: impl FnMut(&Loaded) -> io::Result<ControlFlow<()>>) -> Result<Stats, Box<dyn std::error::Error>> {
+fn interrupted(
+    way: &Way,
+    mut fault: impl FnMut(&Loaded) -> io::Result<ControlFlow<()>>,
+) -> Result<Stats, Box<dyn std::error::Error>> {
     let skel = load()?;
     skel.progs()?.work.test_run(Some(&mut [SENT, 0, 0].map(u64::to_ne_bytes).concat()), None)?;
     let (mut seen, faults) = (Vec::new(), Cell::new(0));
@@ -127,7 +148,8 @@ pub(crate) fn pause_in_callback_keeps_remaining_records() -> Outcome {
 pub(crate) fn panic_keeps_remaining_records() -> Outcome {
     let hook = take_hook();
     set_hook(Box::new(|_| {}));
-    let result = WAYS.iter().try_for_each(|way| interrupted(way, |_| panic_any("on purpose")).map(drop));
+    let result =
+        WAYS.iter().try_for_each(|way| interrupted(way, |_| panic_any("on purpose")).map(drop));
     set_hook(hook);
     Ok(result?)
 }
@@ -136,7 +158,9 @@ pub(crate) fn panic_keeps_remaining_records() -> Outcome {
 pub(crate) fn error_does_not_stop_delivery() -> Outcome {
     for way in WAYS.iter().filter(|way| way.name != "rb.batch") {
         let skel = load()?;
-        skel.progs()?.work.test_run(Some(&mut [SENT, 0, 0].map(u64::to_ne_bytes).concat()), None)?;
+        skel.progs()?
+            .work
+            .test_run(Some(&mut [SENT, 0, 0].map(u64::to_ne_bytes).concat()), None)?;
         let (mut seen, mut failed) = (0, 0);
         let mut callback = |seqs: &[u64]| {
             seen += seqs.len() as u64;
@@ -148,8 +172,15 @@ pub(crate) fn error_does_not_stop_delivery() -> Outcome {
         };
         // A poll may end before the first sample is due.
         let error = (0..10).find_map(|_| (way.read)(&skel, &mut callback).err());
-        let Some(Error::Callback { count, source }) = error else { return Err(format!("{}: {error:?}", way.name).into()) };
-        assert_eq!((seen, count, source.to_string().as_str()), (SENT, failed, "no room"), "{}", way.name);
+        let Some(Error::Callback { count, source }) = error else {
+            return Err(format!("{}: {error:?}", way.name).into());
+        };
+        assert_eq!(
+            (seen, count, source.to_string().as_str()),
+            (SENT, failed, "no room"),
+            "{}",
+            way.name
+        );
         let stats = (way.stats)(&skel);
         assert_eq!((stats.received, stats.failed), (SENT, failed), "{}", way.name);
     }

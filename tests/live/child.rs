@@ -25,7 +25,8 @@ pub(crate) type Part = (&'static str, fn(&str) -> Outcome);
 pub(crate) fn part(parts: &[Part]) -> Option<ExitCode> {
     let request = env::var(VARIABLE).ok()?;
     let (name, argument) = request.split_once(' ').unwrap_or((&request, ""));
-    let (_, run) = parts.iter().find(|(known, _)| *known == name).expect("the part is not in PARTS");
+    let (_, run) =
+        parts.iter().find(|(known, _)| *known == name).expect("the part is not in PARTS");
     Some(match run(argument) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
@@ -42,7 +43,13 @@ pub(crate) fn answer(name: &str, text: impl ToString) {
 
 /// Answers `ok` or the error.
 pub(crate) fn tried<T>(name: &str, result: Result<T, Failed>) -> Option<T> {
-    answer(name, result.as_ref().map_or_else(|failed| failed.message().unwrap_or_default().to_owned(), |_| "ok".to_owned()));
+    answer(
+        name,
+        result.as_ref().map_or_else(
+            |failed| failed.message().unwrap_or_default().to_owned(),
+            |_| "ok".to_owned(),
+        ),
+    );
     result.ok()
 }
 
@@ -69,8 +76,12 @@ pub(crate) fn command_of(program: &Path, part: &str) -> Command {
 }
 
 impl Other {
-    pub(crate) fn start<'a>(part: &str, variables: impl IntoIterator<Item = (&'a str, &'a OsStr)>) -> Result<Other, Failed> {
-        let mut process = command(part)?.envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    pub(crate) fn start<'a>(
+        part: &str,
+        variables: impl IntoIterator<Item = (&'a str, &'a OsStr)>,
+    ) -> Result<Other, Failed> {
+        let mut process =
+            command(part)?.envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let to = process.stdin.take().ok_or("the stream is not piped")?;
         let from = BufReader::new(process.stdout.take().ok_or("the stream is not piped")?).lines();
         Ok(Other { process, to, from })
@@ -89,7 +100,11 @@ impl Other {
 
     /// Returns the next answer.
     pub(crate) fn next(&mut self) -> Result<Option<(String, String)>, Failed> {
-        self.from.next().transpose()?.map(|line| serde_json::from_str(&line).map_err(Into::into)).transpose()
+        self.from
+            .next()
+            .transpose()?
+            .map(|line| serde_json::from_str(&line).map_err(Into::into))
+            .transpose()
     }
 
     /// Lets the process return from [`wait`].
@@ -104,7 +119,11 @@ impl Other {
             answers.insert(name, text);
         }
         let status = self.process.wait()?;
-        if status.success() { Ok(answers) } else { Err(format!("{status} (signal {:?}) after {answers:#?}", status.signal()).into()) }
+        if status.success() {
+            Ok(answers)
+        } else {
+            Err(format!("{status} (signal {:?}) after {answers:#?}", status.signal()).into())
+        }
     }
 }
 

@@ -26,17 +26,31 @@ pub(crate) fn runs_extend_columns() -> Outcome {
         run(&skel.progs()?.produce, 700, round * 700, 3)?;
         assert_eq!(rb.for_runs(|run| batch.extend(run))?, 700);
         let seqs = round * 700..(round + 1) * 700;
-        assert!(batch.len() == 700 && batch.seq.iter().copied().eq(seqs.clone()) && batch.check.iter().copied().eq(seqs.map(|seq| !seq)));
+        assert!(
+            batch.len() == 700
+                && batch.seq.iter().copied().eq(seqs.clone())
+                && batch.check.iter().copied().eq(seqs.map(|seq| !seq))
+        );
         assert_eq!((&batch.producer, &batch.len), (&vec![3; 700], &vec![64; 700]));
-        assert!(batch.payload.iter().zip(&batch.seq).all(|(payload, seq)| *payload == [*seq as u8; 40]));
+        assert!(
+            batch.payload.iter().zip(&batch.seq).all(|(payload, seq)| *payload == [*seq as u8; 40])
+        );
         let memory = (batch.seq.as_ptr().addr(), batch.payload.as_ptr().addr());
         assert_eq!(*grown.get_or_insert(memory), memory);
     }
     let (seqs, payloads) = (batch.seq.as_ptr().addr(), batch.payload.as_ptr().addr());
     let arrow = batch.into_record_batch()?;
-    let (seq, payload) = (arrow.column(0).as_primitive::<UInt64Type>(), arrow.column(4).as_fixed_size_binary());
-    assert_eq!((seq.values().as_ptr().addr(), payload.value_data().as_ptr().addr()), (seqs, payloads), "moved, not copied");
-    assert_eq!((seq.len(), seq.value(699), payload.value(699)), (700, 6999, &[6999u64 as u8; 40][..]));
+    let (seq, payload) =
+        (arrow.column(0).as_primitive::<UInt64Type>(), arrow.column(4).as_fixed_size_binary());
+    assert_eq!(
+        (seq.values().as_ptr().addr(), payload.value_data().as_ptr().addr()),
+        (seqs, payloads),
+        "moved, not copied"
+    );
+    assert_eq!(
+        (seq.len(), seq.value(699), payload.value(699)),
+        (700, 6999, &[6999u64 as u8; 40][..])
+    );
     Ok(())
 }
 
@@ -63,17 +77,38 @@ pub(crate) fn all_field_shapes_become_columns() -> Outcome {
     skel.progs()?.send.test_run(None, None)?;
     let mut batch = kinds::types::KindsBatch::default();
     skel.poll(Duration::from_secs(5), |kinds::Export::Rb(event)| batch.push(event))?;
-    assert_eq!((batch.u8, batch.i128, batch.flags, batch.color), (vec![250], vec![-(1 << 90)], vec![[false, true, false]], vec![2]));
-    assert_eq!((batch.text.get(0), batch.lines.iter().collect::<Vec<_>>()), (Some(&b"with blank"[..]), vec![&b""[..], b"line"]));
-    assert_eq!((batch.markers_id, batch.markers_at_y, batch.grid), (vec![[0, 9]], vec![[0, -9]], vec![[[0; 3], [0, 0, 12]]]));
-    assert_eq!((batch.f32, batch.f64, batch.pointer), (vec![1.25], vec![-0.1], vec![0xffff_8880_0000_0000]));
+    assert_eq!(
+        (batch.u8, batch.i128, batch.flags, batch.color),
+        (vec![250], vec![-(1 << 90)], vec![[false, true, false]], vec![2])
+    );
+    assert_eq!(
+        (batch.text.get(0), batch.lines.iter().collect::<Vec<_>>()),
+        (Some(&b"with blank"[..]), vec![&b""[..], b"line"])
+    );
+    assert_eq!(
+        (batch.markers_id, batch.markers_at_y, batch.grid),
+        (vec![[0, 9]], vec![[0, -9]], vec![[[0; 3], [0, 0, 12]]])
+    );
+    assert_eq!(
+        (batch.f32, batch.f64, batch.pointer),
+        (vec![1.25], vec![-0.1], vec![0xffff_8880_0000_0000])
+    );
 
     let skel = shapes::open()?.load()?;
     skel.progs()?.send.test_run(None, None)?;
     let mut batch = ShapesBatch::default();
     skel.poll(Duration::from_secs(5), |shapes::Export::Rb(event)| batch.push(event))?;
-    assert_eq!((batch.flags_delta, batch.flags_urgent, batch.flags_mode, batch.flags_huge), (vec![-40], vec![true], vec![1], vec![-5]));
-    assert_eq!((batch.from_v4, batch.tight_number, batch.ratio), (vec![0x0102_0304], vec![-77], vec![1.5]));
-    assert_eq!((batch.tight_stamps, batch.kind, batch.nested_depth), (vec![[0, 1 << 40]], vec![2], vec![[0, 6]]));
+    assert_eq!(
+        (batch.flags_delta, batch.flags_urgent, batch.flags_mode, batch.flags_huge),
+        (vec![-40], vec![true], vec![1], vec![-5])
+    );
+    assert_eq!(
+        (batch.from_v4, batch.tight_number, batch.ratio),
+        (vec![0x0102_0304], vec![-77], vec![1.5])
+    );
+    assert_eq!(
+        (batch.tight_stamps, batch.kind, batch.nested_depth),
+        (vec![[0, 1 << 40]], vec![2], vec![[0, 6]])
+    );
     Ok(())
 }

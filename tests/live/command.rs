@@ -57,7 +57,11 @@ pub(crate) fn run(words: &[&str], out: &mut Out) -> (Exit, String) {
 }
 
 /// Runs the command as [`run`] does while a thread starts processes; calls `meanwhile` after each.
-fn run_among_processes(words: &[&str], out: &mut Out, meanwhile: impl Fn(Duration) + Sync) -> (Exit, String) {
+fn run_among_processes(
+    words: &[&str],
+    out: &mut Out,
+    meanwhile: impl Fn(Duration) + Sync,
+) -> (Exit, String) {
     let (ended, start) = (AtomicBool::new(false), Instant::now());
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -81,9 +85,11 @@ fn loaded() -> usize {
 
 pub(crate) fn run_prints_json_until_count() -> Outcome {
     let mut out = Out::default();
-    let (exit, err) = run_among_processes(&["run", JSON, "--count", "3", "--format", "json"], &mut out, |_| ());
+    let (exit, err) =
+        run_among_processes(&["run", JSON, "--count", "3", "--format", "json"], &mut out, |_| ());
     assert_eq!(exit, Exit::Done, "{err}");
-    let events: Vec<serde_json::Value> = out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<serde_json::Value> =
+        out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.len(), 3);
     assert!(events.iter().all(|event| event["pid"].as_u64() > Some(0)), "{events:?}");
     let lines: Vec<&str> = err.lines().collect();
@@ -95,14 +101,21 @@ pub(crate) fn run_prints_json_until_count() -> Outcome {
 
 pub(crate) fn run_prints_table_for_duration() -> Outcome {
     let (mut out, start) = (Out::default(), Instant::now());
-    let (exit, err) = run_among_processes(&["run", JSON, "-d", "300ms", "-q", "--", "--min_duration_ns", "1"], &mut out, |_| ());
+    let (exit, err) = run_among_processes(
+        &["run", JSON, "-d", "300ms", "-q", "--", "--min_duration_ns", "1"],
+        &mut out,
+        |_| (),
+    );
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
     assert!(start.elapsed() >= Duration::from_millis(300));
     let text = out.text();
     let mut lines = text.lines();
     assert!(lines.next().is_some_and(|head| head.starts_with("TIME     PID ")), "{text}");
     // The option reached the program, which reports no starts.
-    assert!(lines.clone().count() > 0 && lines.all(|line| line.contains(" EVENT_TYPE__EXIT")), "{text}");
+    assert!(
+        lines.clone().count() > 0 && lines.all(|line| line.contains(" EVENT_TYPE__EXIT")),
+        "{text}"
+    );
     Ok(())
 }
 
@@ -134,7 +147,10 @@ pub(crate) fn signals_pause_and_end_run() -> Outcome {
         *step += 1;
     });
     assert_eq!(exit, Exit::Done, "{err}");
-    assert!(*steps.lock().unwrap() > 40 && out.text().len() > shown.text().len(), "no events after the pause");
+    assert!(
+        *steps.lock().unwrap() > 40 && out.text().len() > shown.text().len(),
+        "no events after the pause"
+    );
     assert_eq!(loaded(), 0);
     Ok(())
 }
@@ -143,12 +159,19 @@ pub(crate) fn run_ends_when_output_fails() -> Outcome {
     let mut out = Out { closed: true, ..Out::default() };
     let (exit, err) = run_among_processes(&["run", JSON, "-q"], &mut out, |_| ());
     assert_eq!((exit, err.as_str(), loaded()), (Exit::Done, "", 0));
-    let (exit, err) = run_among_processes(&["run", JSON, "-q", "-o", "/dev/full"], &mut Out::default(), |_| ());
-    assert_eq!((exit, err.as_str()), (Exit::Refused, "/dev/full: No space left on device (os error 28)\n"));
+    let (exit, err) =
+        run_among_processes(&["run", JSON, "-q", "-o", "/dev/full"], &mut Out::default(), |_| ());
+    assert_eq!(
+        (exit, err.as_str()),
+        (Exit::Refused, "/dev/full: No space left on device (os error 28)\n")
+    );
     assert_eq!(loaded(), 0);
     // The file is opened before anything is loaded.
     let (exit, err) = run(&["run", JSON, "-o", "/none/x"], &mut Out::default());
-    assert_eq!((exit, err.as_str()), (Exit::Refused, "/none/x: No such file or directory (os error 2)\n"));
+    assert_eq!(
+        (exit, err.as_str()),
+        (Exit::Refused, "/none/x: No such file or directory (os error 2)\n")
+    );
     Ok(())
 }
 
@@ -156,18 +179,27 @@ pub(crate) fn recording_is_replayed() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("exec.rec");
     let path = path.to_str().ok_or("the path is not UTF-8")?;
-    let (exit, err) = run_among_processes(&["record", JSON, "-o", path, "-n", "5"], &mut Out::default(), |_| ());
+    let (exit, err) =
+        run_among_processes(&["record", JSON, "-o", path, "-n", "5"], &mut Out::default(), |_| ());
     assert_eq!(exit, Exit::Done, "{err}");
     let mut out = Out::default();
     assert_eq!(run(&["replay", JSON, path, "-f", "json"], &mut out), (Exit::Done, String::new()));
     assert_eq!(out.text().lines().filter(|line| line.contains("\"pid\":")).count(), 5);
     // The recording is written to standard output.
     let mut out = Out::default();
-    let (exit, err) = run_among_processes(&["record", JSON, "-q", "-o", "-", "-n", "2"], &mut out, |_| ());
+    let (exit, err) =
+        run_among_processes(&["record", JSON, "-q", "-o", "-", "-n", "2"], &mut out, |_| ());
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
     assert!(out.text.lock().unwrap().starts_with(b"eunomia\0"));
-    let (exit, err) = run_among_processes(&["record", JSON, "-q", "-o", "/dev/full", "-d", "200ms"], &mut Out::default(), |_| ());
-    assert_eq!((exit, err.as_str()), (Exit::Refused, "/dev/full: No space left on device (os error 28)\n"));
+    let (exit, err) = run_among_processes(
+        &["record", JSON, "-q", "-o", "/dev/full", "-d", "200ms"],
+        &mut Out::default(),
+        |_| (),
+    );
+    assert_eq!(
+        (exit, err.as_str()),
+        (Exit::Refused, "/dev/full: No space left on device (os error 28)\n")
+    );
     Ok(())
 }
 
@@ -179,7 +211,10 @@ pub(crate) fn kernel_refusal_sets_exit_code() -> Outcome {
     std::fs::write(&old, "kept")?;
     for path in [&old, &new] {
         let path = path.to_str().ok_or("the path is not UTF-8")?;
-        assert_eq!(run(&["run", "bpf/profile.json", "-o", path], &mut Out::default()).0, Exit::Kernel);
+        assert_eq!(
+            run(&["run", "bpf/profile.json", "-o", path], &mut Out::default()).0,
+            Exit::Kernel
+        );
     }
     assert_eq!((std::fs::read(&old)?, new.exists()), (b"kept".to_vec(), false));
     let (exit, err) = run(&["run", "bpf/profile.json"], &mut Out::default());
@@ -203,15 +238,35 @@ const CHOICES: &str = "bpf/choices.json";
 
 /// Runs some of the programs of `choices` for a while; returns the numbers of those that sent
 /// events, and standard error.
-fn senders(words: &[&str]) -> Result<(BTreeSet<u64>, String), Box<dyn std::error::Error + Send + Sync>> {
-    let typed =
-        ["run", CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--event", "calls=call", "-f", "json", "-n", "200", "-d", "10s"];
+fn senders(
+    words: &[&str],
+) -> Result<(BTreeSet<u64>, String), Box<dyn std::error::Error + Send + Sync>> {
+    let typed = [
+        "run",
+        CHOICES,
+        "--map",
+        "counts=10K",
+        "--map",
+        "stacks=64",
+        "--event",
+        "calls=call",
+        "-f",
+        "json",
+        "-n",
+        "200",
+        "-d",
+        "10s",
+    ];
     let mut out = Out::default();
     let (exit, err) = run_among_processes(&[&typed, words].concat(), &mut out, |_| ());
     assert_eq!(exit, Exit::Done, "{words:?}: {err}");
     let mut from = BTreeSet::new();
     for line in out.text().lines() {
-        from.insert(serde_json::from_str::<serde_json::Value>(line)?["from"].as_u64().ok_or("an event without `from`")?);
+        from.insert(
+            serde_json::from_str::<serde_json::Value>(line)?["from"]
+                .as_u64()
+                .ok_or("an event without `from`")?,
+        );
     }
     Ok((from, err))
 }
@@ -233,8 +288,11 @@ pub(crate) fn options_select_programs() -> Outcome {
         assert_eq!(from, expected.iter().copied().collect(), "{words:?}: {err}");
     }
     // A map without a size cannot be created.
-    for (words, map) in [(&["--map", "stacks=64"][..], "counts"), (&["--map", "counts=10"], "stacks")] {
-        let (exit, err) = run(&[&["run", CHOICES, "-d", "1s"], words].concat(), &mut Out::default());
+    for (words, map) in
+        [(&["--map", "stacks=64"][..], "counts"), (&["--map", "counts=10"], "stacks")]
+    {
+        let (exit, err) =
+            run(&[&["run", CHOICES, "-d", "1s"], words].concat(), &mut Out::default());
         assert_eq!(exit, Exit::Kernel, "{err}");
         assert!(err.contains(&format!("map '{map}'")), "{err}");
     }
@@ -244,8 +302,14 @@ pub(crate) fn options_select_programs() -> Outcome {
         (["--only", "none*"], "no program `none*`; there are "),
         (["--attach", "none=xdp:lo"], "no program `none`; there are "),
         (["--map", "count=5"], "did you mean `counts`?"),
-        (["--type", "hook=hook"], "type `hook` of the program `hook`: libbpf does not know this section"),
-        (["--attach", "packet=kprobe:vfs_read"], "the program is of type xdp, but the target is for programs of type kprobe"),
+        (
+            ["--type", "hook=hook"],
+            "type `hook` of the program `hook`: libbpf does not know this section",
+        ),
+        (
+            ["--attach", "packet=kprobe:vfs_read"],
+            "the program is of type xdp, but the target is for programs of type kprobe",
+        ),
     ] {
         for command in ["run", "doctor"] {
             let (exit, err) = run(&[&[command, CHOICES][..], &words].concat(), &mut Out::default());
@@ -262,12 +326,27 @@ pub(crate) fn attach_failure_leaves_other_programs_running() -> Outcome {
     let said = |what: &str| err.lines().filter(|line| line.starts_with(what)).count();
     assert_eq!(said("attach the program `missing` (raw_tp/eunomia): "), 1, "{err}");
     let names = "its section names no target; name one, as `--attach";
-    assert_eq!(said(&format!("the program `sample` (perf_event) is not attached: {names} sample=cpu-clock:99hz`")), 1, "{err}");
-    assert_eq!(said(&format!("the program `packet` (xdp) is not attached: {names} packet=xdp:eth0`")), 1, "{err}");
+    assert_eq!(
+        said(&format!(
+            "the program `sample` (perf_event) is not attached: {names} sample=cpu-clock:99hz`"
+        )),
+        1,
+        "{err}"
+    );
+    assert_eq!(
+        said(&format!("the program `packet` (xdp) is not attached: {names} packet=xdp:eth0`")),
+        1,
+        "{err}"
+    );
     assert_eq!(said("choices: 2 of 5 programs attached, events of calls; Ctrl-C ends"), 1, "{err}");
-    for words in [&["--strict"][..], &["--only", "missing"], &["--only", "packet", "--only", "sample"]] {
-        let (exit, err) =
-            run(&[&["run", CHOICES, "--map", "counts=10", "--map", "stacks=64", "-d", "1s"][..], words].concat(), &mut Out::default());
+    for words in
+        [&["--strict"][..], &["--only", "missing"], &["--only", "packet", "--only", "sample"]]
+    {
+        let (exit, err) = run(
+            &[&["run", CHOICES, "--map", "counts=10", "--map", "stacks=64", "-d", "1s"][..], words]
+                .concat(),
+            &mut Out::default(),
+        );
         assert_eq!(exit, Exit::Kernel, "{words:?}: {err}");
         assert!(!err.contains("attached, events"), "{err}");
     }
@@ -276,8 +355,14 @@ pub(crate) fn attach_failure_leaves_other_programs_running() -> Outcome {
 
 pub(crate) fn run_prints_text_of_iterators() -> Outcome {
     let mut out = Out::default();
-    let (exit, err) = run(&["run", CHOICES, "--map", "counts=10", "--map", "stacks=64", "--only", "tasks"], &mut out);
-    assert_eq!((exit, err.as_str()), (Exit::Done, "choices: 1 program attached, the text of iterators follows\n"));
+    let (exit, err) = run(
+        &["run", CHOICES, "--map", "counts=10", "--map", "stacks=64", "--only", "tasks"],
+        &mut out,
+    );
+    assert_eq!(
+        (exit, err.as_str()),
+        (Exit::Done, "choices: 1 program attached, the text of iterators follows\n")
+    );
     let own = format!("task {}", std::process::id());
     assert!(out.text().lines().any(|line| line == own), "{}", out.text());
     // An iterator together with a program that sends events.
@@ -300,12 +385,31 @@ pub(crate) fn run_prints_text_of_iterators() -> Outcome {
         "-q",
     ];
     assert_eq!(run_among_processes(&words, &mut out, |_| ()), (Exit::Done, String::new()));
-    assert!(out.text().lines().any(|line| line == own) && out.text().contains("FROM"), "{}", out.text());
+    assert!(
+        out.text().lines().any(|line| line == own) && out.text().contains("FROM"),
+        "{}",
+        out.text()
+    );
     let (exit, err) = run(
-        &["record", CHOICES, "--map", "counts=10", "--map", "stacks=64", "--only", "tasks", "-o", "/dev/null", "-q"],
+        &[
+            "record",
+            CHOICES,
+            "--map",
+            "counts=10",
+            "--map",
+            "stacks=64",
+            "--only",
+            "tasks",
+            "-o",
+            "/dev/null",
+            "-q",
+        ],
         &mut Out::default(),
     );
-    assert_eq!((exit, err.as_str()), (Exit::Done, "the text of the iterator `tasks` is not recorded\n"));
+    assert_eq!(
+        (exit, err.as_str()),
+        (Exit::Done, "the text of the iterator `tasks` is not recorded\n")
+    );
     Ok(())
 }
 
@@ -321,8 +425,29 @@ pub(crate) fn doctor_predicts_exit_of_run() -> Outcome {
         (&["--attach", NONE, "--only", "enter_plain"], true),
         (&["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/sys_exit"], false),
         // One working target of a program suffices, unless all are required.
-        (&["--only", "enter_plain", "--attach", NONE, "--attach", "enter_plain=tp:raw_syscalls/sys_exit"], false),
-        (&["--only", "enter_plain", "--attach", "enter_plain=tp:raw_syscalls/sys_exit", "--attach", NONE, "--strict"], true),
+        (
+            &[
+                "--only",
+                "enter_plain",
+                "--attach",
+                NONE,
+                "--attach",
+                "enter_plain=tp:raw_syscalls/sys_exit",
+            ],
+            false,
+        ),
+        (
+            &[
+                "--only",
+                "enter_plain",
+                "--attach",
+                "enter_plain=tp:raw_syscalls/sys_exit",
+                "--attach",
+                NONE,
+                "--strict",
+            ],
+            true,
+        ),
         // Programs without a target do not fail the run, unless no other program is attached.
         (&["--only", "packet"], true),
         (&["--only", "packet", "--only", "sample"], true),
@@ -331,7 +456,10 @@ pub(crate) fn doctor_predicts_exit_of_run() -> Outcome {
         (&["--only", "packet", "--only", "enter_raw", "--strict"], true),
         // Targets that are named on the command line.
         (&["--only", "packet", "--attach", "packet=xdp:eunomia-none"], true),
-        (&["--only", "packet", "--attach", "packet=xdp:eunomia-none", "--only", "enter_raw"], false),
+        (
+            &["--only", "packet", "--attach", "packet=xdp:eunomia-none", "--only", "enter_raw"],
+            false,
+        ),
         (&["--only", "look", "--attach", "look=tcx:eunomia-none/ingress"], true),
         (&["--only", "packet_socket", "--attach", "packet_socket=socket:eunomia-none"], true),
         (&["--only", "early", "--attach", "early=cgroup:/proc"], true),
@@ -340,31 +468,66 @@ pub(crate) fn doctor_predicts_exit_of_run() -> Outcome {
         (&["--only", "sample", "--attach", "sample=cpu-clock:99hz"], false),
     ] {
         let words = [&[CHOICES, "--map", "counts=10K", "--map", "stacks=64"][..], words].concat();
-        let (ran, err) = run_among_processes(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default(), |_| ());
+        let (ran, err) = run_among_processes(
+            &[&["run"][..], &words, &["-d", "200ms"]].concat(),
+            &mut Out::default(),
+            |_| (),
+        );
         let mut out = Out::default();
         let (examined, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
-        assert_eq!((ran != Exit::Done, examined != Exit::Done), (fails, fails), "{words:?}: {err}{}", out.text());
+        assert_eq!(
+            (ran != Exit::Done, examined != Exit::Done),
+            (fails, fails),
+            "{words:?}: {err}{}",
+            out.text()
+        );
         assert_eq!(fails, out.text().contains("FAIL "), "{words:?}: {}", out.text());
     }
     // A map that the object does not have is a usage error, as a missing program is; so is a map
     // that the program's type cannot take.
-    for (target, expected) in
-        [("map:none", "no map `none`; there are "), ("map:counts", "target of the program `tasks`: its section `iter/task`")]
-    {
-        let words = [CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--attach", &format!("tasks={target}")];
+    for (target, expected) in [
+        ("map:none", "no map `none`; there are "),
+        ("map:counts", "target of the program `tasks`: its section `iter/task`"),
+    ] {
+        let words = [
+            CHOICES,
+            "--map",
+            "counts=10K",
+            "--map",
+            "stacks=64",
+            "--attach",
+            &format!("tasks={target}"),
+        ];
         for command in ["run", "doctor"] {
             let (exit, err) = run(&[&[command][..], &words].concat(), &mut Out::default());
-            assert!(exit == Exit::Usage && err.contains(expected), "{command} {target}: {exit:?} {err}");
+            assert!(
+                exit == Exit::Usage && err.contains(expected),
+                "{command} {target}: {exit:?} {err}"
+            );
         }
     }
     // A hardware event, which not every machine counts.
-    let words = [CHOICES, "--map", "counts=10K", "--map", "stacks=64", "--only", "sample", "--attach", "sample=cache-misses:10000"];
+    let words = [
+        CHOICES,
+        "--map",
+        "counts=10K",
+        "--map",
+        "stacks=64",
+        "--only",
+        "sample",
+        "--attach",
+        "sample=cache-misses:10000",
+    ];
     let (ran, err) = run(&[&["run"][..], &words, &["-d", "200ms"]].concat(), &mut Out::default());
     let mut out = Out::default();
     let (examined, _) = run(&[&["doctor"][..], &words].concat(), &mut out);
     assert_eq!(ran == Exit::Done, examined == Exit::Done, "{err}{}", out.text());
     let hint = "this machine does not count the event: ";
-    assert!(ran == Exit::Done || (err.contains(hint) && out.text().contains(hint)), "{err}{}", out.text());
+    assert!(
+        ran == Exit::Done || (err.contains(hint) && out.text().contains(hint)),
+        "{err}{}",
+        out.text()
+    );
     Ok(())
 }
 
@@ -391,13 +554,16 @@ fn ended_within(process: &mut Child, most: Duration) -> Result<bool, io::Error> 
 }
 
 pub(crate) fn run_ends_while_output_is_blocked() -> Outcome {
-    let words = format!("command run {CHOICES} --map counts=10K --map stacks=64 --event calls=call --only enter_raw -f json");
+    let words = format!(
+        "command run {CHOICES} --map counts=10K --map stacks=64 --event calls=call --only enter_raw -f json"
+    );
     // Causes more events than a pipe holds.
     let fill = || (0..2000).for_each(|_| drop(std::fs::metadata("/")));
     let most = Duration::from_secs(5);
 
     let mut process = command(&words)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let (mut messages, mut err) = (BufReader::new(process.stderr.take().ok_or("the stream is not piped")?), String::new());
+    let (mut messages, mut err) =
+        (BufReader::new(process.stderr.take().ok_or("the stream is not piped")?), String::new());
     messages.read_line(&mut err)?;
     assert!(err.contains("attached"), "{err}");
     fill();
@@ -408,17 +574,27 @@ pub(crate) fn run_ends_while_output_is_blocked() -> Outcome {
     assert_eq!(unsafe { libc::kill(process.id().cast_signed(), libc::SIGTERM) }, 0);
     assert!(ended_within(&mut process, most)?, "SIGTERM did not end the run");
     messages.read_to_string(&mut err)?;
-    let unwritten = err.lines().find_map(|line| line.strip_suffix(" events were not written because nobody reads the output"));
-    assert!(unwritten.is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0)), "{err}");
+    let unwritten = err.lines().find_map(|line| {
+        line.strip_suffix(" events were not written because nobody reads the output")
+    });
+    assert!(
+        unwritten.is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0)),
+        "{err}"
+    );
     // All lines but the last are complete.
     let mut out = String::new();
     process.stdout.take().ok_or("the stream is not piped")?.read_to_string(&mut out)?;
     let lines: Vec<&str> = out.lines().collect();
-    assert!(lines.len() > 100 && lines.iter().rev().skip(1).all(|line| line.ends_with('}')), "{}", lines.len());
+    assert!(
+        lines.len() > 100 && lines.iter().rev().skip(1).all(|line| line.ends_with('}')),
+        "{}",
+        lines.len()
+    );
 
     // Standard output and error share one pipe, and the duration ends the run.
     let (reader, writer) = io::pipe()?;
-    let mut process = command(&format!("{words} -d 1s"))?.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    let mut process =
+        command(&format!("{words} -d 1s"))?.stdout(writer.try_clone()?).stderr(writer).spawn()?;
     thread::sleep(Duration::from_millis(500));
     fill();
     assert!(ended_within(&mut process, most)?, "the duration did not end the run");
@@ -434,7 +610,11 @@ pub(crate) fn run_ends_while_output_is_blocked() -> Outcome {
                 fill();
             }
         });
-        let read = process.stdout.take().ok_or(io::ErrorKind::BrokenPipe.into()).and_then(|mut pipe| pipe.read_to_string(&mut out));
+        let read = process
+            .stdout
+            .take()
+            .ok_or(io::ErrorKind::BrokenPipe.into())
+            .and_then(|mut pipe| pipe.read_to_string(&mut out));
         enough.store(true, Ordering::Relaxed);
         read
     });

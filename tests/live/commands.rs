@@ -68,7 +68,10 @@ pub(crate) fn full_ring_refuses_records() -> Outcome {
         producer.send(&command(number))?;
     }
     let full = producer.send(&command(FIT)).unwrap_err();
-    assert_eq!(full.to_string(), "map `commands`: the buffer is full, since no program has read its records");
+    assert_eq!(
+        full.to_string(),
+        "map `commands`: the buffer is full, since no program has read its records"
+    );
     assert!(is_full(producer.reserve::<Command>()));
     let start = Instant::now();
     assert!(is_full(producer.send_timeout(&command(FIT), Duration::from_millis(50))));
@@ -106,12 +109,17 @@ pub(crate) fn sender_waits_for_room() -> Outcome {
         })
     });
     let (drain, bss) = (skel.progs()?.drain, skel.bss()?);
-    while bss.received.get()? < COUNT && !(sender.is_finished() && drain.test_run(None, None)?.return_value == 0) {
+    while bss.received.get()? < COUNT
+        && !(sender.is_finished() && drain.test_run(None, None)?.return_value == 0)
+    {
         drain.test_run(None, None)?;
         thread::sleep(Duration::from_micros(bss.received.get()? % 7 * 100));
     }
     sender.join().unwrap()?;
-    assert_eq!((bss.received.get()?, bss.numbers.get()?, bss.broken.get()?), (COUNT, (0..COUNT).sum(), 0));
+    assert_eq!(
+        (bss.received.get()?, bss.numbers.get()?, bss.broken.get()?),
+        (COUNT, (0..COUNT).sum(), 0)
+    );
     Ok(())
 }
 
@@ -141,9 +149,15 @@ pub(crate) fn records_of_any_length_fit() -> Outcome {
     // The program counts records that are too short for a command.
     assert_eq!(skel.bss()?.broken.get()?, size_of::<Command>() as u64);
     let never = producer.send_bytes(&[5; 4089]).unwrap_err();
-    assert_eq!(never.to_string(), "map `commands`: a record of 4089 bytes does not fit into a ring of 4096 bytes");
+    assert_eq!(
+        never.to_string(),
+        "map `commands`: a record of 4089 bytes does not fit into a ring of 4096 bytes"
+    );
     let never = producer.send_timeout(&[0u64; 1000], Duration::from_secs(3600)).unwrap_err();
-    assert_eq!(never.to_string(), "map `commands`: a record of 8000 bytes does not fit into a ring of 4096 bytes");
+    assert_eq!(
+        never.to_string(),
+        "map `commands`: a record of 8000 bytes does not fit into a ring of 4096 bytes"
+    );
     Ok(())
 }
 
@@ -168,7 +182,10 @@ pub(crate) fn ring_has_one_producer() -> Outcome {
     drop(third);
     // A new producer continues where the last one stopped.
     skel.maps()?.commands.producer()?.send(&command(2))?;
-    assert_eq!((drain(&skel)?, skel.bss()?.last.get()?, skel.bss()?.broken.get()?), (2, command(2), 0));
+    assert_eq!(
+        (drain(&skel)?, skel.bss()?.last.get()?, skel.bss()?.broken.get()?),
+        (2, command(2), 0)
+    );
 
     let other = skel.object().user_ring_buffer("bloom")?.producer().unwrap_err();
     assert_eq!(other.to_string(), "map `bloom`: it is of type bloom_filter, not user_ringbuf");
@@ -176,7 +193,16 @@ pub(crate) fn ring_has_one_producer() -> Outcome {
     // Another writer changes the producer position.
     let ring = skel.maps()?.commands.as_map().fd().as_raw_fd();
     // SAFETY: the kernel chooses the address of the new mapping of the producer's page.
-    let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, ring, 4096) };
+    let page = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            ring,
+            4096,
+        )
+    };
     assert_ne!(page, libc::MAP_FAILED);
     // SAFETY: the page is mapped and aligned, and is only accessed atomically.
     let position = unsafe { AtomicU64::from_ptr(page.cast()) };

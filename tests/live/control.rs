@@ -95,21 +95,31 @@ pub(crate) fn stop_ends_loop_over_maps() -> Outcome {
     let with_wait: Round = |skel| {
         let (maps, mut count) = (skel.maps()?, 0);
         if skel.wait(Duration::from_millis(100))? {
-            count += maps.rb.for_runs(|_| ())? + maps.rb.for_each(|_| ())? + maps.rb.batch()?.iter().count() as u64;
+            count += maps.rb.for_runs(|_| ())?
+                + maps.rb.for_each(|_| ())?
+                + maps.rb.batch()?.iter().count() as u64;
             count += maps.notes.for_each(|_| ())? + maps.events.for_each(|_| ())?;
         }
         Ok(count)
     };
     let one_by_one: Round = |skel| {
         skel.wait(Duration::from_millis(100))?;
-        skel.maps()?.rb.for_each(|_| ControlFlow::Break(())).and_then(|count| Ok(count + with_others(skel)?))
+        skel.maps()?
+            .rb
+            .for_each(|_| ControlFlow::Break(()))
+            .and_then(|count| Ok(count + with_others(skel)?))
     };
     let without_wait: Round = |skel| {
         let taken = skel.maps()?.rb.batch()?.iter().take(7).count() as u64;
         Ok(taken + with_others(skel)?)
     };
-    let polls_what_it_waits_for: Round =
-        |skel| if skel.wait(Duration::from_millis(100))? { skel.poll(Duration::ZERO, |_| ()) } else { Ok(0) };
+    let polls_what_it_waits_for: Round = |skel| {
+        if skel.wait(Duration::from_millis(100))? {
+            skel.poll(Duration::ZERO, |_| ())
+        } else {
+            Ok(0)
+        }
+    };
     for (name, round) in [
         ("with wait", with_wait),
         ("one by one", one_by_one),
@@ -141,7 +151,13 @@ fn with_others(skel: &Loaded) -> eunomia_runtime::Result<u64> {
 /// A map that nobody reads does not keep the loop running.
 pub(crate) fn stop_does_not_wait_for_unread_map() -> Outcome {
     type Round = fn(&Loaded) -> eunomia_runtime::Result<u64>;
-    let with_wait: Round = |skel| if skel.wait(Duration::from_millis(100))? { skel.maps()?.rb.for_each(|_| ()) } else { Ok(0) };
+    let with_wait: Round = |skel| {
+        if skel.wait(Duration::from_millis(100))? {
+            skel.maps()?.rb.for_each(|_| ())
+        } else {
+            Ok(0)
+        }
+    };
     let without_wait: Round = |skel| skel.maps()?.rb.for_each(|_| ());
     for round in [with_wait, without_wait] {
         let skel = load()?;
@@ -175,7 +191,9 @@ pub(crate) fn break_after_stop_ends_one_poll() -> Outcome {
             // Records that are sent now are not waited for. Calls that fail inside a callback
             // change nothing.
             run(&produce, 1, 1000, 0).unwrap();
-            assert!(skel.wait(Duration::ZERO).is_err() && skel.poll(Duration::ZERO, |_| ()).is_err());
+            assert!(
+                skel.wait(Duration::ZERO).is_err() && skel.poll(Duration::ZERO, |_| ()).is_err()
+            );
             if sample.seq % 10 == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         assert!(polled <= 10);
@@ -228,11 +246,18 @@ pub(crate) fn callback_cannot_poll_its_reader() -> Outcome {
     let mut seen = Vec::new();
     skel.poll(Duration::from_secs(5), |_| {
         let again = skel.poll(Duration::ZERO, |_| ()).unwrap_err();
-        assert_eq!(again.to_string(), "poll: the reader is in a callback, or a batch of it is still held");
+        assert_eq!(
+            again.to_string(),
+            "poll: the reader is in a callback, or a batch of it is still held"
+        );
         seen.push((skel.stats().rb.received, skel.bss().unwrap().sent.get().unwrap()));
         skel.maps().unwrap();
     })?;
-    assert_eq!((seen, skel.stats().rb.received), (vec![(0, 3); 3], 3), "counted when the read ends");
+    assert_eq!(
+        (seen, skel.stats().rb.received),
+        (vec![(0, 3); 3], 3),
+        "counted when the read ends"
+    );
     Ok(())
 }
 
@@ -241,7 +266,16 @@ pub(crate) fn damaged_ring_does_not_block_others() -> Outcome {
     let skel = load()?;
     let ring = skel.maps()?.rb.as_map().fd().as_raw_fd();
     // SAFETY: the kernel chooses the address of the new mapping of the consumer's page.
-    let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, ring, 0) };
+    let page = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            ring,
+            0,
+        )
+    };
     assert_ne!(page, libc::MAP_FAILED);
     // SAFETY: the page is mapped and aligned, and is only accessed atomically.
     let consumer = unsafe { AtomicU64::from_ptr(page.cast()) };
@@ -251,7 +285,11 @@ pub(crate) fn damaged_ring_does_not_block_others() -> Outcome {
         consumer.store(round * 900 * record, Ordering::Release);
     }
     run(&skel.progs()?.annotate, 1, 0, 0)?;
-    let damaged = skel.poll(Duration::from_secs(5), |export| assert!(matches!(export, Export::Notes(_)), "{export:?}")).unwrap_err();
+    let damaged = skel
+        .poll(Duration::from_secs(5), |export| {
+            assert!(matches!(export, Export::Notes(_)), "{export:?}")
+        })
+        .unwrap_err();
     assert!(damaged.to_string().contains("another process reads this ring too"), "{damaged}");
     assert_eq!(skel.stats().notes.received, 1);
     // The damaged ring is no longer read or waited for.
@@ -275,7 +313,9 @@ pub(crate) fn panic_consumes_one_record() -> Outcome {
     };
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let caught = catch_unwind(AssertUnwindSafe(|| skel.poll(Duration::from_secs(5), |export| record(export, true))));
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        skel.poll(Duration::from_secs(5), |export| record(export, true))
+    }));
     std::panic::set_hook(hook);
     assert!(caught.is_err());
     skel.poll(Duration::from_secs(5), |export| record(export, false))?;
@@ -310,7 +350,8 @@ pub(crate) fn signals_do_not_end_wait() -> Outcome {
 pub(crate) fn descriptor_works_in_event_loop() -> Outcome {
     let mut open = streams::open()?;
     // The flush timer makes the descriptor readable from time to time, so it is set to an hour.
-    open.object().set_perf_buffer(PerfBuffer { flush: Duration::from_secs(3600), ..PerfBuffer::default() });
+    open.object()
+        .set_perf_buffer(PerfBuffer { flush: Duration::from_secs(3600), ..PerfBuffer::default() });
     let skel = open.load()?;
     let fd = skel.object().as_fd().as_raw_fd();
     let readable = || {
@@ -328,7 +369,8 @@ pub(crate) fn descriptor_works_in_event_loop() -> Outcome {
     // repeatedly.
     let skel = load()?;
     run(&skel.progs()?.perf, 1, 0, 0)?;
-    let mut poll = libc::pollfd { fd: skel.object().as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut poll =
+        libc::pollfd { fd: skel.object().as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let (mut received, mut wakeups, start) = (0, 0, Instant::now());
     while start.elapsed() < Duration::from_millis(200) {
         // SAFETY: the pointer is to one entry, which outlives the call.

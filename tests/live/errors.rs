@@ -25,10 +25,23 @@ pub(crate) fn error_holds_verifier_log() -> Outcome {
     assert_eq!(refusal.source.raw_os_error(), Some(libc::EACCES));
     let log = refusal.verifier_log.as_deref().unwrap_or_default();
     // Before Linux 5.18 the verifier called a scalar `inv`.
-    assert!(log.contains("R1 invalid mem access 'scalar'") || log.contains("R1 invalid mem access 'inv'"), "{log}");
-    assert!(refusal.messages.contains("prog 'wild': BPF program load failed"), "{}", refusal.messages);
+    assert!(
+        log.contains("R1 invalid mem access 'scalar'")
+            || log.contains("R1 invalid mem access 'inv'"),
+        "{log}"
+    );
+    assert!(
+        refusal.messages.contains("prog 'wild': BPF program load failed"),
+        "{}",
+        refusal.messages
+    );
     assert!(!refusal.messages.contains("invalid mem access"));
-    assert!(error.to_string().ends_with("hint: the verifier's log ends with the instruction that it refused"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("hint: the verifier's log ends with the instruction that it refused"),
+        "{error}"
+    );
 
     // The verifier does not see a program that is not loaded.
     let mut open = refused::open()?;
@@ -48,7 +61,14 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
     for at in (0..object.len() - name.len()).filter(|&i| object[i..].starts_with(name)) {
         let mut object = object.clone();
         object[at..at + name.len()].copy_from_slice(spoilt);
-        let spec = Spec { name: "kinds", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 1 };
+        let spec = Spec {
+            name: "kinds",
+            object: &object,
+            streams: &[],
+            samples: &[],
+            dropped: &[],
+            perf_pages: 1,
+        };
         let error = Open::new(&spec).unwrap_err();
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         messages.push_str(&refusal.messages);
@@ -64,7 +84,16 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
 /// restore ours.
 pub(crate) fn print_callback_of_others_is_called() -> Outcome {
     static OTHERS: AtomicUsize = AtomicUsize::new(0);
-    let open = |text: &[u8]| Open::new(&Spec { name: "text", object: text, streams: &[], samples: &[], dropped: &[], perf_pages: 1 });
+    let open = |text: &[u8]| {
+        Open::new(&Spec {
+            name: "text",
+            object: text,
+            streams: &[],
+            samples: &[],
+            dropped: &[],
+            perf_pages: 1,
+        })
+    };
     let messages_of = |error: Error| match error {
         Error::Kernel(refusal) => refusal.messages,
         _ => String::new(),
@@ -88,7 +117,8 @@ pub(crate) fn unknown_tracepoint_is_explained() -> Outcome {
     // Rename the section to a tracepoint that no kernel has.
     let object = skeleton.object.as_mut().unwrap();
     let section = b"tp/sched/sched_process_exec\0";
-    let at: Vec<usize> = (0..object.len() - section.len()).filter(|&i| object[i..].starts_with(section)).collect();
+    let at: Vec<usize> =
+        (0..object.len() - section.len()).filter(|&i| object[i..].starts_with(section)).collect();
     assert!(!at.is_empty());
     for at in at {
         object[at..at + section.len()].copy_from_slice(b"tp/sched/sched_process_none\0");
@@ -98,7 +128,14 @@ pub(crate) fn unknown_tracepoint_is_explained() -> Outcome {
     let Error::Kernel(refusal) = &error else { return Err(error.into()) };
     assert_eq!(refusal.tried, "attach the program `handle_exec` (tp/sched/sched_process_none)");
     assert_eq!(refusal.source.raw_os_error(), Some(libc::ENOENT));
-    assert!(refusal.hint.as_deref().unwrap_or_default().starts_with("tracepoint sched/sched_process_none: not in "), "{error}");
+    assert!(
+        refusal
+            .hint
+            .as_deref()
+            .unwrap_or_default()
+            .starts_with("tracepoint sched/sched_process_none: not in "),
+        "{error}"
+    );
     Ok(())
 }
 
@@ -108,7 +145,10 @@ pub(crate) fn unknown_names_are_explained() -> Outcome {
     assert_eq!(error.to_string(), "no program `handle_fork`; there are handle_exec, handle_exit");
     let skel = streams::open()?.load()?;
     let error = skel.object().map("rc").unwrap_err();
-    assert_eq!(error.to_string(), "no map `rc`; there are notes, rb, events, .rodata.str1.1, streams.bss; did you mean `rb`?");
+    assert_eq!(
+        error.to_string(),
+        "no map `rc`; there are notes, rb, events, .rodata.str1.1, streams.bss; did you mean `rb`?"
+    );
     Ok(())
 }
 
@@ -116,15 +156,31 @@ pub(crate) fn unknown_names_are_explained() -> Outcome {
 pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
     let mut open = kinds::open()?;
     let error = open.object().set_max_entries("kinds.bss", 2).unwrap_err();
-    assert_eq!(error.to_string(), "map `kinds.bss`: it is a section of the object, which has one entry");
+    assert_eq!(
+        error.to_string(),
+        "map `kinds.bss`: it is a section of the object, which has one entry"
+    );
     let skel = open.load()?;
     let frozen = skel.object().section::<ReadWrite>(".rodata").unwrap_err();
-    assert_eq!(frozen.to_string(), ".rodata: the kernel has frozen the section; set it before the object is loaded");
+    assert_eq!(
+        frozen.to_string(),
+        ".rodata: the kernel has frozen the section; set it before the object is loaded"
+    );
     for name in ["kinds.rodata", "kinds.bss", "markers", "", "."] {
         let error = skel.object().section::<ReadWrite>(name).unwrap_err();
-        assert!(error.to_string().starts_with(&format!("no section `{name}`; there are ")), "{error}");
+        assert!(
+            error.to_string().starts_with(&format!("no section `{name}`; there are ")),
+            "{error}"
+        );
     }
-    let twice = Spec { name: "kinds", object: kinds::OBJECT, streams: &["rb", "rb"], samples: &[], dropped: &[], perf_pages: 1 };
+    let twice = Spec {
+        name: "kinds",
+        object: kinds::OBJECT,
+        streams: &["rb", "rb"],
+        samples: &[],
+        dropped: &[],
+        perf_pages: 1,
+    };
     let error = Open::new(&twice).unwrap_err();
     assert_eq!(error.to_string(), "map `rb`: it is listed twice in the maps to read");
     Ok(())
@@ -133,7 +189,10 @@ pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
 pub(crate) fn arena_smaller_than_variables_is_refused() -> Outcome {
     let mut small = arena::open()?;
     let error = small.object().set_max_entries("memory", 0).unwrap_err();
-    assert_eq!(error.to_string(), "map `memory`: the number of its pages is 0, but its variables need 1");
+    assert_eq!(
+        error.to_string(),
+        "map `memory`: the number of its pages is 0, but its variables need 1"
+    );
     small.object().set_max_entries("memory", 1)?;
     assert_eq!(small.load()?.arena()?.counter.get()?, 5);
     Ok(())
@@ -180,9 +239,14 @@ pub(crate) fn missing_driver_xdp_is_explained() -> Outcome {
         let program = skel.progs()?.drop_none;
         let error = program.attach_to("lo", XdpMode::Native).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("the driver of lo does not run XDP programs") && text.contains("`XdpMode::Generic`"), "{text}");
+        assert!(
+            text.contains("the driver of lo does not run XDP programs")
+                && text.contains("`XdpMode::Generic`"),
+            "{text}"
+        );
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
-        let command = refusal.hint.as_ref().map(|hint| hint.for_command().to_owned()).unwrap_or_default();
+        let command =
+            refusal.hint.as_ref().map(|hint| hint.for_command().to_owned()).unwrap_or_default();
         assert!(command.ends_with("`--attach drop_none=xdp:lo:generic`"), "{command}");
         // The advice helps.
         drop(program.attach_to("lo", XdpMode::Generic)?);
@@ -194,7 +258,10 @@ pub(crate) fn missing_driver_xdp_is_explained() -> Outcome {
 /// (195896080), which the verifier rejects as unknown.
 pub(crate) fn unresolved_relocations_are_explained() -> Outcome {
     const PACKAGE: &str = "bpf/poisoned.json";
-    let subjects = [("member", "struct net_device.eunomia_none"), ("constant", "enum bpf_func_id___eunomia::BPF_FUNC_eunomia_none")];
+    let subjects = [
+        ("member", "struct net_device.eunomia_none"),
+        ("constant", "enum bpf_func_id___eunomia::BPF_FUNC_eunomia_none"),
+    ];
     for (program, subject) in subjects {
         let mut open = Skeleton::from_file(PACKAGE)?.open()?;
         for (other, _) in subjects {
@@ -203,9 +270,13 @@ pub(crate) fn unresolved_relocations_are_explained() -> Outcome {
         let error = open.load().unwrap_err();
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         let log = refusal.verifier_log.as_deref().unwrap_or_default();
-        assert!(log.contains("failed to resolve CO-RE relocation") && !log.contains("195896080"), "{error}");
+        assert!(
+            log.contains("failed to resolve CO-RE relocation") && !log.contains("195896080"),
+            "{error}"
+        );
         let test = "test for it first with bpf_core_field_exists, bpf_core_type_exists or bpf_core_enum_value_exists";
-        let hint = format!("hint: this kernel does not have `{subject}`, which the program uses: {test}");
+        let hint =
+            format!("hint: this kernel does not have `{subject}`, which the program uses: {test}");
         assert!(error.to_string().ends_with(&hint), "{error}");
         let attach = format!("{program}=xdp:lo");
         let words = ["run", PACKAGE, "--only", program, "--attach", &attach, "-d", "1ms"];
@@ -220,10 +291,21 @@ pub(crate) fn misspelled_usdt_is_explained() -> Outcome {
     let mut open = every::open()?;
     open.object().program("usdt")?.set_autoload(true);
     let skel = open.load()?;
-    let attach = |provider, name| skel.progs()?.usdt.attach_to("/proc/self/exe", provider, name, None, 0).map(drop);
+    let attach = |provider, name| {
+        skel.progs()?.usdt.attach_to("/proc/self/exe", provider, name, None, 0).map(drop)
+    };
     let error = attach("eunomia_live", "reachd").unwrap_err().to_string();
-    assert!(error.contains("not a static probe of /proc/self/exe; did you mean `eunomia_live:reached`?"), "{error}");
-    let error = skel.progs()?.usdt.attach_to("/bin/true", "eunomia_live", "reached", None, 0).unwrap_err().to_string();
+    assert!(
+        error
+            .contains("not a static probe of /proc/self/exe; did you mean `eunomia_live:reached`?"),
+        "{error}"
+    );
+    let error = skel
+        .progs()?
+        .usdt
+        .attach_to("/bin/true", "eunomia_live", "reached", None, 0)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("/bin/true has no static probes"), "{error}");
     Ok(attach("eunomia_live", "reached")?)
 }

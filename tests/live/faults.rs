@@ -30,7 +30,9 @@ pub(crate) fn load() -> eunomia_runtime::Result<Loaded> {
 
 /// Returns a descriptor of the program for a thread that runs it while the reader is borrowed for
 /// polling.
-pub(crate) fn shared(program: &Program<'_, impl Kind>) -> Result<OwnedFd, Box<dyn std::error::Error>> {
+pub(crate) fn shared(
+    program: &Program<'_, impl Kind>,
+) -> Result<OwnedFd, Box<dyn std::error::Error>> {
     Ok(program.fd()?.try_clone_to_owned()?)
 }
 
@@ -107,7 +109,11 @@ pub(crate) fn signal_storm_loses_nothing() -> Outcome {
                 skel.control().pause();
                 assert_eq!(skel.poll(limit, |_| ())?, 0);
                 skel.control().resume();
-                assert!((2 * limit..20 * limit).contains(&start.elapsed()), "{:?}", start.elapsed());
+                assert!(
+                    (2 * limit..20 * limit).contains(&start.elapsed()),
+                    "{:?}",
+                    start.elapsed()
+                );
                 let producer = scope.spawn(|| {
                     for round in 0..200 {
                         raw_test_run(&work, [10, 10 * round, 0]);
@@ -149,7 +155,9 @@ pub(crate) fn uncommitted_record_blocks_only_its_ring() -> Outcome {
             for round in 1..=5 {
                 let end = start + Duration::from_millis(200) * round;
                 while Instant::now() < end {
-                    skel.poll(end.saturating_duration_since(Instant::now()), |export| received.add(export))?;
+                    skel.poll(end.saturating_duration_since(Instant::now()), |export| {
+                        received.add(export)
+                    })?;
                 }
                 assert_eq!(skel.maps()?.rb.for_runs(|_| ())?, 0);
                 assert_eq!(skel.maps()?.rb.batch()?.iter().count(), 0);
@@ -177,7 +185,9 @@ pub(crate) fn uncommitted_record_blocks_only_its_ring() -> Outcome {
 
 fn descriptors() -> io::Result<BTreeSet<RawFd>> {
     let names = fs::read_dir("/proc/self/fd")?.map(|entry| Ok(entry?.file_name()));
-    let all: BTreeSet<_> = names.map(|name| name.map(|name| name.to_string_lossy().parse().unwrap())).collect::<io::Result<_>>()?;
+    let all: BTreeSet<_> = names
+        .map(|name| name.map(|name| name.to_string_lossy().parse().unwrap()))
+        .collect::<io::Result<_>>()?;
     // Excludes the descriptor of the folder, which is closed by now.
     // SAFETY: the call reads flags and takes no pointers.
     Ok(all.into_iter().filter(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0).collect())
@@ -201,24 +211,38 @@ pub(crate) fn closed_descriptors_cause_errors_not_hangs() -> Outcome {
             let poll_errors = thread::scope(|scope| {
                 let closer = scope.spawn(|| {
                     thread::sleep(Duration::from_millis(10));
-                    // SAFETY: the number is replaced or closed only here, and code that uses it
-                    // handles a wrong or closed file; a file is opened under it again before the
-                    // object closes it.
-                    assert!(if reused { unsafe { libc::dup2(null.as_raw_fd(), victim) } } else { unsafe { libc::close(victim) } } >= 0);
+                    let result = if reused {
+                        // SAFETY: the number is replaced only here, and code that uses it handles
+                        // a wrong file.
+                        unsafe { libc::dup2(null.as_raw_fd(), victim) }
+                    } else {
+                        // SAFETY: the number is closed only here, and code that uses it handles a
+                        // closed file; a file is opened under it again before the object closes
+                        // it.
+                        unsafe { libc::close(victim) }
+                    };
+                    assert!(result >= 0);
                     thread::sleep(Duration::from_millis(10));
                     raw_test_run(&work, [5, 0, 0]);
                 });
                 let mut errors = Vec::new();
                 let start = Instant::now();
                 while received != Received::all(5) && errors.len() < 10 {
-                    errors.extend(skel.poll(Duration::from_millis(50), |export| received.add(export)).err());
-                    assert!(start.elapsed() < WAIT, "{what:?} was closed, and then: {received:?} {errors:?}");
+                    errors.extend(
+                        skel.poll(Duration::from_millis(50), |export| received.add(export)).err(),
+                    );
+                    assert!(
+                        start.elapsed() < WAIT,
+                        "{what:?} was closed, and then: {received:?} {errors:?}"
+                    );
                 }
                 closer.join().unwrap();
                 errors
             });
             for error in poll_errors {
-                let Error::Kernel(refusal) = &error else { return Err(format!("{what:?} was closed: {error}").into()) };
+                let Error::Kernel(refusal) = &error else {
+                    return Err(format!("{what:?} was closed: {error}").into());
+                };
                 errors.insert((what.to_string_lossy().into_owned(), refusal.tried.clone()));
             }
             // SAFETY: as above; the object closes the new file when it is dropped.
@@ -243,9 +267,12 @@ pub(crate) fn closed_descriptors_cause_errors_not_hangs() -> Outcome {
 fn stays(table: &OwnedFd, key: u64) -> bool {
     let (fd, value) = (table.as_raw_fd(), !(key & ((1 << 56) - 1)));
     // SAFETY: key and value have 8 bytes each, the sizes of the map, and outlive the call.
-    let inserted = unsafe { libbpf_sys::bpf_map_update_elem(fd, (&raw const key).cast(), (&raw const value).cast(), 1) };
+    let inserted = unsafe {
+        libbpf_sys::bpf_map_update_elem(fd, (&raw const key).cast(), (&raw const value).cast(), 1)
+    };
     // SAFETY: the key has 8 bytes and outlives the call.
-    inserted == 0 && unsafe { libbpf_sys::bpf_map_delete_elem(fd, (&raw const key).cast()) } == -libc::ENOENT
+    inserted == 0
+        && unsafe { libbpf_sys::bpf_map_delete_elem(fd, (&raw const key).cast()) } == -libc::ENOENT
 }
 
 /// One thread inserts and removes 10,000 keys while a program inserts as many others. Each key that
@@ -266,7 +293,9 @@ pub(crate) fn entries_are_taken_once_under_concurrent_changes() -> Outcome {
         });
         // Handles are not `Send`, descriptors are.
         let table = table.as_map().fd().try_clone_to_owned().expect("no descriptor is left");
-        let remover = scope.spawn(move || (0..KEYS).map(other).filter(|key| !stays(&table, *key)).collect::<BTreeSet<_>>());
+        let remover = scope.spawn(move || {
+            (0..KEYS).map(other).filter(|key| !stays(&table, *key)).collect::<BTreeSet<_>>()
+        });
         let mut quiet = 0;
         while quiet < 2 || !sender.is_finished() || !remover.is_finished() {
             let entries = skel.poll(Duration::from_millis(50), |export| {
@@ -282,7 +311,8 @@ pub(crate) fn entries_are_taken_once_under_concurrent_changes() -> Outcome {
     })?;
     let sent = seen.iter().filter(|key| **key < other(0)).count() as u64;
     assert_eq!(sent + skel.bss()?.table_refused.get()?, KEYS);
-    let (others, left): (BTreeSet<_>, BTreeSet<_>) = (other(0)..other(KEYS)).partition(|key| removed.contains(key));
+    let (others, left): (BTreeSet<_>, BTreeSet<_>) =
+        (other(0)..other(KEYS)).partition(|key| removed.contains(key));
     assert!(others.is_disjoint(&seen) && left.is_subset(&seen), "each was removed or delivered");
     assert!(sent > KEYS / 2 && !others.is_empty(), "{sent} {}", others.len());
     Ok(())

@@ -17,7 +17,9 @@ fn touch() -> std::io::Result<()> {
 }
 
 /// Loads the object after `autoload` has enabled some programs.
-fn load(autoload: impl FnOnce(&mut hooks::OpenProgs<'_>) -> eunomia_runtime::Result<()>) -> eunomia_runtime::Result<hooks::Loaded> {
+fn load(
+    autoload: impl FnOnce(&mut hooks::OpenProgs<'_>) -> eunomia_runtime::Result<()>,
+) -> eunomia_runtime::Result<hooks::Loaded> {
     let mut open = hooks::open()?;
     autoload(&mut open.progs())?;
     open.bss()?.wanted_tgid.set(std::process::id().cast_signed())?;
@@ -49,7 +51,11 @@ pub(crate) fn kprobe_counts_calls() -> Outcome {
 pub(crate) fn kprobe_multi_counts_calls() -> Outcome {
     let skel = load(|progs| progs.on_functions().map(|mut program| program.set_autoload(true)))?;
     let program = skel.progs()?.on_functions;
-    let link = program.attach_to(Functions::Named(&[("vfs_unlink", 1), ("vfs_mkdir", 10), ("vfs_rmdir", 100)]))?;
+    let link = program.attach_to(Functions::Named(&[
+        ("vfs_unlink", 1),
+        ("vfs_mkdir", 10),
+        ("vfs_rmdir", 100),
+    ]))?;
     touch()?;
     assert_eq!((runs(&skel)?, cookies(&skel)?), (3, 111));
     drop(link);
@@ -82,7 +88,8 @@ pub(crate) fn freplace_replaces_function() -> Outcome {
     let whole = hooks::open()?.load()?;
     let classify = whole.progs()?.classify;
     let packet = [0; 64];
-    let verdict = || classify.test_run(None, Some(&packet)).map(|run| run.return_value.cast_signed());
+    let verdict =
+        || classify.test_run(None, Some(&packet)).map(|run| run.return_value.cast_signed());
     assert_eq!((verdict()?, runs(&whole)?), (-1, 1));
     let mut open = hooks::open()?;
     let mut progs = open.progs();

@@ -10,7 +10,8 @@ use std::{
 use eunomia_runtime::{
     Error, Skeleton,
     bpf::{
-        Array, FdMap, HashMap, Map, MapSpec, MapType, PerCpuHashMap, Program, ProgramAttachType, ProgramType, ReadWrite, TestInput, kind,
+        Array, FdMap, HashMap, Map, MapSpec, MapType, PerCpuHashMap, Program, ProgramAttachType,
+        ProgramType, ReadWrite, TestInput, kind,
     },
     sample::Prefix,
 };
@@ -28,7 +29,8 @@ use eunomia_tests::{
 
 use super::{Outcome, errno};
 
-pub(crate) const INNER: MapSpec = MapSpec { kind: MapType::Array, key_size: 4, value_size: 4, max_entries: 2, flags: 0 };
+pub(crate) const INNER: MapSpec =
+    MapSpec { kind: MapType::Array, key_size: 4, value_size: 4, max_entries: 2, flags: 0 };
 
 pub(crate) fn open() -> Result<given::Open, Error> {
     let mut open = given::open()?;
@@ -54,7 +56,8 @@ fn clock(cpu: i32) -> Result<OwnedFd, std::io::Error> {
     }
     let attributes = Attributes { kind: 1, size: 64, rest: [0; 7] };
     // SAFETY: the attributes outlive the call, which reads as many bytes as their `size` says.
-    let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attributes, -1, cpu, -1, 8) };
+    let fd =
+        unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attributes, -1, cpu, -1, 8) };
     if fd < 0 {
         return Err(std::io::Error::last_os_error());
     }
@@ -65,27 +68,32 @@ fn clock(cpu: i32) -> Result<OwnedFd, std::io::Error> {
 pub(crate) fn program_reads_perf_events_from_user_space() -> Outcome {
     let skel = open()?.load()?;
     let (maps, progs, bss) = (skel.maps()?, skel.progs()?, skel.bss()?);
-    let check = |program: &Program<'_, kind::RawTracepoint>, counters: &FdMap<'_, u32>| -> Outcome {
-        let run = || program.test(&TestInput::new().cpu(0));
-        run()?;
-        assert_eq!(bss.count_error.get()?, -i64::from(libc::ENOENT), "the array is empty");
-        counters.insert(&0, clock(0)?)?;
-        run()?;
-        // Some machines have a clock with coarse ticks.
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while bss.counted.get()? == 0 && Instant::now() < deadline {
+    let check =
+        |program: &Program<'_, kind::RawTracepoint>, counters: &FdMap<'_, u32>| -> Outcome {
+            let run = || program.test(&TestInput::new().cpu(0));
             run()?;
-        }
-        let first = bss.counted.get()?;
-        while bss.counted.get()? == first && Instant::now() < deadline {
+            assert_eq!(bss.count_error.get()?, -i64::from(libc::ENOENT), "the array is empty");
+            counters.insert(&0, clock(0)?)?;
             run()?;
-        }
-        assert!(bss.count_error.get()? == 0 && first > 0 && bss.counted.get()? > first, "{first} {:?}", bss.counted);
-        assert!(counters.remove(&0)?);
-        run()?;
-        assert_eq!(bss.count_error.get()?, -i64::from(libc::ENOENT));
-        Ok(())
-    };
+            // Some machines have a clock with coarse ticks.
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while bss.counted.get()? == 0 && Instant::now() < deadline {
+                run()?;
+            }
+            let first = bss.counted.get()?;
+            while bss.counted.get()? == first && Instant::now() < deadline {
+                run()?;
+            }
+            assert!(
+                bss.count_error.get()? == 0 && first > 0 && bss.counted.get()? > first,
+                "{first} {:?}",
+                bss.counted
+            );
+            assert!(counters.remove(&0)?);
+            run()?;
+            assert_eq!(bss.count_error.get()?, -i64::from(libc::ENOENT));
+            Ok(())
+        };
     check(&progs.count, &maps.counters)?;
     check(&progs.count_otherwise, &maps.passed)?;
 
@@ -107,7 +115,14 @@ pub(crate) fn program_reads_perf_events_from_user_space() -> Outcome {
 }
 
 pub(crate) fn object_works_without_one_map() -> Outcome {
-    for (off, program) in [("events", "send"), ("sent", "tell"), ("option", "choose"), ("hits", "hit"), ("outer", "look"), ("idle", "")] {
+    for (off, program) in [
+        ("events", "send"),
+        ("sent", "tell"),
+        ("option", "choose"),
+        ("hits", "hit"),
+        ("outer", "look"),
+        ("idle", ""),
+    ] {
         let mut open = open()?;
         open.object().set_autocreate(off, false)?;
         if !program.is_empty() {
@@ -115,11 +130,19 @@ pub(crate) fn object_works_without_one_map() -> Outcome {
         }
         let skel = open.load()?;
         let (maps, progs, stats) = (skel.maps()?, skel.progs()?, skel.stats());
-        assert_eq!((stats.events.absent, stats.sent.absent, stats.idle.absent), (off == "events", off == "sent", off == "idle"));
+        assert_eq!(
+            (stats.events.absent, stats.sent.absent, stats.idle.absent),
+            (off == "events", off == "sent", off == "idle")
+        );
         let mut senders = Vec::new();
         let refused = |result: Result<(), Error>, map: &str| match result {
             Err(error) if map == off => {
-                assert_eq!(error.to_string(), format!("map `{map}`: it is not in the kernel because its creation was switched off"));
+                assert_eq!(
+                    error.to_string(),
+                    format!(
+                        "map `{map}`: it is not in the kernel because its creation was switched off"
+                    )
+                );
             }
             result => assert_eq!((result.is_ok(), map == off), (true, false), "{map} {result:?}"),
         };
@@ -150,7 +173,10 @@ pub(crate) fn object_works_without_one_map() -> Outcome {
         refused(maps.sent.for_each(|_| {}).map(drop), "sent");
         refused(maps.outer.keys().collect::<Result<Vec<_>, _>>().map(drop), "outer");
         refused(skel.object().map(off).map(drop), off);
-        assert_eq!((maps.events.stats().absent, maps.sent.stats().absent), (off == "events", off == "sent"));
+        assert_eq!(
+            (maps.events.stats().absent, maps.sent.stats().absent),
+            (off == "events", off == "sent")
+        );
         skel.object().ring_buffer::<Event>("events")?;
         // A program that was not loaded does not prevent access to the others.
         skel.progs()?.mark.id()?;
@@ -181,7 +207,10 @@ pub(crate) fn perf_event_array_replaces_ring_buffer() -> Outcome {
         progs.send.test_run(None, None)?;
         skel.maps()?.events.for_each(|event| numbers.push(event.number))?;
         numbers.sort_unstable();
-        assert_eq!((numbers, skel.stats().events.received, skel.stats().events.absent), (vec![1, 2, 3, 4], 4, false));
+        assert_eq!(
+            (numbers, skel.stats().events.received, skel.stats().events.absent),
+            (vec![1, 2, 3, 4], 4, false)
+        );
     }
     let refused = open()?.object().set_perf_for_ring("hits").unwrap_err();
     assert_eq!(refused.to_string(), "map `hits`: it is of type Hash, not a ring buffer");
@@ -217,8 +246,16 @@ pub(crate) fn map_types_and_sizes_are_set() -> Outcome {
     let why = "map `option`: its key and value sizes are 4 and 64 bytes, expected 4 and 4";
     assert_eq!(maps.option.get(0).unwrap_err().to_string(), why);
     assert_eq!(maps.option.set(0, &1).unwrap_err().to_string(), why);
-    assert!(maps.option.iter().all(|value| value.is_err()) && maps.option.in_place().is_err() && maps.option.sampler().is_err());
-    assert!(maps.hits.get(&1).is_err() && maps.hits.entries().is_err() && maps.nets.get(&Net::default()).is_err());
+    assert!(
+        maps.option.iter().all(|value| value.is_err())
+            && maps.option.in_place().is_err()
+            && maps.option.sampler().is_err()
+    );
+    assert!(
+        maps.hits.get(&1).is_err()
+            && maps.hits.entries().is_err()
+            && maps.nets.get(&Net::default()).is_err()
+    );
     let option: Array<'_, [u32; 16]> = skel.object().typed_map("option")?;
     option.set(0, &[7; 16])?;
     skel.progs()?.choose.test_run(None, None)?;
@@ -229,16 +266,35 @@ pub(crate) fn map_types_and_sizes_are_set() -> Outcome {
     nets.insert(&Net6 { bits: 128, ..Net6::default() }, &1)?;
 
     // Maps that libbpf creates together with memory of its own cannot be changed.
-    let refused = |result: Result<(), Error>, why: &str| assert_eq!(result.unwrap_err().to_string(), why);
+    let refused =
+        |result: Result<(), Error>, why: &str| assert_eq!(result.unwrap_err().to_string(), why);
     let mut open = self::open()?;
     let object = open.object();
-    refused(object.set_type("given.bss", MapType::Hash), "map `given.bss`: its type cannot be changed from Array to Hash");
-    refused(object.set_type(".bss", MapType::Arena), "map `.bss`: its type cannot be changed from Array to Arena");
-    refused(object.set_type("hits", MapType::StructOps), "map `hits`: its type cannot be changed from Hash to StructOps");
-    refused(object.set_type("outer", MapType::Hash), "map `outer`: its type cannot be changed from HashOfMaps to Hash");
-    refused(object.set_key_size(".bss", 8), "map `.bss`: the key size of a map of type Array is fixed");
+    refused(
+        object.set_type("given.bss", MapType::Hash),
+        "map `given.bss`: its type cannot be changed from Array to Hash",
+    );
+    refused(
+        object.set_type(".bss", MapType::Arena),
+        "map `.bss`: its type cannot be changed from Array to Arena",
+    );
+    refused(
+        object.set_type("hits", MapType::StructOps),
+        "map `hits`: its type cannot be changed from Hash to StructOps",
+    );
+    refused(
+        object.set_type("outer", MapType::Hash),
+        "map `outer`: its type cannot be changed from HashOfMaps to Hash",
+    );
+    refused(
+        object.set_key_size(".bss", 8),
+        "map `.bss`: the key size of a map of type Array is fixed",
+    );
     let mut tables = congestion::open()?;
-    for result in [tables.object().set_value_size("steady", 1 << 20), tables.object().set_key_size("steady", 8)] {
+    for result in [
+        tables.object().set_value_size("steady", 1 << 20),
+        tables.object().set_key_size("steady", 8),
+    ] {
         assert!(matches!(result, Err(Error::Value { .. })), "{result:?}");
     }
     assert!(matches!(object.set_type("none", MapType::Hash), Err(Error::NotFound { .. })));
@@ -250,7 +306,10 @@ pub(crate) fn data_sections_grow() -> Outcome {
     open.rodata()?.room.set(1000)?;
     open.object().set_value_size(".data.table", 4000)?;
     let section = open.object().section(".data.table")?;
-    assert_eq!((section.size(), section.variable::<u32>(3996).map(|last| last.set(77).is_ok())), (4000, Some(true)));
+    assert_eq!(
+        (section.size(), section.variable::<u32>(3996).map(|last| last.set(77).is_ok())),
+        (4000, Some(true))
+    );
     assert!(section.variable::<u32>(4000).is_none());
     let skel = open.load()?;
     let section = skel.object().section::<ReadWrite>(".data.table")?;
@@ -284,7 +343,12 @@ pub(crate) fn data_sections_grow() -> Outcome {
 pub(crate) fn inner_map_is_set() -> Outcome {
     let missing = given::open()?.load().unwrap_err();
     assert_eq!(errno(&missing), Some(libc::EINVAL), "{missing}");
-    assert!(missing.to_string().contains("hint: map `outer`: this map of maps has no inner map definition"), "{missing}");
+    assert!(
+        missing
+            .to_string()
+            .contains("hint: map `outer`: this map of maps has no inner map definition"),
+        "{missing}"
+    );
 
     let mut open = given::open()?;
     let object = open.object();
@@ -301,7 +365,10 @@ pub(crate) fn inner_map_is_set() -> Outcome {
     let skel = open.load()?;
     let outer = skel.maps()?.outer;
     let inner = outer.create_inner()?;
-    assert_eq!((inner.kind(), inner.key_size(), inner.value_size(), inner.max_entries()), (MapType::Array, 4, 4, 2));
+    assert_eq!(
+        (inner.kind(), inner.key_size(), inner.value_size(), inner.max_entries()),
+        (MapType::Array, 4, 4, 2)
+    );
     let inner: Array<'_, u32> = inner.into_typed()?;
     inner.set(1, &42)?;
     outer.insert(&1u32.to_ne_bytes(), inner.as_map().fd())?;
@@ -330,8 +397,14 @@ pub(crate) fn prefixes_convert_to_trie_keys() -> Outcome {
     let found = |address: [u8; 4]| -> Result<Option<u32>, eunomia_runtime::Error> {
         nets.get(&Prefix::from(Ipv4Addr::from(address)).to_key().unwrap_or_default())
     };
-    assert_eq!((found([10, 1, 2, 3])?, found([10, 2, 2, 3])?, found([11, 0, 0, 1])?), (Some(16), Some(8), Some(1)));
-    let mut all = nets.keys().map(|key| Ok(Prefix::of_key(&key?)?.to_string())).collect::<Result<Vec<_>, super::Failed>>()?;
+    assert_eq!(
+        (found([10, 1, 2, 3])?, found([10, 2, 2, 3])?, found([11, 0, 0, 1])?),
+        (Some(16), Some(8), Some(1))
+    );
+    let mut all = nets
+        .keys()
+        .map(|key| Ok(Prefix::of_key(&key?)?.to_string()))
+        .collect::<Result<Vec<_>, super::Failed>>()?;
     all.sort_unstable();
     assert_eq!(all, ["0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16"]);
     nets6.insert(&"2001:db8::/32".parse::<Prefix>()?.to_key()?, &6)?;
@@ -359,7 +432,10 @@ pub(crate) fn program_type_is_set() -> Outcome {
     let hook: Program<'_, kind::Xdp> = progs.hook.into_kind()?;
     assert_eq!((hook.prog_type(), hook.name().to_str()), (ProgramType::Xdp, Some("hook")));
     let wrong = skel.object().program_of::<kind::Tc>("hook").unwrap_err();
-    assert_eq!(wrong.to_string(), "program `hook`: its type is xdp, expected sched_cls or sched_act");
+    assert_eq!(
+        wrong.to_string(),
+        "program `hook`: its type is xdp, expected sched_cls or sched_act"
+    );
     skel.object().program_of::<kind::Cgroup>("choose")?;
     // A program without a type cannot be loaded.
     let mut open = self::open()?;
@@ -367,13 +443,17 @@ pub(crate) fn program_type_is_set() -> Outcome {
     let missing = open.load().unwrap_err().to_string();
     assert!(missing.contains("missing BPF prog type"), "{missing}");
     // For a dynamic skeleton, the document can name the type.
-    let mut open = Skeleton::parse(&fixture("given"), "given")?.with_program("hook", "xdp").open()?;
+    let mut open =
+        Skeleton::parse(&fixture("given"), "given")?.with_program("hook", "xdp").open()?;
     open.object().set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
     let mut hook = open.object().program("hook")?;
     assert_eq!(hook.prog_type(), ProgramType::Xdp);
     hook.set_autoload(true);
     hook.set_autoattach(false);
     let skel = open.load()?;
-    assert_eq!(skel.object().program("hook")?.test(&TestInput::new().data(&[0; 64]))?.return_value, 1);
+    assert_eq!(
+        skel.object().program("hook")?.test(&TestInput::new().data(&[0; 64]))?.return_value,
+        1
+    );
     Ok(())
 }

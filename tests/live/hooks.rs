@@ -50,7 +50,12 @@ pub(crate) fn socket_filter_attaches_and_detaches() -> Outcome {
     let missing = program.detach_from(&to).unwrap_err();
     assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
     let no_socket = program.attach_to(fs::File::open("/dev/null")?).unwrap_err();
-    assert!(no_socket.to_string().starts_with("attach the program `take` to a socket: Socket operation on non-socket"), "{no_socket}");
+    assert!(
+        no_socket
+            .to_string()
+            .starts_with("attach the program `take` to a socket: Socket operation on non-socket"),
+        "{no_socket}"
+    );
     Ok(())
 }
 
@@ -65,7 +70,9 @@ pub(crate) fn sk_reuseport_attaches_and_detaches() -> Outcome {
     let on: libc::c_int = 1;
     let size = libc::socklen_t::try_from(size_of_val(&on))?;
     // SAFETY: the value outlives the call, which reads no more bytes than its size.
-    let set = unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, (&raw const on).cast(), size) };
+    let set = unsafe {
+        libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, (&raw const on).cast(), size)
+    };
     assert_eq!(set, 0);
     let any: libc::sockaddr_in = libc::sockaddr_in {
         sin_family: libc::sa_family_t::try_from(libc::AF_INET)?,
@@ -74,7 +81,9 @@ pub(crate) fn sk_reuseport_attaches_and_detaches() -> Outcome {
         sin_zero: [0; 8],
     };
     // SAFETY: the address outlives the call, which reads no more bytes than its size.
-    let bound = unsafe { libc::bind(socket, (&raw const any).cast(), libc::socklen_t::try_from(size_of_val(&any))?) };
+    let bound = unsafe {
+        libc::bind(socket, (&raw const any).cast(), libc::socklen_t::try_from(size_of_val(&any))?)
+    };
     assert_eq!(bound, 0);
     program.attach_to(&to)?;
     let from = UdpSocket::bind("127.0.0.1:0")?;
@@ -118,7 +127,10 @@ pub(crate) fn sockmap_programs_see_sockets() -> Outcome {
     assert_eq!((&text, runs(&skel)?), (b"one sees it", 1));
     drop(receiving);
     let wrong = progs.send.attach_to(maps.table.as_map()).map(drop).unwrap_err();
-    assert!(wrong.to_string().starts_with("attach the program `send` to the map `table`: "), "{wrong}");
+    assert!(
+        wrong.to_string().starts_with("attach the program `send` to the map `table`: "),
+        "{wrong}"
+    );
     let mut link = progs.send.attach_to(maps.sockets.as_map())?;
     let pinned = link.pin("/sys/fs/bpf/eunomia").unwrap_err();
     assert!(pinned.to_string().ends_with("the kernel has no link for this attachment"), "{pinned}");
@@ -138,7 +150,10 @@ impl Group {
     /// Reads `/proc/sys/kernel/ostype` from a process in the cgroup.
     pub(crate) fn reads(&self) -> Result<String, std::io::Error> {
         let script = "echo $$ > \"$0/cgroup.procs\" && exec cat /proc/sys/kernel/ostype";
-        Command::new("sh").args(["-c", script, &self.0]).output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        Command::new("sh")
+            .args(["-c", script, &self.0])
+            .output()
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
@@ -169,7 +184,10 @@ pub(crate) fn sk_lookup_attaches_to_namespace() -> Outcome {
         let skel = hooks::open()?.load()?;
         let program = skel.progs()?.look_up;
         let link = program.attach_to(fs::File::open("/proc/thread-self/ns/net")?)?;
-        assert_eq!(TcpStream::connect("127.0.0.1:7").unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(
+            TcpStream::connect("127.0.0.1:7").unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
         assert_eq!(runs(&skel)?, 1);
         drop(link);
         TcpStream::connect("127.0.0.1:7").unwrap_err();
@@ -219,7 +237,8 @@ pub(crate) fn remove_filters_of_lo() -> Outcome {
         ..Default::default()
     };
     // SAFETY: the hook outlives the call.
-    let removed = unsafe { libbpf_rs::libbpf_sys::bpf_tc_hook_destroy((&raw const hook).cast_mut()) };
+    let removed =
+        unsafe { libbpf_rs::libbpf_sys::bpf_tc_hook_destroy((&raw const hook).cast_mut()) };
     if removed == 0 { Ok(()) } else { Err(std::io::Error::from_raw_os_error(-removed).into()) }
 }
 
@@ -242,11 +261,18 @@ pub(crate) fn tc_program_sees_packets() -> Outcome {
 pub(crate) fn tracepoints_attach_by_name() -> Outcome {
     let skel = hooks::open()?.load()?;
     let progs = skel.progs()?;
-    let links = [progs.on_exec.attach_to("sched", "sched_process_exec", 0)?, progs.on_raw_exec.attach_to("sched_process_exec", 0)?];
+    let links = [
+        progs.on_exec.attach_to("sched", "sched_process_exec", 0)?,
+        progs.on_raw_exec.attach_to("sched_process_exec", 0)?,
+    ];
     // The program runs for the child, which waits until its pid is set.
     let ran = || -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
         let mut child = Command::new("sh");
-        let mut child = child.args(["-c", "echo; read line; exec /bin/sh -c :"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = child
+            .args(["-c", "echo; read line; exec /bin/sh -c :"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         child.stdout.take().ok_or("no output")?.read_exact(&mut [0])?;
         skel.bss()?.wanted_tgid.set(child.id().cast_signed())?;
         drop(child.stdin.take());
@@ -258,7 +284,12 @@ pub(crate) fn tracepoints_attach_by_name() -> Outcome {
     assert_eq!(ran()?, 0);
     match progs.on_raw_exec.attach_to("sched_process_exec", 5) {
         Err(refused) if Machine::this().is_before(6, 10) => {
-            assert!(refused.to_string().contains("hint: cookies of raw tracepoints came with Linux 6.10, this is "), "{refused}");
+            assert!(
+                refused
+                    .to_string()
+                    .contains("hint: cookies of raw tracepoints came with Linux 6.10, this is "),
+                "{refused}"
+            );
         }
         link => drop(link?),
     }
@@ -289,17 +320,21 @@ pub(crate) fn uprobe_multi_counts_calls() -> Outcome {
     let program = skel.progs()?.on_calls;
     let call = || (eunomia_live_many_a(0), eunomia_live_many_b(0), eunomia_live_many_b(0));
     let named = [("eunomia_live_many_a", 100), ("eunomia_live_many_b", 1)];
-    let link = program.attach_to("/proc/self/exe", Functions::Named(&named), Some(std::process::id()))?;
+    let link =
+        program.attach_to("/proc/self/exe", Functions::Named(&named), Some(std::process::id()))?;
     call();
     assert_eq!((runs(&skel)?, skel.bss()?.cookies.get()?), (3, 102));
     drop(link);
-    let link = program.attach_to("/proc/self/exe", Functions::Matching("eunomia_live_many_?"), None)?;
+    let link =
+        program.attach_to("/proc/self/exe", Functions::Matching("eunomia_live_many_?"), None)?;
     call();
     assert_eq!(runs(&skel)?, 3);
     drop(link);
     call();
     assert_eq!(runs(&skel)?, 0);
-    let none = program.attach_to("/proc/self/exe", Functions::Matching("eunomia_none_*"), None).unwrap_err();
+    let none = program
+        .attach_to("/proc/self/exe", Functions::Matching("eunomia_none_*"), None)
+        .unwrap_err();
     assert_eq!(errno(&none), Some(libc::ENOENT), "{none}");
     Ok(())
 }
@@ -318,7 +353,12 @@ pub(crate) fn map_iterator_lists_entries() -> Outcome {
     lines.sort_unstable();
     assert_eq!(lines, ["1: 10", "2: 20", "3: 30"]);
     let wrong = progs.list.walk_map(maps.sockets.as_map()).map(drop).unwrap_err();
-    assert!(wrong.to_string().starts_with("attach the program `list` to the entries of the map `sockets`: "), "{wrong}");
+    assert!(
+        wrong
+            .to_string()
+            .starts_with("attach the program `list` to the entries of the map `sockets`: "),
+        "{wrong}"
+    );
     Ok(())
 }
 

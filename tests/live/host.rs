@@ -16,8 +16,11 @@ use super::Outcome;
 /// Returns the kernel's release and the first two numbers of its version.
 pub(crate) fn release() -> Result<(String, (u32, u32)), Box<dyn Error + Send + Sync>> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse().ok());
-    let version = numbers.next().zip(numbers.next()).ok_or_else(|| format!("no version: {release}"))?;
+    let mut numbers = release
+        .split(|letter: char| !letter.is_ascii_digit())
+        .map_while(|digits| digits.parse().ok());
+    let version =
+        numbers.next().zip(numbers.next()).ok_or_else(|| format!("no version: {release}"))?;
     Ok((release, version))
 }
 
@@ -31,7 +34,8 @@ pub(crate) fn apart(f: impl FnOnce() -> Outcome + Send) -> Outcome {
         raise("lo")?;
         f()
     };
-    thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|_| Err("the thread panicked".into()))
+    thread::scope(|scope| scope.spawn(inside).join())
+        .unwrap_or_else(|_| Err("the thread panicked".into()))
 }
 
 /// Sets an interface up.
@@ -54,7 +58,8 @@ pub(crate) fn raise(interface: &str) -> io::Result<()> {
 pub(crate) fn cgroups() -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let mut words = mounts.lines().map(|line| line.split(' ').skip(1));
-    let found = words.find_map(|mut words| words.next().filter(|_| words.next() == Some("cgroup2")));
+    let found =
+        words.find_map(|mut words| words.next().filter(|_| words.next() == Some("cgroup2")));
     Ok(found.ok_or("no file system of type cgroup2 is mounted")?.into())
 }
 
@@ -66,7 +71,15 @@ pub(crate) fn connect_under(control: &str) -> Outcome {
     let name = CString::new(control)?;
     let size = libc::socklen_t::try_from(control.len())?;
     // SAFETY: the name outlives the call, which reads no more bytes than its length.
-    let set = unsafe { libc::setsockopt(client.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_CONGESTION, name.as_ptr().cast(), size) };
+    let set = unsafe {
+        libc::setsockopt(
+            client.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_CONGESTION,
+            name.as_ptr().cast(),
+            size,
+        )
+    };
     if set != 0 {
         return Err(io::Error::last_os_error().into());
     }
@@ -102,6 +115,15 @@ pub(crate) fn send_frame(interface: &str) -> Outcome {
     let size = size_of_val(&to) as libc::socklen_t;
     // SAFETY: the frame and the address outlive the call, which reads no more bytes than their
     // sizes.
-    let sent = unsafe { libc::sendto(socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0, (&raw const to).cast(), size) };
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            frame.as_ptr().cast(),
+            frame.len(),
+            0,
+            (&raw const to).cast(),
+            size,
+        )
+    };
     if sent < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
 }

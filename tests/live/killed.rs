@@ -46,7 +46,11 @@ impl Ids {
 
     /// Returns those of the ids that still exist in the kernel.
     fn left(&self) -> Self {
-        let lists = [libbpf_sys::bpf_prog_get_next_id, libbpf_sys::bpf_link_get_next_id, libbpf_sys::bpf_map_get_next_id];
+        let lists = [
+            libbpf_sys::bpf_prog_get_next_id,
+            libbpf_sys::bpf_link_get_next_id,
+            libbpf_sys::bpf_map_get_next_id,
+        ];
         let mut lists = lists.into_iter().map(|next| {
             let (mut all, mut id) = (BTreeSet::new(), 0);
             // SAFETY: the id outlives the call, which writes it.
@@ -55,7 +59,9 @@ impl Ids {
             }
             all
         });
-        Self(self.0.each_ref().map(|ours| lists.next().iter().flatten().copied().filter(|id| ours.contains(id)).collect()))
+        Self(self.0.each_ref().map(|ours| {
+            lists.next().iter().flatten().copied().filter(|id| ours.contains(id)).collect()
+        }))
     }
 
     /// Waits until these numbers of ids are left: the kernel frees unreferenced objects a moment
@@ -68,7 +74,9 @@ impl Ids {
                 return Ok(left);
             }
             if start.elapsed() > Duration::from_secs(30) {
-                return Err(format!("{left:?} are left, and not {counts:?} programs, links and maps"));
+                return Err(format!(
+                    "{left:?} are left, and not {counts:?} programs, links and maps"
+                ));
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -76,7 +84,8 @@ impl Ids {
 }
 
 pub(crate) fn killed_process_leaves_only_pins() -> Outcome {
-    let (group, link, map) = (Group::new("killed")?, Pin::new("killed-link"), Pin::new("killed-map"));
+    let (group, link, map) =
+        (Group::new("killed")?, Pin::new("killed-link"), Pin::new("killed-map"));
     let arguments = format!("{}:{}:{}", group.0, link.0.display(), map.0.display());
     // If this test fails before it kills the child, the child reads the end of its input and exits.
     let mut child = Other::start(&format!("killed {arguments}"), [])?;
@@ -93,11 +102,20 @@ pub(crate) fn killed_process_leaves_only_pins() -> Outcome {
     assert!(!known_controls()?.contains("eunomia_linked"));
     let mut opened = Link::open(&link.0)?;
     let info = opened.info()?;
-    assert_eq!([&left.0[0], &left.0[1]], [&BTreeSet::from([info.program]), &BTreeSet::from([info.id])]);
-    let maps = left.0[2].iter().map(|id| MapHandle::from_map_id(*id)).collect::<Result<Vec<_>, _>>()?;
-    let named = |name: &str| maps.iter().find(|map| map.name() == name).ok_or(format!("no map {name} is left"));
+    assert_eq!(
+        [&left.0[0], &left.0[1]],
+        [&BTreeSet::from([info.program]), &BTreeSet::from([info.id])]
+    );
+    let maps =
+        left.0[2].iter().map(|id| MapHandle::from_map_id(*id)).collect::<Result<Vec<_>, _>>()?;
+    let named = |name: &str| {
+        maps.iter().find(|map| map.name() == name).ok_or(format!("no map {name} is left"))
+    };
     named("hooks.rodata")?;
-    assert_eq!(named("table")?.lookup(&7i32.to_ne_bytes(), MapFlags::ANY)?, Some(70i64.to_ne_bytes().to_vec()));
+    assert_eq!(
+        named("table")?.lookup(&7i32.to_ne_bytes(), MapFlags::ANY)?,
+        Some(70i64.to_ne_bytes().to_vec())
+    );
     let variables = || named("hooks.bss").map(|map| map.lookup(&[0; 4], MapFlags::ANY));
     let before = variables()??;
     assert_eq!(group.reads()?, "Linux\n");
@@ -122,7 +140,9 @@ pub(crate) fn killed_process_leaves_only_pins() -> Outcome {
 /// Attaches programs of many types to this process, to a new network namespace and to the cgroup,
 /// and waits to be killed.
 pub(crate) fn attach_everything(arguments: &str) -> Outcome {
-    let [group, link, map] = arguments.split(':').collect::<Vec<_>>()[..] else { return Err("too few arguments".into()) };
+    let [group, link, map] = arguments.split(':').collect::<Vec<_>>()[..] else {
+        return Err("too few arguments".into());
+    };
     // SAFETY: the call takes no pointers and affects only the calling thread, the only one of the
     // process.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
@@ -148,8 +168,15 @@ pub(crate) fn attach_everything(arguments: &str) -> Outcome {
         progs.receive.attach_to(maps.sockets.as_map())?,
         progs.send.attach_to(maps.sockets.as_map())?,
     ];
-    let hook = NetfilterHook { family: libc::NFPROTO_IPV4, hook: libc::NF_INET_LOCAL_OUT, priority: 7, defragmented: false };
-    let _filter = has("netfilter::netfilter_program_sees_packets").then(|| progs.filter.attach_to(hook)).transpose()?;
+    let hook = NetfilterHook {
+        family: libc::NFPROTO_IPV4,
+        hook: libc::NF_INET_LOCAL_OUT,
+        priority: 7,
+        defragmented: false,
+    };
+    let _filter = has("netfilter::netfilter_program_sees_packets")
+        .then(|| progs.filter.attach_to(hook))
+        .transpose()?;
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     progs.take.attach_to(&socket)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -168,7 +195,8 @@ pub(crate) fn attach_everything(arguments: &str) -> Outcome {
     let sampling = Sampling { pid: Some(this), ..Sampling::cpu_clock(Every::Frequency(1000)) };
     let _samples = progs.on_sample.attach_to(&sampling)?;
 
-    let tables = has("links::struct_ops_map_is_replaced").then(|| tables::open()?.load()).transpose()?;
+    let tables =
+        has("links::struct_ops_map_is_replaced").then(|| tables::open()?.load()).transpose()?;
     let _table = tables.as_ref().map(|skel| skel.maps()?.first.attach()).transpose()?;
     answer("attached", "ok");
     wait()

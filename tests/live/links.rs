@@ -86,7 +86,8 @@ pub(crate) fn pinned_link_is_opened() -> Outcome {
 /// libbpf disables the perf event when it closes the link of a probe.
 pub(crate) fn pinned_probe_stays_attached() -> Outcome {
     let (pin, skel) = (Pin::new("probe"), programs::open()?.load()?);
-    let mut link = skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
+    let mut link =
+        skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
     assert_eq!(link.info()?.kind_name(), Some("perf_event"));
     link.pin(&pin.0)?;
     eunomia_live_probed(0);
@@ -107,17 +108,24 @@ pub(crate) fn pinned_probe_stays_attached() -> Outcome {
 pub(crate) fn only_links_are_opened() -> Outcome {
     let refused = |path: &str| Link::open(path).map(drop).unwrap_err();
     let missing = refused("/sys/fs/bpf/eunomia-none");
-    assert_eq!(missing.to_string(), "open a link that is pinned to /sys/fs/bpf/eunomia-none: No such file or directory (os error 2)");
+    assert_eq!(
+        missing.to_string(),
+        "open a link that is pinned to /sys/fs/bpf/eunomia-none: No such file or directory (os error 2)"
+    );
     let file = refused("/proc/self/exe");
     assert_eq!(errno(&file), Some(libc::EACCES), "{file}");
     assert!(file.to_string().contains("hint: the path is not in a BPF file system"), "{file}");
     is_value(&refused("/sys\0fs"), "nul byte");
-    let (map, program, skel) = (Pin::new("no-link-map"), Pin::new("no-link-program"), maps::open()?.load()?);
+    let (map, program, skel) =
+        (Pin::new("no-link-map"), Pin::new("no-link-program"), maps::open()?.load()?);
     skel.maps()?.hash.as_map().pin(&map.0)?;
     skel.progs()?.run.pin(&program.0)?;
     for Pin(path) in [&map, &program] {
         let error = Link::open(path).map(drop).unwrap_err();
-        assert_eq!(error.to_string(), format!("{}: the object that is pinned there is not a link", path.display()));
+        assert_eq!(
+            error.to_string(),
+            format!("{}: the object that is pinned there is not a link", path.display())
+        );
     }
     Ok(())
 }
@@ -135,7 +143,11 @@ pub(crate) fn replace_works_on_interfaces() -> Outcome {
         drop((old, new));
         // The link no longer holds the old program.
         soon(|| Ok(!ProgInfoIter::default().any(|program| program.id == before)))?;
-        assert_eq!((on_lo()?, link.info()?.id), (vec![id], of), "it is the same link, which keeps the new program");
+        assert_eq!(
+            (on_lo()?, link.info()?.id),
+            (vec![id], of),
+            "it is the same link, which keeps the new program"
+        );
         drop(link);
         assert!(on_lo()?.is_empty());
 
@@ -151,7 +163,9 @@ pub(crate) fn replace_works_on_interfaces() -> Outcome {
         let (one, other) = (old.progs()?.classify, new.progs()?.classify);
         let rank = Rank { handle: 3, priority: 4 };
         let ways: [&dyn Fn() -> Result<Link, Error>; 2] =
-            [&|| one.attach_to("lo", Direction::Egress), &|| one.attach_filter("lo", Direction::Egress, rank)];
+            [&|| one.attach_to("lo", Direction::Egress), &|| {
+                one.attach_filter("lo", Direction::Egress, rank)
+            }];
         for attach in ways {
             let mut link = attach()?;
             assert_eq!(send()?, (1, 0), "{link:?}");
@@ -166,9 +180,15 @@ pub(crate) fn replace_works_on_interfaces() -> Outcome {
         // A filter that other code has put in the place is not replaced.
         let mut link = one.attach_filter("lo", Direction::Egress, rank)?;
         remove_filters_of_lo()?;
-        is_value(&link.replace(&other).unwrap_err(), "the filter of the link was removed or replaced by another one");
+        is_value(
+            &link.replace(&other).unwrap_err(),
+            "the filter of the link was removed or replaced by another one",
+        );
         let theirs = other.attach_filter("lo", Direction::Egress, rank)?;
-        is_value(&link.replace(&one).unwrap_err(), "the filter of the link was removed or replaced by another one");
+        is_value(
+            &link.replace(&one).unwrap_err(),
+            "the filter of the link was removed or replaced by another one",
+        );
         drop(link);
         assert_eq!(send()?, (0, 1));
         drop(theirs);
@@ -179,9 +199,13 @@ pub(crate) fn replace_works_on_interfaces() -> Outcome {
 pub(crate) fn replace_works_on_other_targets() -> Outcome {
     apart(|| {
         let (old, new) = (hooks::open()?.load()?, hooks::open()?.load()?);
-        let mut link = old.progs()?.look_up.attach_to(fs::File::open("/proc/thread-self/ns/net")?)?;
+        let mut link =
+            old.progs()?.look_up.attach_to(fs::File::open("/proc/thread-self/ns/net")?)?;
         link.replace(&new.progs()?.look_up)?;
-        assert_eq!(TcpStream::connect("127.0.0.1:7").unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(
+            TcpStream::connect("127.0.0.1:7").unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
         assert_eq!((runs(&old)?, runs(&new)?), (0, 1));
         Ok(())
     })?;
@@ -196,15 +220,22 @@ pub(crate) fn replace_works_on_other_targets() -> Outcome {
     assert!(of_old == 0 && of_new > 0, "{of_old} {of_new}");
     let wrong = link.replace(&new.progs()?.look_up).unwrap_err();
     assert_eq!(errno(&wrong), Some(libc::EINVAL), "{wrong}");
-    assert!(wrong.to_string().starts_with("replace the program of a link by the program `look_up`: "), "{wrong}");
+    assert!(
+        wrong.to_string().starts_with("replace the program of a link by the program `look_up`: "),
+        "{wrong}"
+    );
     drop((link, group));
 
     // Sockets that are already in the map keep their program.
     let sockets = old.maps()?.sockets;
     let mut link = old.progs()?.send.attach_to(sockets.as_map())?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let connect = || -> Result<_, std::io::Error> { Ok((TcpStream::connect(listener.local_addr()?)?, listener.accept()?.0)) };
-    let send = |(client, server): &mut (TcpStream, TcpStream)| client.write_all(b"text").and_then(|()| server.read_exact(&mut [0; 4]));
+    let connect = || -> Result<_, std::io::Error> {
+        Ok((TcpStream::connect(listener.local_addr()?)?, listener.accept()?.0))
+    };
+    let send = |(client, server): &mut (TcpStream, TcpStream)| {
+        client.write_all(b"text").and_then(|()| server.read_exact(&mut [0; 4]))
+    };
     let mut before = connect()?;
     sockets.insert(&1, &before.0)?;
     link.replace(&new.progs()?.send)?;
@@ -221,7 +252,10 @@ pub(crate) fn replace_works_on_other_targets() -> Outcome {
     let (old, new) = (programs::open()?.load()?, programs::open()?.load()?);
     let mut link = old.progs()?.list.attach()?;
     link.replace(&new.progs()?.list)?;
-    assert_eq!((link.info()?.kind_name(), link.info()?.program), (Some("iter"), new.progs()?.list.id()?));
+    assert_eq!(
+        (link.info()?.kind_name(), link.info()?.program),
+        (Some("iter"), new.progs()?.list.id()?)
+    );
     Ok(())
 }
 
@@ -230,13 +264,22 @@ pub(crate) fn unsupported_replace_is_refused() -> Outcome {
     let program = skel.progs()?.on_call;
     let mut link = program.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
     let refused = link.replace(&program).unwrap_err();
-    is_value(&refused, "replace the program of a link by the program `on_call`: the kernel cannot replace the program of ");
-    assert!(refused.to_string().ends_with("attach the new program, then drop the link of the old one"), "{refused}");
+    is_value(
+        &refused,
+        "replace the program of a link by the program `on_call`: the kernel cannot replace the program of ",
+    );
+    assert!(
+        refused.to_string().ends_with("attach the new program, then drop the link of the old one"),
+        "{refused}"
+    );
     eunomia_live_probed(0);
     assert_eq!(skel.bss()?.calls.get()?, 1, "it is still attached");
     let hooks = hooks::open()?.load()?;
     let mut link = hooks.progs()?.on_raw_exec.attach_to("sched_process_exec", 0)?;
-    is_value(&link.replace(&hooks.progs()?.on_raw_exec).unwrap_err(), "a link of type raw_tracepoint; attach the new program");
+    is_value(
+        &link.replace(&hooks.progs()?.on_raw_exec).unwrap_err(),
+        "a link of type raw_tracepoint; attach the new program",
+    );
     let mut open = hooks::open()?;
     open.progs().take()?.set_autoload(false);
     is_value(&link.replace(&open.load()?.progs()?.take).unwrap_err(), "it was not loaded");
@@ -245,7 +288,9 @@ pub(crate) fn unsupported_replace_is_refused() -> Outcome {
 
 pub(crate) fn struct_ops_map_is_replaced() -> Outcome {
     let (pin, skel) = (Pin::new("table"), tables::open()?.load()?);
-    let (maps, counts) = (skel.maps()?, || -> Result<_, Error> { Ok((skel.bss()?.before.get()?, skel.bss()?.after.get()?)) });
+    let (maps, counts) = (skel.maps()?, || -> Result<_, Error> {
+        Ok((skel.bss()?.before.get()?, skel.bss()?.after.get()?))
+    });
     let mut link = maps.first.attach()?;
     assert_eq!(link.info()?.kind_name(), Some("struct_ops"));
     connect_under("eunomia_linked")?;
@@ -258,13 +303,19 @@ pub(crate) fn struct_ops_map_is_replaced() -> Outcome {
     assert!(now == before && after > 0, "{before} {now} {after}");
     // The table of another section, and links that do not hold a table, are refused.
     let other = eunomia_tests::built::congestion::open()?.load()?;
-    is_value(&link.replace_table(&other.maps()?.steady).unwrap_err(), "it is not a map of the section `.struct_ops.link`");
+    is_value(
+        &link.replace_table(&other.maps()?.steady).unwrap_err(),
+        "it is not a map of the section `.struct_ops.link`",
+    );
     assert!(!known_controls()?.contains("eunomia_steady"), "nothing was given to the kernel");
     let mut plain = other.maps()?.steady.attach()?;
     is_value(&plain.replace_table(&maps.first).unwrap_err(), "the link does not hold a map");
     is_value(&plain.pin(&pin.0).unwrap_err(), "the kernel has no link for this attachment");
     is_value(&plain.info().unwrap_err(), "get the info of a link");
-    is_value(&link.replace(&programs::open()?.load()?.progs()?.drop_none).unwrap_err(), "a link of type struct_ops");
+    is_value(
+        &link.replace(&programs::open()?.load()?.progs()?.drop_none).unwrap_err(),
+        "a link of type struct_ops",
+    );
     // The pinned link outlives its object.
     link.pin(&pin.0)?;
     drop((link, maps));
@@ -285,7 +336,10 @@ pub(crate) fn foreign_xdp_program_stays() -> Outcome {
         let others = Xdp::new(theirs.fd()?);
         others.attach(1, XdpFlags::SKB_MODE)?;
         let attached = attached_xdp("lo")?;
-        assert_eq!(attached.iter().map(|xdp| (xdp.program, xdp.mode)).collect::<Vec<_>>(), [(theirs.id()?, XdpMode::Generic)]);
+        assert_eq!(
+            attached.iter().map(|xdp| (xdp.program, xdp.mode)).collect::<Vec<_>>(),
+            [(theirs.id()?, XdpMode::Generic)]
+        );
         for mode in [XdpMode::Generic, XdpMode::Best] {
             let taken = ours.attach_to("lo", mode).map(drop).unwrap_err();
             assert_eq!(errno(&taken), Some(libc::EBUSY), "{taken}");
@@ -318,7 +372,12 @@ pub(crate) fn foreign_tc_filters_stay() -> Outcome {
         let (ours, theirs) = (hooks::open()?.load()?, hooks::open()?.load()?);
         let (program, other) = (ours.progs()?.classify, theirs.progs()?.classify);
         let filter = |priority| -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-            Ok(TcHookBuilder::new(other.fd()?).ifindex(1).priority(priority).hook(TC_EGRESS).create()?.attach()?)
+            Ok(TcHookBuilder::new(other.fd()?)
+                .ifindex(1)
+                .priority(priority)
+                .hook(TC_EGRESS)
+                .create()?
+                .attach()?)
         };
         let (from, to) = pair()?;
         let send = || -> Result<(u64, u64), Box<dyn std::error::Error + Send + Sync>> {
@@ -356,7 +415,12 @@ pub(crate) fn links_detach_in_parallel() -> Outcome {
         let (progs, calls) = (skel.progs()?, || skel.bss().and_then(|bss| bss.calls.get()));
         let mut links = Links::default();
         for _ in 0..40 {
-            links.0.push(progs.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?);
+            links.0.push(progs.on_call.attach_to(
+                "/proc/self/exe",
+                &PROBED,
+                Some(std::process::id()),
+                0,
+            )?);
         }
         links.0.push(progs.drop_none.attach_to("lo", XdpMode::Generic)?);
         // A filter is removed in the network namespace of the thread that drops its link.
@@ -374,7 +438,10 @@ pub(crate) fn links_detach_in_parallel() -> Outcome {
             let watcher = scope.spawn(|| {
                 let mut most = 0;
                 while !done.load(Ordering::Relaxed) {
-                    most = most.max(fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.filter(detaching).count()));
+                    most = most.max(
+                        fs::read_dir("/proc/self/task")
+                            .map_or(0, |tasks| tasks.filter(detaching).count()),
+                    );
                 }
                 most
             });
@@ -388,7 +455,10 @@ pub(crate) fn links_detach_in_parallel() -> Outcome {
         to.recv(&mut [0; 8])?;
         assert_eq!((calls()?, runs(&hooks)?, on_lo()?), (40, 0, vec![]));
         // A thread is listed for a moment after it has returned.
-        soon(|| Ok(!fs::read_dir("/proc/self/task").is_ok_and(|mut tasks| tasks.any(|task| detaching(&task)))))?;
+        soon(|| {
+            Ok(!fs::read_dir("/proc/self/task")
+                .is_ok_and(|mut tasks| tasks.any(|task| detaching(&task))))
+        })?;
         drop(Links::default());
         Ok(())
     })
@@ -436,7 +506,10 @@ pub(crate) fn links_attach_all_or_none() -> Outcome {
         // a later one is missing.
         let skel = programs::open()?.load()?;
         let refused = skel.object().links().map(drop).unwrap_err();
-        assert!(matches!(&refused, Error::NoTarget { program, wants: "a perf event", .. } if program == "on_sample"), "{refused}");
+        assert!(
+            matches!(&refused, Error::NoTarget { program, wants: "a perf event", .. } if program == "on_sample"),
+            "{refused}"
+        );
         assert!(on_lo()?.is_empty());
         // Links that were attached together can be replaced one by one.
         let mut open = programs::open()?;
@@ -447,7 +520,10 @@ pub(crate) fn links_attach_all_or_none() -> Outcome {
         assert_eq!(on_lo()?, [attached.progs()?.drop_none.id()?]);
         let other = programs::open()?.load()?;
         let program = other.progs()?.drop_none;
-        let xdp = attached.links_mut().iter_mut().find(|link| link.info().is_ok_and(|info| info.kind_name() == Some("xdp")));
+        let xdp = attached
+            .links_mut()
+            .iter_mut()
+            .find(|link| link.info().is_ok_and(|info| info.kind_name() == Some("xdp")));
         xdp.ok_or("there is no link of XDP")?.replace(&program)?;
         assert_eq!(on_lo()?, [program.id()?]);
         drop(attached);

@@ -28,14 +28,24 @@ pub(crate) fn hash_map_stores_entries() -> Outcome {
     let skel = kinds::open()?.load()?;
     let maps = skel.maps()?;
     for i in 0..4 {
-        maps.markers.insert(&point(i, -1), &MarkerT { id: i as u8, at: point(0, i.into()), ..MarkerT::default() })?;
+        maps.markers.insert(
+            &point(i, -1),
+            &MarkerT { id: i as u8, at: point(0, i.into()), ..MarkerT::default() },
+        )?;
     }
-    assert_eq!(maps.markers.get(&point(2, -1))?.map(|marker| (marker.id, marker.at.y)), Some((2, 2)));
+    assert_eq!(
+        maps.markers.get(&point(2, -1))?.map(|marker| (marker.id, marker.at.y)),
+        Some((2, 2))
+    );
     assert_eq!(maps.markers.get(&point(2, 0))?, None);
     let full = maps.markers.insert(&point(9, 9), &MarkerT::default()).unwrap_err();
     assert_eq!(errno(&full), Some(libc::E2BIG), "{full}");
-    assert_eq!((maps.markers.remove(&point(0, -1))?, maps.markers.remove(&point(0, -1))?), (true, false));
-    let mut keys: Vec<i16> = maps.markers.iter().map(|entry| entry.map(|(key, _)| key.x)).collect::<Result<_, _>>()?;
+    assert_eq!(
+        (maps.markers.remove(&point(0, -1))?, maps.markers.remove(&point(0, -1))?),
+        (true, false)
+    );
+    let mut keys: Vec<i16> =
+        maps.markers.iter().map(|entry| entry.map(|(key, _)| key.x)).collect::<Result<_, _>>()?;
     keys.sort_unstable();
     assert_eq!(keys, [1, 2, 3]);
 
@@ -65,13 +75,19 @@ pub(crate) fn array_is_accessed_in_place() -> Outcome {
     last.set(100)?;
     values.at(0).ok_or("the array has three entries")?.set(7)?;
     skel.progs()?.run.test_run(None, None)?;
-    assert_eq!((last.get()?, maps.in_place.get(2)?, maps.in_place.get(0)?), (105, Some(105), Some(7)));
+    assert_eq!(
+        (last.get()?, maps.in_place.get(2)?, maps.in_place.get(0)?),
+        (105, Some(105), Some(7))
+    );
     assert_eq!(last.update(|value| value * 2)?, 105);
     maps.in_place.set(1, &9)?;
     skel.progs()?.run.test_run(None, None)?;
     assert_eq!(values.iter().map(|value| value.get()).collect::<Result<Vec<_>, _>>()?, [7, 9, 215]);
     let plain = maps.array.in_place().unwrap_err();
-    assert_eq!(plain.to_string(), "map `array`: it cannot be mapped; declare it with `__uint(map_flags, BPF_F_MMAPABLE)`");
+    assert_eq!(
+        plain.to_string(),
+        "map `array`: it cannot be mapped; declare it with `__uint(map_flags, BPF_F_MMAPABLE)`"
+    );
     Ok(())
 }
 
@@ -81,7 +97,10 @@ pub(crate) fn maps_in_maps_are_typed() -> Outcome {
     // The object initializes entry 1 with `first`.
     maps.first.set(0, &11)?;
     let first = maps.outer.get(&1)?.ok_or("the entry is missing")?;
-    assert_eq!((first.as_map().name().to_str(), first.len(), first.get(0)?), (Some("first"), 1, Some(11)));
+    assert_eq!(
+        (first.as_map().name().to_str(), first.len(), first.get(0)?),
+        (Some("first"), 1, Some(11))
+    );
     maps.outer.insert(&2, maps.second.as_map().fd())?;
     maps.outer.get(&2)?.ok_or("the entry is missing")?.set(0, &22)?;
     assert_eq!((maps.second.get(0)?, maps.outer.get(&3)?.is_none()), (Some(22), true));
@@ -109,9 +128,13 @@ pub(crate) fn maps_in_maps_are_typed() -> Outcome {
 
     let untyped: MapOfMaps<'_, u32> = skel.object().map("tables")?.into_typed()?;
     assert_eq!(untyped.get(&0)?.ok_or("the entry is missing")?.kind(), table.as_map().kind());
-    let wrong: MapOfMaps<'_, u32, HashMap<'_, u32, u64>> = skel.object().map("outer")?.into_typed()?;
+    let wrong: MapOfMaps<'_, u32, HashMap<'_, u32, u64>> =
+        skel.object().map("outer")?.into_typed()?;
     let wrong = wrong.get(&2).unwrap_err();
-    assert_eq!(wrong.to_string(), "map `second`: it is of type array, not hash or lru_hash or lpm_trie or devmap or devmap_hash or cpumap");
+    assert_eq!(
+        wrong.to_string(),
+        "map `second`: it is of type array, not hash or lru_hash or lpm_trie or devmap or devmap_hash or cpumap"
+    );
     Ok(())
 }
 
@@ -119,7 +142,10 @@ pub(crate) fn wrong_types_are_refused() -> Outcome {
     let skel = kinds::open()?.load()?;
     let map = |name| skel.object().map(name);
     let size = map("markers")?.into_typed::<HashMap<u32, u64>>().unwrap_err();
-    assert_eq!(size.to_string(), "map `markers`: its key and value sizes are 8 and 12 bytes, expected 4 and 8");
+    assert_eq!(
+        size.to_string(),
+        "map `markers`: its key and value sizes are 8 and 12 bytes, expected 4 and 8"
+    );
     let kind = map("markers")?.into_typed::<Array<u64>>().unwrap_err();
     assert_eq!(kind.to_string(), "map `markers`: it is of type hash, not array");
     Ok(())
@@ -164,7 +190,14 @@ pub(crate) fn per_cpu_maps_hold_value_per_cpu() -> Outcome {
     assert_eq!((maps.per_cpu.get(&5)?, maps.per_cpu.get(&6)?), (Some(values.clone()), None));
     assert_eq!(maps.per_cpu.iter().collect::<Result<Vec<_>, _>>()?, [(5, values.clone())]);
     let wrong = maps.per_cpu.insert(&5, &values[1..]).unwrap_err();
-    assert_eq!(wrong.to_string(), format!("map `per_cpu`: expected {} values, one for each possible CPU, not {}", cpus(), cpus() - 1));
+    assert_eq!(
+        wrong.to_string(),
+        format!(
+            "map `per_cpu`: expected {} values, one for each possible CPU, not {}",
+            cpus(),
+            cpus() - 1
+        )
+    );
 
     maps.per_cpu_array.set(1, &values)?;
     assert_eq!((maps.per_cpu_array.get(1)?, maps.per_cpu_array.get(2)?), (Some(values), None));
@@ -185,7 +218,10 @@ pub(crate) fn queue_and_stack_pop_in_order() -> Outcome {
         map.push(&cell(2))?;
         assert_eq!(errno(&map.push(&cell(3)).unwrap_err()), Some(libc::E2BIG));
         assert_eq!(map.peek()?, Some(cell(order[0])));
-        assert_eq!((map.pop()?, map.pop()?, map.peek()?), (Some(cell(order[0])), Some(cell(order[1])), None));
+        assert_eq!(
+            (map.pop()?, map.pop()?, map.peek()?),
+            (Some(cell(order[0])), Some(cell(order[1])), None)
+        );
     }
     Ok(())
 }
@@ -205,7 +241,10 @@ pub(crate) fn trie_finds_longest_prefix() -> Outcome {
     trie.insert(&Prefix { bits: 8, address: [10, 0, 0, 0] }, &1)?;
     trie.insert(&Prefix { bits: 16, address: [10, 1, 0, 0] }, &2)?;
     let longest = |address| trie.get(&Prefix { bits: 32, address });
-    assert_eq!((longest([10, 1, 2, 3])?, longest([10, 2, 2, 3])?, longest([11, 0, 0, 1])?), (Some(2), Some(1), None));
+    assert_eq!(
+        (longest([10, 1, 2, 3])?, longest([10, 2, 2, 3])?, longest([11, 0, 0, 1])?),
+        (Some(2), Some(1), None)
+    );
     assert_eq!(trie.entries()?.len(), 2);
     Ok(())
 }
@@ -236,14 +275,19 @@ pub(crate) fn task_storage_is_keyed_by_pidfd() -> Outcome {
     let cell = newer::types::Cell { id: 4, ..Default::default() };
     assert_eq!(tasks.get(&pidfd)?, None);
     tasks.insert(&pidfd, &cell)?;
-    assert_eq!((tasks.get(&pidfd)?, tasks.remove(&pidfd)?, tasks.remove(&pidfd)?), (Some(cell), true, false));
+    assert_eq!(
+        (tasks.get(&pidfd)?, tasks.remove(&pidfd)?, tasks.remove(&pidfd)?),
+        (Some(cell), true, false)
+    );
     Ok(())
 }
 
 /// The values of a cgroup storage are found by a descriptor of the cgroup.
 pub(crate) fn cgroup_storage_is_keyed_by_descriptor() -> Outcome {
     let source = sources::read(include_str!("agreed.c")).remove(0);
-    let loaded = Skeleton::from_object(source.name, sources::compile(&source), source.name)?.open()?.load()?;
+    let loaded = Skeleton::from_object(source.name, sources::compile(&source), source.name)?
+        .open()?
+        .load()?;
     let map = loaded.object().map("m")?;
     assert_eq!(map.kind(), MapType::CGrpStorage);
     let cells = map.into_typed::<Storage<u64>>()?;

@@ -37,7 +37,9 @@ fn judge(part: &str, refused: &[(&str, &str)]) -> Result<Answers, Failed> {
     let answers = run(part)?;
     for (name, text) in &answers {
         match refused.iter().find(|(refused, _)| refused == name) {
-            Some((_, expected)) => assert!(text.contains(expected), "{part}, {name}: {text}\nexpected: {expected}"),
+            Some((_, expected)) => {
+                assert!(text.contains(expected), "{part}, {name}: {text}\nexpected: {expected}")
+            }
             None => assert_eq!(text, "ok", "{part}, {name}"),
         }
     }
@@ -88,7 +90,9 @@ impl Removed {
 impl Drop for Removed {
     fn drop(&mut self) {
         let files = fs::read_dir("/modules").expect("cannot read /modules").flatten();
-        let file = files.map(|file| file.path()).find(|file| file.to_string_lossy().ends_with(&format!("{}.ko", self.0)));
+        let file = files
+            .map(|file| file.path())
+            .find(|file| file.to_string_lossy().ends_with(&format!("{}.ko", self.0)));
         let status = Command::new("insmod").arg(file.expect("the module has no file")).status();
         assert!(status.is_ok_and(|status| status.success()), "{}", self.0);
     }
@@ -101,7 +105,10 @@ pub(crate) fn missing_tc_modules_are_named() -> Outcome {
         let attach = || skel.progs()?.pass.attach_filter("lo", Direction::Ingress, Rank::default());
         let refused = |module: &str| {
             let text = attach().map(drop).unwrap_err().to_string();
-            assert!(text.contains(&format!("hint: the kernel module `{module}` (CONFIG_NET_")), "{text}");
+            assert!(
+                text.contains(&format!("hint: the kernel module `{module}` (CONFIG_NET_")),
+                "{text}"
+            );
             assert!(text.contains(&format!("`modprobe {module}`")), "{text}");
         };
         refused("sch_ingress");
@@ -114,7 +121,8 @@ pub(crate) fn missing_tc_modules_are_named() -> Outcome {
 }
 
 pub(crate) fn missing_kernel_btf_is_explained() -> Outcome {
-    const TEXT: &str = "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF";
+    const TEXT: &str =
+        "the kernel offers no BTF at /sys/kernel/btf/vmlinux: it needs CONFIG_DEBUG_INFO_BTF";
     const OF_LIBRARY: &str = "`open_for`, or the environment variable BTF_FILE_PATH";
     const OF_COMMAND: &str = "`--btf FILE`, or the environment variable BTF_FILE_PATH";
     let refused = ["typed", "dynamic", "the command"];
@@ -145,7 +153,10 @@ pub(crate) fn typeless(_: &str) -> Outcome {
     tried("the command, given", command(&["run", JSON, "-q", "-d", "50ms", "--btf", text]));
     // SAFETY: this process has one thread.
     unsafe { std::env::set_var("BTF_FILE_PATH", &file) };
-    tried("typed, by the variable", (|| Ok(bootstrap::open_for(kernel_btf(None)?.as_deref())?.load()?.attach()?))());
+    tried(
+        "typed, by the variable",
+        (|| Ok(bootstrap::open_for(kernel_btf(None)?.as_deref())?.load()?.attach()?))(),
+    );
     tried("the command, by the variable", command(&["run", JSON, "-q", "-d", "50ms"]));
     Ok(())
 }
@@ -167,9 +178,15 @@ pub(crate) fn missing_file_systems_are_explained() -> Outcome {
             ),
             ("a cgroup", groups),
             ("a cgroup that is not there", groups),
-            ("a pin elsewhere", "the path is not on a file system of type bpf; one is mounted at /sys/fs/bpf"),
+            (
+                "a pin elsewhere",
+                "the path is not on a file system of type bpf; one is mounted at /sys/fs/bpf",
+            ),
             ("a mount of a user", "lacks CAP_SYS_ADMIN (for mounting): run it as root"),
-            ("a folder elsewhere", "the path is not on a file system of type cgroup2; one is mounted at /sys/fs/cgroup"),
+            (
+                "a folder elsewhere",
+                "the path is not on a file system of type cgroup2; one is mounted at /sys/fs/cgroup",
+            ),
         ],
     )?;
     judge("unmounted-command", &[])?;
@@ -216,7 +233,11 @@ pub(crate) fn unmounted(_: &str) -> Outcome {
     }
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     for kind in ["bpf", "tracefs", "cgroup2"] {
-        assert_eq!(mounts.lines().filter(|line| line.split(' ').nth(2) == Some(kind)).count(), 1, "{mounts}");
+        assert_eq!(
+            mounts.lines().filter(|line| line.split(' ').nth(2) == Some(kind)).count(),
+            1,
+            "{mounts}"
+        );
     }
     tried("a pin, mounted", pin("/sys/fs/bpf/eunomia"));
     fs::remove_file("/sys/fs/bpf/eunomia")?;
@@ -237,7 +258,11 @@ pub(crate) fn unmounted_command(_: &str) -> Outcome {
     tried("run", command(&["run", JSON, "-q", "-d", "50ms", "--mount"]));
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let kinds: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(2)).collect();
-    assert_eq!(["bpf", "tracefs", "cgroup2"].map(|kind| kinds.contains(&kind)), [true, true, false], "{mounts}");
+    assert_eq!(
+        ["bpf", "tracefs", "cgroup2"].map(|kind| kinds.contains(&kind)),
+        [true, true, false],
+        "{mounts}"
+    );
     Ok(())
 }
 
@@ -261,7 +286,12 @@ pub(crate) fn memlock_limit_is_explained() -> Outcome {
     let answers = judge("memlock-of-root", &[])?;
     assert_eq!(answers.len(), 1);
     let answers = run("memlock 0")?;
-    assert_eq!(answers["preflight"].contains("RLIMIT_MEMLOCK, which is 0 KiB here"), old, "{}", answers["preflight"]);
+    assert_eq!(
+        answers["preflight"].contains("RLIMIT_MEMLOCK, which is 0 KiB here"),
+        old,
+        "{}",
+        answers["preflight"]
+    );
     assert_eq!(answers["preflight"].contains("FAIL"), old, "{}", answers["preflight"]);
     Ok(())
 }

@@ -35,12 +35,18 @@ const NEEDS: &[(&str, Need)] = &[
     ("errors::misspelled_usdt_is_explained", Linux(5, 15, "cookies of probes")),
     ("attacked::", Here("symbols in its programs, and no folder that all users can write to")),
     ("doctor::doctor_and_errors_give_same_reason", Here("symbols in its programs")),
-    ("doctor::doctor_predicts_load_and_attach", Here("processor that loads all fixtures several times in reasonable time")),
+    (
+        "doctor::doctor_predicts_load_and_attach",
+        Here("processor that loads all fixtures several times in reasonable time"),
+    ),
     ("refusals::", Here("clang")),
     ("doctor::doctor_predicts_load_and_attach_of_sources", Here("clang")),
     ("maps::cgroup_storage_is_keyed_by_descriptor", Here("clang")),
     ("variables::arena_variables_are_shared_with_program", Linux(6, 9, "arenas")),
-    ("doctor::doctor_and_errors_give_same_reason_for_probes", Matrix("probes functions of the kernel")),
+    (
+        "doctor::doctor_and_errors_give_same_reason_for_probes",
+        Matrix("probes functions of the kernel"),
+    ),
     ("errors::arena_smaller_than_variables_is_refused", Linux(6, 9, "arenas")),
     ("readers::drop_counters_of_programs_are_reported", Linux(5, 17, LOOP)),
     // The fixture `newer` has all three maps.
@@ -90,7 +96,8 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn this() -> Machine {
-        let (release, version) = host::release().expect("cannot read the kernel release from procfs");
+        let (release, version) =
+            host::release().expect("cannot read the kernel release from procfs");
         Machine { release, version }
     }
 
@@ -100,15 +107,25 @@ impl Machine {
 
     /// Returns why the test cannot run here, or `None` if it can.
     pub(crate) fn lacks(&self, test: &str) -> Option<String> {
-        let needs = NEEDS.iter().filter(|(name, _)| *name == test || (name.ends_with("::") && test.starts_with(name)));
+        let needs = NEEDS
+            .iter()
+            .filter(|(name, _)| *name == test || (name.ends_with("::") && test.starts_with(name)));
         needs.map(|(_, need)| need).find_map(|need| match *need {
             Linux(major, minor, what) if self.is_before(major, minor) => {
                 Some(format!("{what} came with Linux {major}.{minor}, this is {}", self.release))
             }
-            Matrix(what) if eunomia_vm::kernel().is_none() => Some(format!("runs only in virtual machines: it {what}")),
-            SpareCpu if !crate::perf::cpus_can_go() => Some("no CPU can be taken offline".to_owned()),
-            Here(what) if eunomia_vm::kernel().is_some() => Some(format!("the virtual machine has no {what}")),
-            Netkit if !crate::order::netkit_is_there() => Some("this kernel has no netkit (CONFIG_NETKIT)".to_owned()),
+            Matrix(what) if eunomia_vm::kernel().is_none() => {
+                Some(format!("runs only in virtual machines: it {what}"))
+            }
+            SpareCpu if !crate::perf::cpus_can_go() => {
+                Some("no CPU can be taken offline".to_owned())
+            }
+            Here(what) if eunomia_vm::kernel().is_some() => {
+                Some(format!("the virtual machine has no {what}"))
+            }
+            Netkit if !crate::order::netkit_is_there() => {
+                Some("this kernel has no netkit (CONFIG_NETKIT)".to_owned())
+            }
             Linux(..) | Matrix(_) | SpareCpu | Netkit | Here(_) => None,
         })
     }
@@ -117,6 +134,11 @@ impl Machine {
 /// Panics if a need names a test that does not exist.
 pub(crate) fn check(tests: impl Iterator<Item = &'static str> + Clone) {
     for (name, _) in NEEDS {
-        assert!(tests.clone().any(|test| test == *name || (name.ends_with("::") && test.starts_with(name))), "no test is named {name}");
+        assert!(
+            tests
+                .clone()
+                .any(|test| test == *name || (name.ends_with("::") && test.starts_with(name))),
+            "no test is named {name}"
+        );
     }
 }

@@ -60,7 +60,9 @@ pub(crate) fn tcx_programs_run_in_order() -> Outcome {
         let skel = choices(&["stop", "look"])?;
         let (stop, look): (Program<'_, kind::Tc>, Program<'_, kind::Tc>) =
             (skel.object().program_of("stop")?, skel.object().program_of("look")?);
-        let at = |order: Order| -> Result<Link, eunomia_runtime::Error> { look.attach_at("lo", Direction::Ingress, &order, None) };
+        let at = |order: Order| -> Result<Link, eunomia_runtime::Error> {
+            look.attach_at("lo", Direction::Ingress, &order, None)
+        };
         let stopping = stop.attach_to("lo", Direction::Ingress)?;
         let (program, link) = (Anchor::Program(stop.id()?), Anchor::Link(stopping.info()?.id));
         let pins = bpf::mount::bpffs()?;
@@ -86,10 +88,17 @@ pub(crate) fn tcx_programs_run_in_order() -> Outcome {
         let hook = attached_tcx("lo", Direction::Ingress)?;
         assert_eq!(hook.programs.iter().map(|one| one.program).collect::<Vec<_>>(), [stop.id()?]);
         assert_eq!(hook.programs[0].link, Some(stopping.info()?.id));
-        let looking = look.attach_at("lo", Direction::Ingress, &Order::First, Some(hook.revision))?;
-        let changed = look.attach_at("lo", Direction::Ingress, &Order::First, Some(hook.revision)).unwrap_err();
+        let looking =
+            look.attach_at("lo", Direction::Ingress, &Order::First, Some(hook.revision))?;
+        let changed = look
+            .attach_at("lo", Direction::Ingress, &Order::First, Some(hook.revision))
+            .unwrap_err();
         assert_eq!(errno(&changed), Some(libc::ESTALE), "{changed}");
-        let order: Vec<u32> = attached_tcx("lo", Direction::Ingress)?.programs.iter().map(|one| one.program).collect();
+        let order: Vec<u32> = attached_tcx("lo", Direction::Ingress)?
+            .programs
+            .iter()
+            .map(|one| one.program)
+            .collect();
         assert_eq!(order, [look.id()?, stop.id()?]);
         drop(looking);
 
@@ -147,7 +156,10 @@ pub(crate) fn netkit_programs_run_in_order() -> Outcome {
         }
         let open = || -> Result<dynamic::Open, eunomia_runtime::Error> {
             let skeleton = Skeleton::parse(&fixture("choices"), "choices")?;
-            let mut open = skeleton.with_program("stop", "netkit/primary").with_program("look", "netkit/primary").open()?;
+            let mut open = skeleton
+                .with_program("stop", "netkit/primary")
+                .with_program("look", "netkit/primary")
+                .open()?;
             let object = open.object();
             sized(object)?;
             for name in object.programs() {

@@ -46,8 +46,10 @@ pub(crate) fn on_one_cpu(f: impl FnOnce() -> Outcome + Send) -> Outcome {
             let cpu = usize::try_from(unsafe { libc::sched_getcpu() })?;
             let mut cpus = [0u64; 16];
             cpus[cpu / 64] = 1 << (cpu % 64);
+            let size = size_of_val(&cpus);
             // SAFETY: the set outlives the call, which reads no more bytes than its size.
-            assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), cpus.as_ptr().cast()) }, 0);
+            let result = unsafe { libc::sched_setaffinity(0, size, cpus.as_ptr().cast()) };
+            assert_eq!(result, 0);
             f()
         });
         thread.join()
@@ -147,7 +149,8 @@ const SWITCH: &str = "/sys/devices/system/cpu/cpu1/online";
 
 /// Returns true if CPU 1 can be taken offline.
 pub(crate) fn cpus_can_go() -> bool {
-    OpenOptions::new().write(true).open(SWITCH).is_ok() && fs::read_to_string(SWITCH).is_ok_and(|online| online.trim() == "1")
+    OpenOptions::new().write(true).open(SWITCH).is_ok()
+        && fs::read_to_string(SWITCH).is_ok_and(|online| online.trim() == "1")
 }
 
 /// CPU 1 taken offline, until this is dropped.
@@ -238,7 +241,11 @@ const WAYS: [(&str, Wait); 3] = [
         poll_into(skel, seqs, 50)
     }),
     ("an event loop of one's own", |skel, seqs| {
-        let mut poll = libc::pollfd { fd: skel.object().as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: skel.object().as_fd().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // SAFETY: the pointer is to one entry, which outlives the call.
         assert!(unsafe { libc::poll(&raw mut poll, 1, 50) } >= 0);
         poll_into(skel, seqs, 0)
@@ -264,7 +271,8 @@ pub(crate) fn thread_time() -> Duration {
 /// A CPU goes offline briefly or for long. The reader spins neither then nor later, and samples of
 /// the CPU arrive after it returns.
 pub(crate) fn offline_cpu_does_not_spin_reader() -> Outcome {
-    for (away, (name, wait)) in [300, 2500].into_iter().flat_map(|away| WAYS.map(|way| (away, way))) {
+    for (away, (name, wait)) in [300, 2500].into_iter().flat_map(|away| WAYS.map(|way| (away, way)))
+    {
         let skel = load()?;
         let work = super::faults::shared(&skel.progs()?.perf)?;
         let rings = perf_events().len();
@@ -287,8 +295,14 @@ pub(crate) fn offline_cpu_does_not_spin_reader() -> Outcome {
         }
         let (used, took, stats) = (thread_time() - used, start.elapsed(), skel.stats().events);
         sent.join().unwrap()?;
-        assert!(seqs.borrow().iter().copied().eq((0..10).chain(100..110)), "{name}, away for {away} ms: {seqs:?}");
-        assert!(stats.wakeups < 1000 && used < took / 2, "{name}, away for {away} ms: {stats:?}, {used:?} of {took:?}");
+        assert!(
+            seqs.borrow().iter().copied().eq((0..10).chain(100..110)),
+            "{name}, away for {away} ms: {seqs:?}"
+        );
+        assert!(
+            stats.wakeups < 1000 && used < took / 2,
+            "{name}, away for {away} ms: {stats:?}, {used:?} of {took:?}"
+        );
         assert_eq!(
             (perf_events().len(), stats.lost, stats.lost_at_least),
             (rings, Some(0), true),
@@ -332,8 +346,13 @@ pub(crate) fn losses_of_offline_cpu_are_kept() -> Outcome {
 
 /// Returns the descriptors of perf events that this process has open.
 fn perf_events() -> Vec<libc::c_int> {
-    let is_event = |path: &std::path::Path| fs::read_link(path).is_ok_and(|file| file.as_os_str() == "anon_inode:[perf_event]");
-    let paths = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path()).filter(|path| is_event(path));
+    let is_event = |path: &std::path::Path| {
+        fs::read_link(path).is_ok_and(|file| file.as_os_str() == "anon_inode:[perf_event]")
+    };
+    let paths = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| is_event(path));
     paths.map(|path| path.file_name().unwrap().to_string_lossy().parse().unwrap()).collect()
 }
 
@@ -346,7 +365,16 @@ pub(crate) fn damaged_ring_is_reopened() -> Outcome {
     let page = page_size();
     let len = page * (1 + PerfBuffer::default().pages);
     // SAFETY: the kernel chooses the address of the new mapping.
-    let memory = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, first, 0) };
+    let memory = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            len,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            first,
+            0,
+        )
+    };
     assert_ne!(memory, libc::MAP_FAILED);
     assert!(run_on(0, &work, [3, 0, 0]));
     let others = if run_on(1, &work, [3, 100, 0]) { 3 } else { 0 };
@@ -365,7 +393,10 @@ pub(crate) fn damaged_ring_is_reopened() -> Outcome {
         })
     };
     let said = poll().unwrap_err().to_string();
-    assert_eq!(said, "perf ring: the record at position 0 has 40 bytes, but 20 are left: the ring's memory is damaged");
+    assert_eq!(
+        said,
+        "perf ring: the record at position 0 has 40 bytes, but 20 are left: the ring's memory is damaged"
+    );
     assert_eq!(*seqs.borrow(), [100, 101, 102][..others]);
     seqs.borrow_mut().clear();
     let start = Instant::now();
@@ -382,7 +413,8 @@ pub(crate) fn damaged_ring_is_reopened() -> Outcome {
     }
     // The reader checks the array every 10 ms. A descriptor that reports a hangup would wake it
     // tens of thousands of times a second.
-    let (wakeups, most) = (u128::from(skel.stats().events.wakeups - before), 500 + start.elapsed().as_millis());
+    let (wakeups, most) =
+        (u128::from(skel.stats().events.wakeups - before), 500 + start.elapsed().as_millis());
     assert!(wakeups < most, "{wakeups}, at most {most}");
     // SAFETY: the mapping belongs to this test, and nothing uses it after this.
     assert_eq!(unsafe { libc::munmap(memory, len) }, 0);

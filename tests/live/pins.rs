@@ -69,7 +69,9 @@ pub(crate) fn pinned_map_is_found_again() -> Outcome {
     let elsewhere = skel.object().map("array")?.pin("/tmp/eunomia-pin").unwrap_err();
     assert_eq!(errno(&elsewhere), Some(libc::EPERM), "{elsewhere}");
     assert!(
-        elsewhere.to_string().contains("hint: the path is not on a file system of type bpf; one is mounted at /sys/fs/bpf"),
+        elsewhere.to_string().contains(
+            "hint: the path is not on a file system of type bpf; one is mounted at /sys/fs/bpf"
+        ),
         "{elsewhere}"
     );
     Ok(())
@@ -84,20 +86,26 @@ pub(crate) fn map_of_other_object_is_reused() -> Outcome {
     second.maps()?.hash.insert(&7, &cell(8))?;
     assert_eq!(first.maps()?.hash.get(&7)?, Some(cell(8)));
     let mut open = maps::open()?;
-    let refused = |error: eunomia_runtime::Error| assert_eq!(error.to_string(), "map `hash`: the file descriptor does not refer to a map");
+    let refused = |error: eunomia_runtime::Error| {
+        assert_eq!(error.to_string(), "map `hash`: the file descriptor does not refer to a map")
+    };
     refused(open.object().reuse_map("hash", std::io::stderr().as_fd()).unwrap_err());
     refused(open.object().reuse_map("hash", first.progs()?.run.fd()?).unwrap_err());
     // A map that is not created.
     let mut open = maps::open()?;
     open.object().set_autocreate("cgroups", false)?;
     let refused = open.load()?.object().map("cgroups").map(|_| ()).unwrap_err().to_string();
-    assert_eq!(refused, "map `cgroups`: it is not in the kernel because its creation was switched off");
+    assert_eq!(
+        refused,
+        "map `cgroups`: it is not in the kernel because its creation was switched off"
+    );
     Ok(())
 }
 
 /// libbpf would expose memory of another size than the map has.
 pub(crate) fn struct_ops_maps_are_not_reused() -> Outcome {
-    const WHY: &str = "a table of functions (struct_ops) cannot replace another map or be replaced by one";
+    const WHY: &str =
+        "a table of functions (struct_ops) cannot replace another map or be replaced by one";
     let (tables, maps) = (congestion::open()?.load()?, maps::open()?.load()?);
     let (table, map) = (tables.object().map("steady")?, maps.object().map("hash")?);
     for fd in [table.fd(), map.fd()] {
@@ -132,7 +140,11 @@ pub(crate) fn processes_share_pinned_map() -> Outcome {
     again.maps()?.hash.insert(&1, &cell(11))?;
     other.go_on()?;
     assert_eq!(other.end()?.get("read again").map(String::as_str), Some("11"));
-    assert_eq!(again.maps()?.hash.get(&2)?, Some(cell(21)), "written by the process that has ended");
+    assert_eq!(
+        again.maps()?.hash.get(&2)?,
+        Some(cell(21)),
+        "written by the process that has ended"
+    );
     Ok(())
 }
 
@@ -162,17 +174,29 @@ pub(crate) fn pinned_map_opens_without_object() -> Outcome {
     skel.progs()?.rewrite.pin(&other.0)?;
     skel.maps()?.hits.insert(&1, &Event { number: 3, ..Event::default() })?;
     drop(skel);
-    let hits: HashMap<'static, u32, Event> = Map::open(&pin.0)?.of_types(Some("unsigned int"), Some(Event::C_NAME))?.into_typed()?;
+    let hits: HashMap<'static, u32, Event> =
+        Map::open(&pin.0)?.of_types(Some("unsigned int"), Some(Event::C_NAME))?.into_typed()?;
     assert_eq!(hits.get(&1)?.map(|event| event.number), Some(3));
     let refused = Map::open(&pin.0)?.of_types(None, Some(Net::C_NAME)).unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: its values are of type `struct event`, expected `struct net`");
+    assert_eq!(
+        refused.to_string(),
+        "map `hits`: its values are of type `struct event`, expected `struct net`"
+    );
     let refused = Map::open(&pin.0)?.into_typed::<HashMap<'_, u32, u32>>().unwrap_err();
-    assert_eq!(refused.to_string(), "map `hits`: its key and value sizes are 4 and 8 bytes, expected 4 and 4");
+    assert_eq!(
+        refused.to_string(),
+        "map `hits`: its key and value sizes are 4 and 8 bytes, expected 4 and 4"
+    );
     assert!(Map::open(&pin.0)?.into_typed::<Array<'_, Event>>().is_err());
     // A map that was created without BTF accepts any type names.
-    Map::create("plain", &INNER)?.of_types(Some("int"), Some("int"))?.into_typed::<Array<'_, u32>>()?;
+    Map::create("plain", &INNER)?
+        .of_types(Some("int"), Some("int"))?
+        .into_typed::<Array<'_, u32>>()?;
     let refused = Map::open(&other.0).unwrap_err();
-    assert_eq!(refused.to_string(), format!("open the map pinned to {}: it is not a map", other.0.display()));
+    assert_eq!(
+        refused.to_string(),
+        format!("open the map pinned to {}: it is not a map", other.0.display())
+    );
     assert_eq!(errno(&Map::open("/sys/fs/bpf/eunomia-none").unwrap_err()), Some(libc::ENOENT));
     assert_eq!(errno(&Map::open("/proc/self/status").unwrap_err()), Some(libc::EACCES));
     assert!(Map::open("/sys/fs/bpf/a\0b").is_err());

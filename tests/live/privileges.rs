@@ -8,7 +8,10 @@ use eunomia_tests::built::{bootstrap, every, maps, streams};
 use libtest_mimic::Failed;
 use rustix::{
     fs::{Gid, Uid},
-    mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, move_mount},
+    mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create,
+        fsconfig_set_string, fsmount, fsopen, move_mount,
+    },
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
     thread::{CapabilitySet, CapabilitySets},
 };
@@ -34,9 +37,9 @@ const NAMES: [(&str, CapabilitySet); 5] = [
 ];
 
 fn capabilities(names: &str) -> CapabilitySet {
-    names
-        .split_whitespace()
-        .fold(CapabilitySet::empty(), |set, name| set | NAMES.iter().find(|(known, _)| *known == name).expect("unknown capability").1)
+    names.split_whitespace().fold(CapabilitySet::empty(), |set, name| {
+        set | NAMES.iter().find(|(known, _)| *known == name).expect("unknown capability").1
+    })
 }
 
 /// The part of a user with the named capabilities.
@@ -63,7 +66,10 @@ pub(crate) fn become_user(keep: CapabilitySet) -> Outcome {
     let (user, group) = (Uid::from_raw(USER), Gid::from_raw(USER));
     rustix::thread::set_thread_res_gid(group, group, group)?;
     rustix::thread::set_thread_res_uid(user, user, user)?;
-    rustix::thread::set_capabilities(None, CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() })?;
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() },
+    )?;
     // Otherwise its own files below /proc belong to root.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
     Ok(())
@@ -73,7 +79,9 @@ pub(crate) fn become_user(keep: CapabilitySet) -> Outcome {
 fn load(programs: &[&str]) -> Result<every::Loaded, Failed> {
     let mut open = every::open()?;
     open.object().set_autocreate("sockets", false)?;
-    programs.iter().try_for_each(|program| open.object().program(program).map(|mut program| program.set_autoload(true)))?;
+    programs.iter().try_for_each(|program| {
+        open.object().program(program).map(|mut program| program.set_autoload(true))
+    })?;
     Ok(open.load()?)
 }
 
@@ -87,7 +95,9 @@ fn everything() -> Outcome {
     }
     tried("maps", load(&[]));
     tried("map of sockets", (|| Ok(every::open()?.load()?))());
-    if let Some(skel) = tried("tracepoint", bootstrap::open().and_then(bootstrap::Open::load).map_err(Into::into)) {
+    if let Some(skel) =
+        tried("tracepoint", bootstrap::open().and_then(bootstrap::Open::load).map_err(Into::into))
+    {
         tried("tracepoint, attached", skel.attach().map_err(Into::into));
     }
     if let Some(skel) = tried("raw_tracepoint", load(&["raw_tracepoint"])) {
@@ -96,10 +106,16 @@ fn everything() -> Outcome {
     // The rings of a perf event array are perf events.
     tried("perf event array", streams::open().and_then(streams::Open::load).map_err(Into::into));
     if let Some(skel) = tried("uprobe", load(&["uprobe"])) {
-        tried("uprobe, attached", (|| Ok(skel.progs()?.uprobe.attach_to("/proc/self/exe", &PROBED, None, 0)?))());
+        tried(
+            "uprobe, attached",
+            (|| Ok(skel.progs()?.uprobe.attach_to("/proc/self/exe", &PROBED, None, 0)?))(),
+        );
     }
     if let Some(skel) = tried("socket", load(&["socket"])) {
-        tried("socket, attached", (|| Ok(skel.progs()?.socket.attach_to(UdpSocket::bind("127.0.0.1:0")?)?))());
+        tried(
+            "socket, attached",
+            (|| Ok(skel.progs()?.socket.attach_to(UdpSocket::bind("127.0.0.1:0")?)?))(),
+        );
     }
     if let Some(skel) = tried("xdp", load(&["xdp"])) {
         tried("xdp, attached", (|| Ok(skel.progs()?.xdp.attach_to(1, XdpMode::Generic)?))());
@@ -139,10 +155,16 @@ fn in_a_machine() -> Outcome {
     }
     let functions = Functions::Named(&[("eunomia_live_probed", 0)]);
     if let Some(skel) = tried("uprobe_multi", load(&["uprobe_multi"])) {
-        tried("uprobe_multi, attached", (|| Ok(skel.progs()?.uprobe_multi.attach_to("/proc/self/exe", functions, None)?))());
+        tried(
+            "uprobe_multi, attached",
+            (|| Ok(skel.progs()?.uprobe_multi.attach_to("/proc/self/exe", functions, None)?))(),
+        );
     }
     if let Some(skel) = tried("sk_lookup", load(&["sk_lookup"])) {
-        tried("sk_lookup, attached", (|| Ok(skel.progs()?.sk_lookup.attach_to(fs::File::open("/proc/self/ns/net")?)?))());
+        tried(
+            "sk_lookup, attached",
+            (|| Ok(skel.progs()?.sk_lookup.attach_to(fs::File::open("/proc/self/ns/net")?)?))(),
+        );
     }
     if let Some(skel) = tried("replaced", load(&["whole"])) {
         let place = (|| {
@@ -150,7 +172,8 @@ fn in_a_machine() -> Outcome {
             open.object().set_autocreate("sockets", false)?;
             let mut program = open.object().program("freplace")?;
             program.set_autoload(true);
-            program.set_attach_target("replaceable", Some(skel.object().program("whole")?.fd()?))?;
+            program
+                .set_attach_target("replaceable", Some(skel.object().program("whole")?.fd()?))?;
             Ok(open.load()?)
         })();
         tried("freplace", place);
@@ -174,7 +197,13 @@ pub(crate) fn in_user_namespace(delegated: &str) -> Outcome {
         answer("context", context.as_raw_fd());
         child::wait()?;
         let mounted = fsmount(&context, FsMountFlags::empty(), MountAttrFlags::empty())?;
-        move_mount(&mounted, "", rustix::fs::CWD, "/sys/fs/bpf", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        move_mount(
+            &mounted,
+            "",
+            rustix::fs::CWD,
+            "/sys/fs/bpf",
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        )?;
     }
     everything()
 }
@@ -184,9 +213,15 @@ pub(crate) fn in_user_namespace(delegated: &str) -> Outcome {
 fn delegate(mut other: Other, progs: &str) -> Result<Answers, Failed> {
     let Some((name, fd)) = other.next()? else { return other.end() };
     assert_eq!(name, "context");
-    let process = pidfd_open(Pid::from_raw(other.id().cast_signed()).ok_or("no pid")?, PidfdFlags::empty())?;
+    let process =
+        pidfd_open(Pid::from_raw(other.id().cast_signed()).ok_or("no pid")?, PidfdFlags::empty())?;
     let context = pidfd_getfd(process, fd.parse()?, PidfdGetfdFlags::empty())?;
-    for (key, value) in [("delegate_cmds", "any"), ("delegate_maps", "any"), ("delegate_progs", progs), ("delegate_attachs", "any")] {
+    for (key, value) in [
+        ("delegate_cmds", "any"),
+        ("delegate_maps", "any"),
+        ("delegate_progs", progs),
+        ("delegate_attachs", "any"),
+    ] {
         fsconfig_set_string(&context, key, value)?;
     }
     fsconfig_create(&context)?;
@@ -195,7 +230,10 @@ fn delegate(mut other: Other, progs: &str) -> Result<Answers, Failed> {
 }
 
 /// Starts a part with a cgroup, and removes the cgroup afterwards.
-fn started(part: &str, f: impl FnOnce(Other) -> Result<Answers, Failed>) -> Result<Answers, Failed> {
+fn started(
+    part: &str,
+    f: impl FnOnce(Other) -> Result<Answers, Failed>,
+) -> Result<Answers, Failed> {
     let cgroup = mount::cgroup2()?.join(format!("eunomia-privileges-{}", std::process::id()));
     fs::create_dir(&cgroup)?;
     let answers = Other::start(part, [(CGROUP, cgroup.as_os_str())]).and_then(f);
@@ -208,14 +246,20 @@ type Refused<'a> = &'a [(&'a str, &'a str)];
 
 /// Compares the answers of a process with the expected refusals and with its preflight.
 fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
-    let answer_to = |name: &str| answers.get(name).unwrap_or_else(|| panic!("{who}: no answer `{name}` in {answers:#?}"));
+    let answer_to = |name: &str| {
+        answers.get(name).unwrap_or_else(|| panic!("{who}: no answer `{name}` in {answers:#?}"))
+    };
     for (name, text) in answers.iter().filter(|(name, _)| !name.starts_with("preflight")) {
         match refused.iter().find(|(refused, _)| refused == name) {
-            Some((_, expected)) => assert!(text.contains(expected), "{who}, {name}: {text}\nexpected: {expected}"),
+            Some((_, expected)) => {
+                assert!(text.contains(expected), "{who}, {name}: {text}\nexpected: {expected}")
+            }
             None => assert_eq!(text, "ok", "{who}, {name}"),
         }
     }
-    let tried = refused.iter().filter(|(name, _)| eunomia_vm::kernel().is_some() || !IN_MACHINES.contains(name));
+    let tried = refused
+        .iter()
+        .filter(|(name, _)| eunomia_vm::kernel().is_some() || !IN_MACHINES.contains(name));
     tried.for_each(|(name, _)| assert_ne!(answer_to(name), "ok", "{who}, {name}"));
     let ok = |name: &str| answer_to(name) == "ok";
     for (check, name) in [
@@ -235,20 +279,38 @@ fn judge(who: &str, answers: &Answers, refused: Refused<'_>) {
         let both = ok("preflight: tracefs") && ok("preflight: perf events");
         assert_eq!(both, attached == "ok", "{who}, {attached} and {}", answer_to("preflight"));
     }
-    assert_eq!(answer_to("preflight: ok") == "true", ok("maps") && ok("socket"), "{who}: {}", answer_to("preflight"));
-    assert!(!answer_to("preflight").contains("FAIL") || answer_to("preflight: ok") == "false", "{who}: {}", answer_to("preflight"));
+    assert_eq!(
+        answer_to("preflight: ok") == "true",
+        ok("maps") && ok("socket"),
+        "{who}: {}",
+        answer_to("preflight")
+    );
+    assert!(
+        !answer_to("preflight").contains("FAIL") || answer_to("preflight: ok") == "false",
+        "{who}: {}",
+        answer_to("preflight")
+    );
 }
 
 /// What [`in_a_machine`] tries, as far as it may be refused.
-const IN_MACHINES: [&str; 8] =
-    ["fentry", "kprobe", "kprobe, attached", "uprobe_multi", "uprobe_multi, attached", "sk_lookup", "replaced", "freplace"];
+const IN_MACHINES: [&str; 8] = [
+    "fentry",
+    "kprobe",
+    "kprobe, attached",
+    "uprobe_multi",
+    "uprobe_multi, attached",
+    "sk_lookup",
+    "replaced",
+    "freplace",
+];
 
 fn setting(name: &str) -> Result<i32, Failed> {
     Ok(fs::read_to_string(format!("/proc/sys/kernel/{name}"))?.trim().parse()?)
 }
 
 /// The error if the user may not read the ids of tracepoints.
-const CLOSED: &str = "this user may not read /sys/kernel/tracing, which holds the ids of tracepoints";
+const CLOSED: &str =
+    "this user may not read /sys/kernel/tracing, which holds the ids of tracepoints";
 const NUMBERS: (&str, &str) = ("numbers", "lacks CAP_SYS_ADMIN (for opening maps by id)");
 const UPROBE: (&str, &str) = (
     "uprobe, attached",
@@ -281,12 +343,15 @@ const NO_TRACING: [(&str, &str); 7] = [
     ("kprobe", "lacks CAP_PERFMON (for programs of type kprobe)"),
     ("fentry", "lacks CAP_PERFMON (for programs of type tracing)"),
 ];
-const REPLACE: (&str, &str) = ("freplace", "lacks CAP_SYS_ADMIN (for finding the functions of another program)");
+const REPLACE: (&str, &str) =
+    ("freplace", "lacks CAP_SYS_ADMIN (for finding the functions of another program)");
 
 /// The error of kernels before 6.6, which lack uprobe.multi.
 fn multi() -> Option<(&'static str, &'static str)> {
     let lacking = ("uprobe_multi, attached", "uprobe.multi came with Linux 6.6");
-    eunomia_vm::kernel().is_some_and(|kernel| ["5.10", "6.1"].contains(&kernel.as_str())).then_some(lacking)
+    eunomia_vm::kernel()
+        .is_some_and(|kernel| ["5.10", "6.1"].contains(&kernel.as_str()))
+        .then_some(lacking)
 }
 
 pub(crate) fn user_without_capabilities_is_told_what_is_missing() -> Outcome {
@@ -295,7 +360,9 @@ pub(crate) fn user_without_capabilities_is_told_what_is_missing() -> Outcome {
     }
     let lacks = |ty: &str, names: &str| {
         let level = setting("unprivileged_bpf_disabled").unwrap_or_default();
-        format!("lacks CAP_BPF (kernel.unprivileged_bpf_disabled is {level}){names} (for programs of type {ty}): run it as root")
+        format!(
+            "lacks CAP_BPF (kernel.unprivileged_bpf_disabled is {level}){names} (for programs of type {ty}): run it as root"
+        )
     };
     let (tracing, network) = (" and CAP_PERFMON", " and CAP_NET_ADMIN");
     let alone = "lacks CAP_BPF (kernel.unprivileged_bpf_disabled is ";
@@ -332,7 +399,10 @@ fn unprivileged_use(answers: &Answers) -> Outcome {
     };
     lacks("preflight: ok", "true");
     lacks("preflight: bpf(BPF_PROG_LOAD)", "ok");
-    lacks("xdp", "lacks CAP_BPF (without it the kernel permits socket filters at most) and CAP_NET_ADMIN");
+    lacks(
+        "xdp",
+        "lacks CAP_BPF (without it the kernel permits socket filters at most) and CAP_NET_ADMIN",
+    );
     lacks("raw_tracepoint", "and CAP_PERFMON (for programs of type raw_tracepoint)");
     Ok(())
 }
@@ -341,15 +411,28 @@ pub(crate) fn user_with_some_capabilities_is_told_what_is_missing() -> Outcome {
     let multi = multi();
     let own = [UPROBE, NUMBERS].into_iter().chain(multi).chain(perf_events()?).collect::<Vec<_>>();
     let closed = [("tracepoint, attached", CLOSED)];
-    judge("CAP_BPF", &started("user CAP_BPF", Other::end)?, &[&NO_NETWORK[..], &NO_TRACING, &[NUMBERS]].concat());
-    judge("CAP_BPF, CAP_PERFMON", &started("user CAP_BPF CAP_PERFMON", Other::end)?, &[&NO_NETWORK[..], &closed, &own].concat());
+    judge(
+        "CAP_BPF",
+        &started("user CAP_BPF", Other::end)?,
+        &[&NO_NETWORK[..], &NO_TRACING, &[NUMBERS]].concat(),
+    );
+    judge(
+        "CAP_BPF, CAP_PERFMON",
+        &started("user CAP_BPF CAP_PERFMON", Other::end)?,
+        &[&NO_NETWORK[..], &closed, &own].concat(),
+    );
     let answers = started("user CAP_BPF CAP_PERFMON CAP_NET_ADMIN", Other::end)?;
     judge("all three", &answers, &[&closed[..], &[REPLACE], &own].concat());
     // Before Linux 6.9, CAP_SYS_ADMIN does not imply CAP_NET_ADMIN everywhere.
     let answers = started("user CAP_SYS_ADMIN", Other::end)?;
-    let of_network =
-        NO_NETWORK.into_iter().filter(|(name, _)| ["map of sockets", "cgroup_skb, attached"].contains(name) && multi.is_some());
-    judge("CAP_SYS_ADMIN", &answers, &closed.into_iter().chain(of_network).chain(multi).collect::<Vec<_>>());
+    let of_network = NO_NETWORK.into_iter().filter(|(name, _)| {
+        ["map of sockets", "cgroup_skb, attached"].contains(name) && multi.is_some()
+    });
+    judge(
+        "CAP_SYS_ADMIN",
+        &answers,
+        &closed.into_iter().chain(of_network).chain(multi).collect::<Vec<_>>(),
+    );
     Ok(())
 }
 
@@ -357,7 +440,9 @@ pub(crate) fn user_with_some_capabilities_is_told_what_is_missing() -> Outcome {
 fn perf_events() -> Result<Vec<(&'static str, &'static str)>, Failed> {
     let paranoid = setting("perf_event_paranoid")? > 2;
     let all = ["kprobe, attached", "perf event array", "tracepoint, attached"];
-    let all = all.map(|name| (name, "kernels of some distributions (Debian, Ubuntu) then reserve perf events"));
+    let all = all.map(|name| {
+        (name, "kernels of some distributions (Debian, Ubuntu) then reserve perf events")
+    });
     Ok(all.into_iter().filter(|_| paranoid).collect())
 }
 
@@ -403,11 +488,25 @@ pub(crate) fn advised_settings_permit_users() -> Outcome {
 
 pub(crate) fn user_namespace_refusals_are_explained() -> Outcome {
     const TEXT: &str = "the capabilities of this process are valid only in its user namespace, and BPF requires them in the initial one";
-    let all =
-        ["maps", "map of sockets", "tracepoint", "raw_tracepoint", "uprobe", "socket", "xdp", "cgroup_skb", "cgroup_sysctl", "numbers"];
+    let all = [
+        "maps",
+        "map of sockets",
+        "tracepoint",
+        "raw_tracepoint",
+        "uprobe",
+        "socket",
+        "xdp",
+        "cgroup_skb",
+        "cgroup_sysctl",
+        "numbers",
+    ];
     let more = ["uprobe_multi", "kprobe", "fentry", "replaced", "sk_lookup", "perf event array"];
     let answers = started("namespace", Other::end)?;
-    judge("a namespace", &answers, &all.into_iter().chain(more).map(|name| (name, TEXT)).collect::<Vec<_>>());
+    judge(
+        "a namespace",
+        &answers,
+        &all.into_iter().chain(more).map(|name| (name, TEXT)).collect::<Vec<_>>(),
+    );
     assert_eq!(answers.get("preflight: BPF token"), None);
     Ok(())
 }
@@ -415,22 +514,39 @@ pub(crate) fn user_namespace_refusals_are_explained() -> Outcome {
 pub(crate) fn token_delegates_bpf() -> Outcome {
     const TEXT: &str = "this process is in a user namespace, and the BPF token of /sys/fs/bpf does not permit this";
     let answers = started("namespace with a token", |other| delegate(other, "any"))?;
-    let refused = ["tracepoint, attached", "uprobe, attached", "kprobe, attached", "numbers", "freplace", "perf event array"];
+    let refused = [
+        "tracepoint, attached",
+        "uprobe, attached",
+        "kprobe, attached",
+        "numbers",
+        "freplace",
+        "perf event array",
+    ];
     judge("a token", &answers, &refused.map(|name| (name, TEXT)));
     for check in ["capabilities", "BPF token"] {
-        assert_eq!(answers.get(&format!("preflight: {check}")).map(String::as_str), Some("ok"), "{answers:#?}");
+        assert_eq!(
+            answers.get(&format!("preflight: {check}")).map(String::as_str),
+            Some("ok"),
+            "{answers:#?}"
+        );
     }
     // Bit 1 (0x2) permits programs of type socket_filter only.
     let answers = started("namespace with less", |other| delegate(other, "0x2"))?;
-    let all = ["tracepoint", "raw_tracepoint", "uprobe", "xdp", "cgroup_skb", "cgroup_sysctl", "numbers"];
+    let all =
+        ["tracepoint", "raw_tracepoint", "uprobe", "xdp", "cgroup_skb", "cgroup_sysctl", "numbers"];
     let more = ["uprobe_multi", "kprobe", "fentry", "replaced", "sk_lookup", "perf event array"];
-    judge("a token of less", &answers, &all.into_iter().chain(more).map(|name| (name, TEXT)).collect::<Vec<_>>());
+    judge(
+        "a token of less",
+        &answers,
+        &all.into_iter().chain(more).map(|name| (name, TEXT)).collect::<Vec<_>>(),
+    );
     Ok(())
 }
 
 /// If the environment names a place for tokens, libbpf must use it.
 pub(crate) fn wrong_token_path_is_explained() -> Outcome {
-    let answers = Other::start("tokenless", [("LIBBPF_BPF_TOKEN_PATH", "/proc".as_ref())])?.end()?;
+    let answers =
+        Other::start("tokenless", [("LIBBPF_BPF_TOKEN_PATH", "/proc".as_ref())])?.end()?;
     let found = answers.get("maps").ok_or("no answer `maps`")?;
     assert!(found.contains("LIBBPF_BPF_TOKEN_PATH must name a bpffs that delegates"), "{found}");
     Ok(())
@@ -446,12 +562,17 @@ pub(crate) fn tokenless(_: &str) -> Outcome {
 pub(crate) fn lockdown_is_explained() -> Outcome {
     fs::write("/sys/kernel/security/lockdown", "confidentiality")?;
     let answers = Other::start("locked", [])?.end()?;
-    const TEXT: &str = "hint: this process has the capabilities, but the kernel is locked down (confidentiality)";
+    const TEXT: &str =
+        "hint: this process has the capabilities, but the kernel is locked down (confidentiality)";
     for (name, text) in &answers {
         match name.as_str() {
-            "preflight" => assert!(text.contains("warn kernel lockdown: confidentiality"), "{text}"),
+            "preflight" => {
+                assert!(text.contains("warn kernel lockdown: confidentiality"), "{text}")
+            }
             // The programs need a helper that reads kernel memory, which lockdown forbids.
-            "bootstrap" => assert!(text.contains("bpf_probe_read") && text.contains(TEXT), "{text}"),
+            "bootstrap" => {
+                assert!(text.contains("bpf_probe_read") && text.contains(TEXT), "{text}")
+            }
             "kprobe, attached" => assert!(text.contains(TEXT), "{name}: {text}"),
             _ => assert_eq!(text, "ok", "{name}"),
         }

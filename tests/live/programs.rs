@@ -29,8 +29,7 @@ pub(crate) fn xdp_attaches_to_interface() -> Outcome {
         drop(link);
         drop(program.attach_to(1, XdpMode::Best)?);
         let missing = program.attach_to("none", XdpMode::Best).unwrap_err();
-        let expected =
-            "find the interface `none`: No such device (os error 19)\n  hint: no interface `none` in this network namespace; there are lo";
+        let expected = "find the interface `none`: No such device (os error 19)\n  hint: no interface `none` in this network namespace; there are lo";
         assert!(missing.to_string().starts_with(expected), "{missing}");
         Ok(())
     })
@@ -60,7 +59,8 @@ fn work(time: Duration) {
 
 pub(crate) fn cpu_clock_samples_process() -> Outcome {
     let skel = programs::open()?.load()?;
-    let sampling = Sampling { pid: Some(std::process::id()), ..Sampling::cpu_clock(Every::Frequency(1000)) };
+    let sampling =
+        Sampling { pid: Some(std::process::id()), ..Sampling::cpu_clock(Every::Frequency(1000)) };
     let links = skel.progs()?.on_sample.attach_to(&sampling)?;
     work(Duration::from_millis(300));
     drop(links);
@@ -68,8 +68,14 @@ pub(crate) fn cpu_clock_samples_process() -> Outcome {
     assert!(samples > 10, "{samples}");
     work(Duration::from_millis(50));
     assert_eq!(skel.bss()?.samples.get()?, samples, "detached");
-    let wrong = skel.progs()?.on_sample.attach_to(&Sampling { kind: 4242, ..sampling }).unwrap_err();
-    assert!(wrong.to_string().starts_with("attach the program `on_sample` to the perf event 4242:0 on CPU 0: "), "{wrong}");
+    let wrong =
+        skel.progs()?.on_sample.attach_to(&Sampling { kind: 4242, ..sampling }).unwrap_err();
+    assert!(
+        wrong
+            .to_string()
+            .starts_with("attach the program `on_sample` to the perf event 4242:0 on CPU 0: "),
+        "{wrong}"
+    );
     Ok(())
 }
 
@@ -83,10 +89,16 @@ pub(crate) const PROBED: ProbePoint<'static> = ProbePoint::Function("eunomia_liv
 
 pub(crate) fn cookie_reaches_program() -> Outcome {
     let skel = programs::open()?.load()?;
-    let link = skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 42);
+    let link =
+        skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 42);
     if Machine::this().is_before(5, 15) {
         let refused = link.unwrap_err();
-        assert!(refused.to_string().ends_with("hint: cookies of probes and tracepoints need Linux 5.15"), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .ends_with("hint: cookies of probes and tracepoints need Linux 5.15"),
+            "{refused}"
+        );
         return Ok(());
     }
     let _link = link?;
@@ -104,7 +116,9 @@ pub(crate) fn uprobe_counts_calls() -> Outcome {
     drop(link);
     eunomia_live_probed(0);
     assert_eq!(skel.bss()?.calls.get()?, 5, "detached");
-    let missing = program.attach_to("/proc/self/exe", &ProbePoint::Function("eunomia_not_there"), None, 0).unwrap_err();
+    let missing = program
+        .attach_to("/proc/self/exe", &ProbePoint::Function("eunomia_not_there"), None, 0)
+        .unwrap_err();
     assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
     Ok(())
 }
@@ -123,8 +137,9 @@ type Results = Vec<(String, Option<Option<i32>>)>;
 
 fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Results) {
     let mut links = Vec::new();
-    let results =
-        loaded.links_each().into_iter().map(|(name, link)| (name, link.map(|link| links.push(link)).err().map(|error| errno(&error))));
+    let results = loaded.links_each().into_iter().map(|(name, link)| {
+        (name, link.map(|link| links.push(link)).err().map(|error| errno(&error)))
+    });
     let results = results.collect();
     (links, results)
 }

@@ -50,7 +50,10 @@ pub(crate) fn runs_hold_all_records() -> Outcome {
     rb.for_runs(|records| seqs.extend(records.iter().map(|sample| sample.seq)))?;
     assert_eq!(seqs, expected());
     let stats = rb.stats();
-    assert_eq!((stats.received, stats.discarded, stats.short, stats.drains), (105_200, 100, 100, 151));
+    assert_eq!(
+        (stats.received, stats.discarded, stats.short, stats.drains),
+        (105_200, 100, 100, 151)
+    );
     Ok(())
 }
 
@@ -85,7 +88,14 @@ pub(crate) fn maps_are_read_separately() -> Outcome {
     assert_eq!(maps.notes.for_each(|note| assert_eq!(note.text.as_str(), Ok("noted")))?, 2);
     assert_eq!(maps.events.for_each(|sample| assert!(is_whole(sample)))?, 4);
     assert!(skel.wait(WAIT)?, "the ring buffer still has records");
-    assert_eq!(maps.rb.for_each(|sample| if sample.seq == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })?, 2);
+    assert_eq!(
+        maps.rb.for_each(|sample| if sample.seq == 1 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })?,
+        2
+    );
     assert_eq!(maps.rb.for_each(|_| ())?, 1);
     assert!(!skel.wait(Duration::from_millis(1))?);
     Ok(())
@@ -179,7 +189,11 @@ pub(crate) fn callback_errors_lose_nothing() -> Outcome {
         .poll(WAIT, |export| {
             let Export::Rb(sample) = export else { panic!("{export:?}") };
             seen += 1;
-            if sample.seq % 10 == 5 { Err(io::Error::other(format!("no room for {}", sample.seq))) } else { Ok(()) }
+            if sample.seq % 10 == 5 {
+                Err(io::Error::other(format!("no room for {}", sample.seq)))
+            } else {
+                Ok(())
+            }
         })
         .unwrap_err();
     assert_eq!(error.to_string(), "the callback failed on 10 records; on the first: no room for 5");
@@ -196,7 +210,10 @@ pub(crate) fn pause_keeps_records() -> Outcome {
     control.pause();
     assert!(control.is_paused());
     run(&skel.progs()?.produce, 10, 0, 0)?;
-    assert_eq!((skel.poll(Duration::from_millis(20), |_| ())?, skel.maps()?.rb.for_each(|_| ())?), (0, 0));
+    assert_eq!(
+        (skel.poll(Duration::from_millis(20), |_| ())?, skel.maps()?.rb.for_each(|_| ())?),
+        (0, 0)
+    );
     let resumer = thread::spawn(move || {
         thread::sleep(Duration::from_millis(50));
         control.resume();
@@ -244,7 +261,12 @@ pub(crate) fn perf_ring_pages_must_be_power_of_two() -> Outcome {
         let mut open = streams::open()?;
         open.object().set_perf_buffer(PerfBuffer { pages, ..PerfBuffer::default() });
         let error = open.load().unwrap_err().to_string();
-        assert_eq!(error, format!("map `events`: rings cannot have {pages} pages; expected a power of two, at most 524288"));
+        assert_eq!(
+            error,
+            format!(
+                "map `events`: rings cannot have {pages} pages; expected a power of two, at most 524288"
+            )
+        );
     }
     Ok(())
 }
@@ -254,16 +276,26 @@ pub(crate) fn drop_counters_of_programs_are_reported() -> Outcome {
     use eunomia_tests::included::flood;
 
     let skel = flood::open()?.load()?;
-    assert_eq!((skel.stats().larges.lost, skel.stats().smalls.lost, skel.stats().events.lost), (Some(0), None, Some(0)));
+    assert_eq!(
+        (skel.stats().larges.lost, skel.stats().smalls.lost, skel.stats().events.lost),
+        (Some(0), None, Some(0))
+    );
     // The ring of 4,096 bytes holds 23 records of 176 bytes.
     skel.progs()?.stream_large.test_run(Some(&mut 100u64.to_ne_bytes()), None)?;
     let read = skel.poll(WAIT, |_| ())?;
     let lost = skel.stats().larges.lost;
     assert_eq!((read, lost), (23, Some(77)));
 
-    let skel = eunomia_runtime::Skeleton::parse(&eunomia_tests::fixture("flood"), "flood")?.open()?.load()?;
+    let skel = eunomia_runtime::Skeleton::parse(&eunomia_tests::fixture("flood"), "flood")?
+        .open()?
+        .load()?;
     skel.object().program("stream_large")?.test_run(Some(&mut 30u64.to_ne_bytes()), None)?;
-    let lost: Vec<_> = skel.stats().into_iter().filter(|(map, _)| *map == "larges").map(|(_, stats)| stats.lost).collect();
+    let lost: Vec<_> = skel
+        .stats()
+        .into_iter()
+        .filter(|(map, _)| *map == "larges")
+        .map(|(_, stats)| stats.lost)
+        .collect();
     assert_eq!(lost, [Some(7)]);
     Ok(())
 }

@@ -43,27 +43,37 @@ pub(crate) fn recording_holds_delivered_events() -> Outcome {
         let whole = count + 36;
         while count < whole {
             count += skel.object().poll(WAIT, |map, record| {
-                recorder.record(map, record).and(Export::deliver(map, record, |event| seen.push(event.to_string())))
+                recorder
+                    .record(map, record)
+                    .and(Export::deliver(map, record, |event| seen.push(event.to_string())))
             })?;
         }
     }
     recorder.finish()?;
     let stats = skel.stats();
-    assert_eq!((count, stats.rb.short, stats.rb.discarded), (108, 30, 30), "short records were counted, and not recorded");
+    assert_eq!(
+        (count, stats.rb.short, stats.rb.discarded),
+        (108, 30, 30),
+        "short records were counted, and not recorded"
+    );
     drop(skel);
 
     let mut typed = Vec::new();
     let replayed = streams::replay(File::open(&path)?, |event| typed.push(event.to_string()))?;
     assert_eq!((replayed, &typed), (Replayed { records: 108, short: 0, left_over: 0 }, &seen));
     let mut dynamic = Vec::new();
-    Skeleton::parse(&fixture("streams"), "streams")?.replay(File::open(&path)?, |event| dynamic.push(event.value.to_string()))?;
+    Skeleton::parse(&fixture("streams"), "streams")?
+        .replay(File::open(&path)?, |event| dynamic.push(event.value.to_string()))?;
     assert_eq!(dynamic, seen);
     // Records are aligned for reading in place, and their times do not decrease.
     let bytes = fs::read(&path)?;
     let mut replay = Replay::new(&bytes[..])?;
     let mut last = Duration::ZERO;
     while let Some(entry) = replay.read()? {
-        assert!(entry.bytes.as_ptr().addr().is_multiple_of(16) && entry.time.is_some_and(|time| time >= last));
+        assert!(
+            entry.bytes.as_ptr().addr().is_multiple_of(16)
+                && entry.time.is_some_and(|time| time >= last)
+        );
         last = entry.time.unwrap_or_default();
     }
     fs::remove_file(&path)?;
@@ -77,7 +87,9 @@ pub(crate) fn dynamic_recording_is_replayed_typed() -> Outcome {
     run(&skel.object().program("annotate")?, 1, 7, 0)?;
     let mut seen = Vec::new();
     let count = skel.object().poll(WAIT, |map, record| {
-        recorder.record(map, record).and(skel.checked().deliver(map, record, |event| seen.push(event.value.to_string())))
+        recorder
+            .record(map, record)
+            .and(skel.checked().deliver(map, record, |event| seen.push(event.value.to_string())))
     })?;
     let recording = recorder.finish()?;
     let mut typed = Vec::new();

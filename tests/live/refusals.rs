@@ -11,7 +11,14 @@ pub(crate) fn kernel_refuses_what_build_refuses() -> Outcome {
     let mut wrong = Vec::new();
     for source in sources::loaded() {
         let object = sources::compile(&source);
-        let spec = Spec { name: "x", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 1 };
+        let spec = Spec {
+            name: "x",
+            object: &object,
+            streams: &[],
+            samples: &[],
+            dropped: &[],
+            perf_pages: 1,
+        };
         let loaded = Open::new(&spec).and_then(Open::load);
         if loaded.is_ok() != source.fault.is_empty() {
             wrong.push(format!("{}: {:?}", source.name, loaded.map(drop)));

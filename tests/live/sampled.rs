@@ -127,7 +127,11 @@ pub(crate) fn interval_wakes_event_loop() -> Outcome {
     insert(&skel, 3, 0)?;
     let mut received = 0;
     while received < 3 {
-        let mut poll = libc::pollfd { fd: std::os::fd::AsRawFd::as_raw_fd(&skel.object().as_fd()), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: std::os::fd::AsRawFd::as_raw_fd(&skel.object().as_fd()),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // SAFETY: the pointer is to one entry, which outlives the call.
         assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 10_000) }, 1);
         received += skel.poll(Duration::ZERO, |_| ())?;
@@ -142,10 +146,18 @@ pub(crate) fn dynamic_entries_have_keys() -> Outcome {
     program.test_run(Some(&mut [2u64, 40].map(u64::to_ne_bytes).concat()), None)?;
     let mut entries = Vec::new();
     while entries.len() < 2 {
-        skel.poll(WAIT, |event| entries.push((event.map.to_owned(), event.key.unwrap().to_string(), event.value.to_string())))?;
+        skel.poll(WAIT, |event| {
+            entries.push((
+                event.map.to_owned(),
+                event.key.unwrap().to_string(),
+                event.value.to_string(),
+            ))
+        })?;
     }
     entries.sort();
-    let value = |key| ("table".to_owned(), format!("{key}"), format!("count=1 bytes={key} last=0 cpu=0 unused=0"));
+    let value = |key| {
+        ("table".to_owned(), format!("{key}"), format!("count=1 bytes={key} last=0 cpu=0 unused=0"))
+    };
     assert_eq!(entries, [value(40), value(41)]);
     Ok(())
 }

@@ -42,15 +42,37 @@ pub(crate) fn sample_holds_all_entries() -> Outcome {
     const ROOM: u64 = (1 << 20) / 36;
     let mut grown = table.sampler()?;
     let mut there = 0;
-    for count in [0, 1, 15, 16, 17, 4095, 4096, 4097, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM, 2 * ROOM + 1, 100_000] {
+    for count in [
+        0,
+        1,
+        15,
+        16,
+        17,
+        4095,
+        4096,
+        4097,
+        ROOM - 1,
+        ROOM,
+        ROOM + 1,
+        2 * ROOM,
+        2 * ROOM + 1,
+        100_000,
+    ] {
         run(&insert, count - there, there)?;
         there = count;
         let mut fresh = table.sampler()?;
         for sampler in [&mut fresh, &mut grown] {
             let sample = sampler.sample()?;
-            assert!(sample.iter().all(|(key, total)| total.count == 1 && total.bytes == u64::from(*key)));
+            assert!(
+                sample
+                    .iter()
+                    .all(|(key, total)| total.count == 1 && total.bytes == u64::from(*key))
+            );
             assert_eq!(sorted(sample.keys()), (0..count as u32).collect::<Vec<_>>());
-            assert_eq!((sample.len(), sample.values().len(), sample.is_empty()), (count as usize, count as usize, count == 0));
+            assert_eq!(
+                (sample.len(), sample.values().len(), sample.is_empty()),
+                (count as usize, count as usize, count == 0)
+            );
         }
     }
     assert_eq!(table.entries()?.len(), 100_000);
@@ -123,8 +145,14 @@ pub(crate) fn sample_is_complete_under_concurrent_changes() -> Outcome {
                 let sample = sampler.sample()?;
                 let keys = sorted(sample.keys());
                 assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "a key came twice");
-                assert!(keys.iter().take(STABLE as usize).copied().eq(0..STABLE), "a key is missing");
-                assert!(sample.iter().all(|(key, total)| total.bytes == u64::from(*key)), "a value of another key");
+                assert!(
+                    keys.iter().take(STABLE as usize).copied().eq(0..STABLE),
+                    "a key is missing"
+                );
+                assert!(
+                    sample.iter().all(|(key, total)| total.bytes == u64::from(*key)),
+                    "a value of another key"
+                );
                 seen += keys.len() - STABLE as usize;
             }
             Ok::<_, eunomia_runtime::Error>(seen)
@@ -169,7 +197,9 @@ pub(crate) fn restarted_walk_is_complete() -> Outcome {
                         complete += 1;
                     }
                     Err(error) => {
-                        assert!(error.to_string().ends_with("it changes faster than it can be walked, so entries may be missing"))
+                        assert!(error.to_string().ends_with(
+                            "it changes faster than it can be walked, so entries may be missing"
+                        ))
                     }
                 }
             }
@@ -229,17 +259,26 @@ pub(crate) fn deltas_lose_no_counts() -> Outcome {
     }
     let (mut table, mut parts) = (maps.table.sampler()?, maps.parts.sampler()?);
     let (mut cells, mut cpu_cells) = (maps.cells.sampler()?, maps.cpu_cells.sampler()?);
-    let (mut in_table, mut in_parts, mut in_cells, mut in_cpu_cells) = (Deltas::new(), Deltas::new(), Deltas::new(), Deltas::new());
+    let (mut in_table, mut in_parts, mut in_cells, mut in_cpu_cells) =
+        (Deltas::new(), Deltas::new(), Deltas::new(), Deltas::new());
     let mut sums = [0; 4];
     let mut compare = || {
         let totals = in_table.compare(table.sample()?.iter().map(|(key, total)| (*key, *total)));
         sums[0] += totals.map(|change| change.growth(|total| total.count)).sum::<u64>();
-        let merged = parts.sample()?.iter().map(|(key, parts)| (*key, parts.sum(|part| u64::from(part.count))));
-        sums[1] += in_parts.compare(merged).map(|change| change.growth(|count| *count)).sum::<u64>();
+        let merged = parts
+            .sample()?
+            .iter()
+            .map(|(key, parts)| (*key, parts.sum(|part| u64::from(part.count))));
+        sums[1] +=
+            in_parts.compare(merged).map(|change| change.growth(|count| *count)).sum::<u64>();
         let counts = in_cells.compare(cells.sample()?.iter().map(|(key, count)| (*key, *count)));
         sums[2] += counts.map(|change| change.growth(|count| *count)).sum::<u64>();
-        let merged = cpu_cells.sample()?.iter().map(|(key, counts)| (*key, counts.sum(|count| u64::from(*count))));
-        sums[3] += in_cpu_cells.compare(merged).map(|change| change.growth(|count| *count)).sum::<u64>();
+        let merged = cpu_cells
+            .sample()?
+            .iter()
+            .map(|(key, counts)| (*key, counts.sum(|count| u64::from(*count))));
+        sums[3] +=
+            in_cpu_cells.compare(merged).map(|change| change.growth(|count| *count)).sum::<u64>();
         Ok::<_, eunomia_runtime::Error>(())
     };
     let done = AtomicBool::new(false);
@@ -275,13 +314,19 @@ pub(crate) fn per_cpu_values_are_sampled() -> Outcome {
         assert_eq!((sample.iter().len(), sample.len()), (count as usize, count as usize));
         for (_, parts) in sample.iter() {
             assert!(parts.iter().eq(&values));
-            assert_eq!(parts.sum(|part| u64::from(part.count)), values.iter().map(|part| u64::from(part.count)).sum::<u64>());
+            assert_eq!(
+                parts.sum(|part| u64::from(part.count)),
+                values.iter().map(|part| u64::from(part.count)).sum::<u64>()
+            );
             assert_eq!(parts.max(|part| part.last), Some(7));
             let merged = parts.merge(|all, one| {
                 all.bytes += one.bytes;
                 all.last = all.last.min(one.last);
             });
-            assert_eq!(merged, Part { count: 10, bytes: cpus() as u32, last: part(cpus() - 1).last });
+            assert_eq!(
+                merged,
+                Part { count: 10, bytes: cpus() as u32, last: part(cpus() - 1).last }
+            );
         }
     }
     assert!(sampler.sample()?.is_empty());
@@ -305,7 +350,8 @@ pub(crate) fn take_zeroes_arrays() -> Outcome {
         cells.set(key, &u64::from(key))?;
     }
     let mut sampler = cells.sampler()?;
-    let expected = |(key, value): (&u32, &u64)| *value == if key % 1000 == 0 { u64::from(*key) } else { 0 };
+    let expected =
+        |(key, value): (&u32, &u64)| *value == if key % 1000 == 0 { u64::from(*key) } else { 0 };
     assert!(sampler.sample()?.iter().all(expected));
     let taken = sampler.take()?;
     assert!(taken.keys().iter().copied().eq(0..100_000) && taken.iter().all(expected));
@@ -322,7 +368,8 @@ pub(crate) fn other_map_types_are_sampled() -> Outcome {
         maps.trie.insert(&Prefix { bits: 32, address }, &(address * 2))?;
     }
     let mut trie = maps.trie.sampler()?;
-    let addresses = |keys: &[Prefix]| sorted(&keys.iter().map(|key| key.address).collect::<Vec<_>>());
+    let addresses =
+        |keys: &[Prefix]| sorted(&keys.iter().map(|key| key.address).collect::<Vec<_>>());
     let sample = trie.sample()?;
     assert!(sample.into_iter().all(|(key, value)| *value == key.address * 2));
     assert_eq!(addresses(sample.keys()), (0..5000).collect::<Vec<_>>());
@@ -350,7 +397,11 @@ pub(crate) fn other_map_types_are_sampled() -> Outcome {
     let maps = skel.maps()?;
     maps.calls.insert(&1, skel.progs()?.tail.fd()?)?;
     let mut calls = maps.calls.as_map().sampler()?;
-    let keys = calls.sample()?.keys().map(|key| u32::from_ne_bytes(key.try_into().unwrap())).collect::<Vec<_>>();
+    let keys = calls
+        .sample()?
+        .keys()
+        .map(|key| u32::from_ne_bytes(key.try_into().unwrap()))
+        .collect::<Vec<_>>();
     assert_eq!(keys, [1], "entries that are not set have no value");
     assert_eq!(calls.take()?.iter().len(), 1);
     assert!(calls.sample()?.is_empty());

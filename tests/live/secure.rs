@@ -50,7 +50,11 @@ const TOKEN: &str = "LIBBPF_BPF_TOKEN_PATH";
 fn looked(program: &Path, user: u32) -> Result<Answers, Failed> {
     let mut command = command_of(program, "secure");
     // Both values are wrong: a process that uses them cannot load an object.
-    command.envs([(BTF, "/proc/self/exe"), (TOKEN, "/proc")]).uid(user).gid(user).stdout(Stdio::piped());
+    command
+        .envs([(BTF, "/proc/self/exe"), (TOKEN, "/proc")])
+        .uid(user)
+        .gid(user)
+        .stdout(Stdio::piped());
     let mut process = command.spawn()?;
     let mut answers = Answers::new();
     for line in BufReader::new(process.stdout.take().ok_or("the stream is not piped")?).lines() {
@@ -76,7 +80,11 @@ pub(crate) fn secure_process_ignores_environment() -> Outcome {
             assert_eq!(answers["secure"], u32::from(secure).to_string(), "{mode:o} {answers:?}");
             assert_eq!(answers["BTF of the kernel"], (!secure).to_string(), "{mode:o} {answers:?}");
             if user == 0 {
-                assert_eq!([&*answers["open"], &answers["load"]].iter().all(|text| *text == "ok"), secure, "{mode:o} {answers:?}");
+                assert_eq!(
+                    [&*answers["open"], &answers["load"]].iter().all(|text| *text == "ok"),
+                    secure,
+                    "{mode:o} {answers:?}"
+                );
             }
         }
     }

@@ -31,7 +31,8 @@ pub(crate) fn set_delivers_events_of_each_object() -> Outcome {
     for waiting in [Waiting::default(), Waiting::Epoll, Waiting::Busy] {
         let (one, two) = (load()?, kinds::open()?.load()?);
         let three = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?.load()?;
-        let (samples, notes, typed, texts) = (Cell::new(0), Cell::new(0), Cell::new(0), RefCell::new(Vec::new()));
+        let (samples, notes, typed, texts) =
+            (Cell::new(0), Cell::new(0), Cell::new(0), RefCell::new(Vec::new()));
         let mut set = Set::new()?;
         set.set_waiting(waiting);
         set.add(&one, |export| match export {
@@ -44,7 +45,11 @@ pub(crate) fn set_delivers_events_of_each_object() -> Outcome {
         })?
         .add(&three, |event| texts.borrow_mut().push(event.value.to_string()))?;
         // Any object that gets events ends the wait.
-        let programs = [shared(&one.progs()?.perf)?, shared(&two.progs()?.send)?, shared(&one.progs()?.produce)?];
+        let programs = [
+            shared(&one.progs()?.perf)?,
+            shared(&two.progs()?.send)?,
+            shared(&one.progs()?.produce)?,
+        ];
         for program in programs {
             let sender = thread::spawn(move || {
                 thread::sleep(Duration::from_millis(30));
@@ -69,7 +74,10 @@ pub(crate) fn set_delivers_events_of_each_object() -> Outcome {
         assert!(one.control().is_stopped() && two.control().is_stopped());
         assert_eq!((samples.get(), notes.get(), typed.get(), texts.borrow().len()), (502, 1, 1, 1));
         let stats = one.stats();
-        assert_eq!((stats.rb.received, stats.events.received, two.stats().rb.received), (501, 1, 1));
+        assert_eq!(
+            (stats.rb.received, stats.events.received, two.stats().rb.received),
+            (501, 1, 1)
+        );
         assert_eq!(three.stats()[0].1.received, 1);
     }
     Ok(())
@@ -156,7 +164,11 @@ pub(crate) fn failing_object_does_not_block_others() -> Outcome {
     assert_eq!(set.poll(Duration::from_millis(400))?, 0);
     assert!(thread_time() - used < start.elapsed() / 2, "it spins");
     two.control().stop();
-    assert_eq!((set.poll(HOUR)?, set.control().is_stopped()), (0, true), "the set stops with its last object");
+    assert_eq!(
+        (set.poll(HOUR)?, set.control().is_stopped()),
+        (0, true),
+        "the set stops with its last object"
+    );
     Ok(())
 }
 
@@ -166,9 +178,14 @@ pub(crate) fn set_works_in_tokio() -> Outcome {
     let counts = [Cell::new(0), Cell::new(0)];
     let ended: Outcome = runtime.block_on(async {
         let mut set = Set::new()?;
-        set.add(&one, |_| counts[0].set(counts[0].get() + 1))?.add(&two, |_| counts[1].set(counts[1].get() + 1))?;
+        set.add(&one, |_| counts[0].set(counts[0].get() + 1))?
+            .add(&two, |_| counts[1].set(counts[1].get() + 1))?;
         let mut set = Async::of_set(set)?;
-        for program in [shared(&two.progs()?.produce)?, shared(&one.progs()?.perf)?, shared(&one.progs()?.produce)?] {
+        for program in [
+            shared(&two.progs()?.produce)?,
+            shared(&one.progs()?.perf)?,
+            shared(&one.progs()?.produce)?,
+        ] {
             let sender = thread::spawn(move || {
                 thread::sleep(Duration::from_millis(30));
                 raw_test_run(&program, [2, 0, 0]);
@@ -176,7 +193,8 @@ pub(crate) fn set_works_in_tokio() -> Outcome {
             let (mut count, start) = (0, Instant::now());
             while count < 2 && start.elapsed() < Duration::from_secs(10) {
                 // Futures that are dropped repeatedly lose nothing.
-                if let Ok(batch) = tokio::time::timeout(Duration::from_millis(7), set.next()).await {
+                if let Ok(batch) = tokio::time::timeout(Duration::from_millis(7), set.next()).await
+                {
                     count += batch?;
                 }
             }

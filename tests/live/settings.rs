@@ -20,13 +20,17 @@ const TEXT: &str = "CONFIG_EUNOMIA_A_TEXT_OF_NOBODY";
 
 /// Returns the object of the fixture with some names replaced, in its BTF and in its symbol table.
 fn renamed(names: &[(&str, &str)]) -> Result<Vec<u8>, Failed> {
-    let mut object = Skeleton::parse(&fixture("settings"), "settings")?.object.ok_or("the fixture has no object")?;
+    let mut object = Skeleton::parse(&fixture("settings"), "settings")?
+        .object
+        .ok_or("the fixture has no object")?;
     for (old, new) in names {
         let pattern = [b"\0", old.as_bytes(), b"\0"].concat();
         let mut other = [b"\0", new.as_bytes()].concat();
         assert!(other.len() < pattern.len(), "{new} is too long");
         other.resize(pattern.len(), 0);
-        let places: Vec<usize> = (0..object.len() - pattern.len()).filter(|&at| object[at..].starts_with(&pattern)).collect();
+        let places: Vec<usize> = (0..object.len() - pattern.len())
+            .filter(|&at| object[at..].starts_with(&pattern))
+            .collect();
         assert!(!places.is_empty());
         places.into_iter().for_each(|at| object[at..at + pattern.len()].copy_from_slice(&other));
     }
@@ -35,8 +39,10 @@ fn renamed(names: &[(&str, &str)]) -> Result<Vec<u8>, Failed> {
 
 /// Returns the doctor's check of the kernel configuration.
 fn examined(object: &[u8]) -> Result<Check, Failed> {
-    let checked = Skeleton::from_object("settings", object.to_vec(), "settings.bpf.o")?.check("settings")?;
-    let check = examine(&checked).checks.into_iter().find(|check| check.what == "kernel configuration");
+    let checked =
+        Skeleton::from_object("settings", object.to_vec(), "settings.bpf.o")?.check("settings")?;
+    let check =
+        examine(&checked).checks.into_iter().find(|check| check.what == "kernel configuration");
     Ok(check.ok_or("no check of the configuration")?)
 }
 
@@ -46,13 +52,19 @@ fn refused(names: &[(&str, &str)]) -> Result<(Error, String), Failed> {
     let object = renamed(names)?;
     let check = examined(&object)?;
     assert!(!check.ok && check.required, "{check:?}");
-    let error = Skeleton::from_object("settings", object.clone(), "settings.bpf.o")?.open()?.load().unwrap_err();
+    let error = Skeleton::from_object("settings", object.clone(), "settings.bpf.o")?
+        .open()?
+        .load()
+        .unwrap_err();
     let text = error.to_string();
     let (_, hint) = text.split_once("\n  hint: ").ok_or_else(|| format!("no hint in {text}"))?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("settings.bpf.o");
     std::fs::write(&path, object)?;
-    let (exit, err) = run(&["run", path.to_str().ok_or("the path is not UTF-8")?, "-d", "1ms"], &mut Out::default());
+    let (exit, err) = run(
+        &["run", path.to_str().ok_or("the path is not UTF-8")?, "-d", "1ms"],
+        &mut Out::default(),
+    );
     assert!(exit == Exit::Kernel && err.ends_with(&format!("\n  hint: {hint}\n")), "{err}");
     let hint = hint.to_owned();
     Ok((error, hint))
@@ -76,8 +88,18 @@ pub(crate) fn missing_setting_is_explained() -> Outcome {
         None => {
             assert_eq!(errno(&error), Some(libc::EINVAL), "{error}");
             let [plain, packed] = &places;
-            assert!(hint.starts_with(&format!("kernel configuration: cannot read {plain}, and {packed}: No such file")), "{hint}");
-            assert!(hint.ends_with("the kernel needs CONFIG_IKCONFIG_PROC, or a configuration file in /boot"), "{hint}");
+            assert!(
+                hint.starts_with(&format!(
+                    "kernel configuration: cannot read {plain}, and {packed}: No such file"
+                )),
+                "{hint}"
+            );
+            assert!(
+                hint.ends_with(
+                    "the kernel needs CONFIG_IKCONFIG_PROC, or a configuration file in /boot"
+                ),
+                "{hint}"
+            );
         }
     }
     Ok(())
@@ -96,14 +118,21 @@ pub(crate) fn unsuitable_setting_type_is_explained() -> Outcome {
     // If the type is not an integer, libbpf quotes the text of the setting.
     let (text, number) = ("0xdead000000000000", 0xdead_0000_0000_0000_u64.to_string());
     let integer = |value: &str, what: &str| {
-        format!("{NUMBER} is {value}, which the declared type cannot hold: declare it `extern unsigned long {NUMBER} __kconfig`, {what}")
+        format!(
+            "{NUMBER} is {value}, which the declared type cannot hold: declare it `extern unsigned long {NUMBER} __kconfig`, {what}"
+        )
     };
     for (names, expected) in [
         (&[(INT, NUMBER)][..], integer(&number, "an integer")),
         (&[(INT, OTHER), (SIGNED_CHAR, NUMBER)], integer(&number, "an integer")),
         (&[(INT, OTHER), (BOOL, NUMBER)], integer(text, "an integer")),
         (&[(INT, OTHER), (TEXT, NUMBER)], integer(text, "an integer")),
-        (&[(INT, SWITCH)], format!("{SWITCH} is y, which the declared type cannot hold: declare it `extern bool {SWITCH} __kconfig`")),
+        (
+            &[(INT, SWITCH)],
+            format!(
+                "{SWITCH} is y, which the declared type cannot hold: declare it `extern bool {SWITCH} __kconfig`"
+            ),
+        ),
     ] {
         let (error, hint) = refused(names)?;
         assert_eq!(hint, format!("kernel configuration: {expected}"), "{error}");
@@ -113,7 +142,8 @@ pub(crate) fn unsuitable_setting_type_is_explained() -> Outcome {
         .strip_prefix(&format!("kernel configuration: {COMPILER} is \""))
         .and_then(|rest| rest.split_once("\", which "))
         .ok_or(&*hint)?;
-    let todo = format!("declare it `extern char {COMPILER}[{}] __kconfig`, a text", text.0.len() + 1);
+    let todo =
+        format!("declare it `extern char {COMPILER}[{}] __kconfig`, a text", text.0.len() + 1);
     assert!(hint.ends_with(&todo), "{hint}");
     Ok(())
 }

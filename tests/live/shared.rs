@@ -18,7 +18,8 @@ use super::{
     pins::Pin,
 };
 
-const REFUSED: &str = "a pinned map or another object's map cannot replace it; share a map that the programs look up";
+const REFUSED: &str =
+    "a pinned map or another object's map cannot replace it; share a map that the programs look up";
 
 pub(crate) fn data_section_maps_are_not_shared() -> Outcome {
     let donor = open()?.load()?;
@@ -26,7 +27,8 @@ pub(crate) fn data_section_maps_are_not_shared() -> Outcome {
     let (pin, table) = (Pin::new("section"), Pin::new("table"));
     for section in ["given.bss", "given.rodata", ".bss", ".rodata", ".data.table"] {
         let mut open = open()?;
-        let expected = format!("map `{section}`: it holds the variables of a section, so {REFUSED}");
+        let expected =
+            format!("map `{section}`: it holds the variables of a section, so {REFUSED}");
         let own = donor.object().map(if section.contains("data") { "option" } else { "hits" })?;
         for fd in [large.fd(), own.fd()] {
             assert_eq!(open.object().reuse_map(section, fd).unwrap_err().to_string(), expected);
@@ -35,17 +37,29 @@ pub(crate) fn data_section_maps_are_not_shared() -> Outcome {
         let skel = open.load()?;
         assert!(!pin.0.exists());
         skel.bss()?.number.set(1)?;
-        assert_eq!(skel.progs()?.fill.test(&TestInput::new())?.return_value, 1, "the program does not use the variable");
+        assert_eq!(
+            skel.progs()?.fill.test(&TestInput::new())?.return_value,
+            1,
+            "the program does not use the variable"
+        );
     }
     let expected = format!("map `steady`: it is a table of functions (struct_ops), so {REFUSED}");
-    assert_eq!(congestion::open()?.object().set_pin_path("steady", &table.0).unwrap_err().to_string(), expected);
+    assert_eq!(
+        congestion::open()?.object().set_pin_path("steady", &table.0).unwrap_err().to_string(),
+        expected
+    );
     // If the map is not created, its variables cannot be accessed either.
     let mut open = self::open()?;
     open.object().set_autocreate(".data.table", false)?;
     open.object().program("fill")?.set_autoload(false);
     let skel = open.load()?;
     let refused = skel.data_table().map(drop).unwrap_err().to_string();
-    assert!(refused.starts_with(".data.table: the section is not in the kernel: its creation was switched off"), "{refused}");
+    assert!(
+        refused.starts_with(
+            ".data.table: the section is not in the kernel: its creation was switched off"
+        ),
+        "{refused}"
+    );
     skel.bss()?.number.set(1)?;
     Ok(())
 }
@@ -54,7 +68,13 @@ pub(crate) fn arena_with_variables_is_not_shared() -> Outcome {
     let expected = format!("map `memory`: it holds the variables of the arena, so {REFUSED}");
     let (donor, pin) = (arena::open()?.load()?, Pin::new("arena"));
     let mut open = arena::open()?;
-    assert_eq!(open.object().reuse_map("memory", donor.object().map("memory")?.fd()).unwrap_err().to_string(), expected);
+    assert_eq!(
+        open.object()
+            .reuse_map("memory", donor.object().map("memory")?.fd())
+            .unwrap_err()
+            .to_string(),
+        expected
+    );
     assert_eq!(open.object().set_pin_path("memory", &pin.0).unwrap_err().to_string(), expected);
     assert!(matches!(open.object().set_value_size("memory", 8), Err(Error::Value { .. })));
     open.load()?;
@@ -63,9 +83,17 @@ pub(crate) fn arena_with_variables_is_not_shared() -> Outcome {
 
 /// Entries are delivered as the types that they were declared with, so the sizes must match.
 pub(crate) fn sampled_map_keeps_declared_sizes() -> Outcome {
-    let object = Skeleton::parse(&fixture("given"), "given")?.object.ok_or("the fixture has no object")?;
+    let object =
+        Skeleton::parse(&fixture("given"), "given")?.object.ok_or("the fixture has no object")?;
     let samples = [Sample { map: "hits", every: Duration::from_millis(1), clear: false }];
-    let spec = Spec { name: "given", object: &object, streams: &["hits"], samples: &samples, dropped: &[], perf_pages: 8 };
+    let spec = Spec {
+        name: "given",
+        object: &object,
+        streams: &["hits"],
+        samples: &samples,
+        dropped: &[],
+        perf_pages: 8,
+    };
     let open = || -> Result<bpf::Open, Error> {
         let mut open = bpf::Open::new(&spec)?;
         open.set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
@@ -76,7 +104,8 @@ pub(crate) fn sampled_map_keeps_declared_sizes() -> Outcome {
     changed.set_value_size("hits", 64)?;
     changed.program("hit")?.set_autoload(false);
     let refused = changed.load().unwrap_err().to_string();
-    let expected = "map `hits`: its key and value sizes are 4 and 64 bytes, but 4 and 8 are declared";
+    let expected =
+        "map `hits`: its key and value sizes are 4 and 64 bytes, but 4 and 8 are declared";
     assert_eq!(refused, expected);
     let other = Map::create("other", &MapSpec { kind: MapType::Hash, key_size: 8, ..INNER })?;
     let mut changed = open()?;
@@ -113,21 +142,37 @@ pub(crate) fn replaced_map_keeps_its_name() -> Outcome {
     assert_eq!(skel.maps()?.option.get(0)?, Some(31));
     assert_eq!(skel.object().map("hits")?.kind(), MapType::Hash);
     // A typed handle is checked against the map that took the place.
-    let wide = Map::create("wide", &MapSpec { kind: MapType::Array, value_size: 64, max_entries: 1, ..INNER })?;
+    let wide = Map::create(
+        "wide",
+        &MapSpec { kind: MapType::Array, value_size: 64, max_entries: 1, ..INNER },
+    )?;
     let mut open = self::open()?;
     open.object().reuse_map("option", wide.fd())?;
     let skel = open.load()?;
     let refused = skel.maps()?.option.get(0).unwrap_err().to_string();
-    assert!(refused.ends_with("its key and value sizes are 4 and 64 bytes, expected 4 and 4"), "{refused}");
+    assert!(
+        refused.ends_with("its key and value sizes are 4 and 64 bytes, expected 4 and 4"),
+        "{refused}"
+    );
     Ok(())
 }
 
 /// libbpf maps an arena at the address that the object names, even over other memory of this
 /// process.
 pub(crate) fn arena_is_not_mapped_over_other_memory() -> Outcome {
-    let object = Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("the fixture has no object")?;
-    let spec = Spec { name: "placed", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
-    let counter = |loaded: &bpf::Loaded| loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get();
+    let object =
+        Skeleton::parse(&fixture("placed"), "placed")?.object.ok_or("the fixture has no object")?;
+    let spec = Spec {
+        name: "placed",
+        object: &object,
+        streams: &[],
+        samples: &[],
+        dropped: &[],
+        perf_pages: 8,
+    };
+    let counter = |loaded: &bpf::Loaded| {
+        loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get()
+    };
     let first = bpf::Open::new(&spec)?.load()?;
     first.program("count")?.test_run(None, None)?;
     assert_eq!(counter(&first)?, 6);
@@ -146,10 +191,21 @@ pub(crate) fn arena_is_not_mapped_over_other_memory() -> Outcome {
 
 /// A map that the object itself declares to be pinned is refused on opening.
 pub(crate) fn pinned_arena_with_variables_is_refused() -> Outcome {
-    let object = Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("the fixture has no object")?;
-    let spec = Spec { name: "pinned", object: &object, streams: &[], samples: &[], dropped: &[], perf_pages: 8 };
+    let object =
+        Skeleton::parse(&fixture("pinned"), "pinned")?.object.ok_or("the fixture has no object")?;
+    let spec = Spec {
+        name: "pinned",
+        object: &object,
+        streams: &[],
+        samples: &[],
+        dropped: &[],
+        perf_pages: 8,
+    };
     let refused = bpf::Open::new(&spec).unwrap_err();
-    assert_eq!(refused.to_string(), format!("map `memory`: it holds the variables of the arena, so {REFUSED}"));
+    assert_eq!(
+        refused.to_string(),
+        format!("map `memory`: it holds the variables of the arena, so {REFUSED}")
+    );
     Ok(())
 }
 

@@ -42,14 +42,21 @@ pub(crate) fn stacks_and_histograms_are_printed() -> Outcome {
 
 pub(crate) fn kernel_pointers_are_named() -> Outcome {
     let kallsyms = fs::read_to_string("/proc/kallsyms")?;
-    let line = kallsyms.lines().find(|line| line.ends_with(" T schedule")).ok_or("no symbol `schedule` in /proc/kallsyms")?;
+    let line = kallsyms
+        .lines()
+        .find(|line| line.ends_with(" T schedule"))
+        .ok_or("no symbol `schedule` in /proc/kallsyms")?;
     let address = u64::from_str_radix(line.split(' ').next().unwrap_or_default(), 16)?;
     let event = Kinds { pointer: (address + 1).into(), ..Kinds::default() };
     let checked = Skeleton::parse(&fixture("kinds"), "kinds")?.check("kinds")?;
     let symbols = Symbols::new();
     let mut named = Vec::new();
     checked.deliver(0, event.bytes(), |event| {
-        named = event.value.fields().filter_map(|(name, value)| Some((name.to_owned(), symbols.of_pointer(&value)?))).collect();
+        named = event
+            .value
+            .fields()
+            .filter_map(|(name, value)| Some((name.to_owned(), symbols.of_pointer(&value)?)))
+            .collect();
     });
     let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["pointer", "self", "function"]);

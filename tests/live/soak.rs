@@ -115,20 +115,29 @@ pub(crate) fn losses_are_counted_and_memory_is_bounded() -> Outcome {
                 if start.elapsed() < time / 4 || beats.count.min(samples.count) < 5 * ROUND {
                     first = now;
                 }
-                most = Held { bytes: most.bytes.max(now.bytes), descriptors: most.descriptors.max(now.descriptors) };
+                most = Held {
+                    bytes: most.bytes.max(now.bytes),
+                    descriptors: most.descriptors.max(now.descriptors),
+                };
             }
         }
         Ok(())
     })?;
     let inserted = skel.bss()?.table_sum.get()?;
     // The kernel reports losses with the next record that finds room.
-    let sent_afterwards: u64 = (0..cpus()).map(|cpu| u64::from(run_on(cpu, &work, [1, u64::from(u32::MAX) + cpu as u64, PRODUCERS]))).sum();
+    let sent_afterwards: u64 = (0..cpus())
+        .map(|cpu| u64::from(run_on(cpu, &work, [1, u64::from(u32::MAX) + cpu as u64, PRODUCERS])))
+        .sum();
     let mut reported = 0;
-    while skel.poll(Duration::from_millis(20), |export| reported += u64::from(matches!(export, Export::Events(_))))? > 0 {}
+    while skel.poll(Duration::from_millis(20), |export| {
+        reported += u64::from(matches!(export, Export::Events(_)))
+    })? > 0
+    {}
     assert_eq!(reported, sent_afterwards);
 
     let (sent, stats, bss) = (sent.into_inner(), skel.stats(), skel.bss()?);
-    let (dropped, refused, no_room) = (bss.rb_dropped.get()?, bss.events_refused.get()?, bss.table_refused.get()?);
+    let (dropped, refused, no_room) =
+        (bss.rb_dropped.get()?, bss.events_refused.get()?, bss.table_refused.get()?);
     println!(
         "{seconds} s, {sent} records to each map: received {} {} {entries}, without room {dropped} {refused} {no_room}; \
          resident {} KiB after a quarter, {} KiB at most, {} and {} descriptors",
@@ -140,11 +149,24 @@ pub(crate) fn losses_are_counted_and_memory_is_bounded() -> Outcome {
         most.descriptors
     );
     assert_eq!(unexpected, 0);
-    assert_eq!((beats.count + dropped, samples.count + refused, entries + no_room), (sent, sent, sent));
-    assert_eq!((stats.rb.lost, stats.events.lost), (Some(dropped), Some(refused)), "what is lost is counted");
+    assert_eq!(
+        (beats.count + dropped, samples.count + refused, entries + no_room),
+        (sent, sent, sent)
+    );
+    assert_eq!(
+        (stats.rb.lost, stats.events.lost),
+        (Some(dropped), Some(refused)),
+        "what is lost is counted"
+    );
     assert_eq!(inserted, sum, "the sum of the keys");
-    assert!(beats.count > sent / 1000 && samples.count > sent / 1000 && entries > 1000, "hardly anything was read");
-    assert!(first.bytes > 0 && most.bytes < first.bytes + MORE_MEMORY, "memory grows: {first:?} {most:?}");
+    assert!(
+        beats.count > sent / 1000 && samples.count > sent / 1000 && entries > 1000,
+        "hardly anything was read"
+    );
+    assert!(
+        first.bytes > 0 && most.bytes < first.bytes + MORE_MEMORY,
+        "memory grows: {first:?} {most:?}"
+    );
     assert_eq!(first.descriptors, most.descriptors);
     Ok(())
 }

@@ -36,7 +36,12 @@ pub(crate) fn parts(count: u64) -> impl Iterator<Item = (u64, u64)> {
 }
 
 /// Runs a producer of `bpf/streams.bpf.c`.
-pub(crate) fn run(program: &Program<'_, impl Kind>, count: u64, start: u64, producer: u64) -> eunomia_runtime::Result<()> {
+pub(crate) fn run(
+    program: &Program<'_, impl Kind>,
+    count: u64,
+    start: u64,
+    producer: u64,
+) -> eunomia_runtime::Result<()> {
     parts(count).try_for_each(|(count, first)| {
         let mut args = [count, start + first, producer].map(u64::to_ne_bytes).concat();
         program.test_run(Some(&mut args), None).map(drop)
@@ -45,7 +50,9 @@ pub(crate) fn run(program: &Program<'_, impl Kind>, count: u64, start: u64, prod
 
 /// Returns true if the fields that a producer computes are consistent.
 pub(crate) fn is_whole(sample: &Sample) -> bool {
-    sample.check == !sample.seq && sample.len == size_of::<Sample>() as u32 && sample.payload.iter().all(|&byte| byte == sample.payload[0])
+    sample.check == !sample.seq
+        && sample.len == size_of::<Sample>() as u32
+        && sample.payload.iter().all(|&byte| byte == sample.payload[0])
 }
 
 pub(crate) fn all_field_types_are_delivered() -> Outcome {
@@ -80,14 +87,26 @@ pub(crate) fn all_member_shapes_are_delivered() -> Outcome {
 
     let skel = shapes::open()?.load()?;
     let data = skel.data()?;
-    assert_eq!((data.address.get()?.v6()[0], data.tight.get()?.stamps.get(), data.size.get()?.height), (127, [3, 4], 4));
+    assert_eq!(
+        (data.address.get()?.v6()[0], data.tight.get()?.stamps.get(), data.size.get()?.height),
+        (127, [3, 4], 4)
+    );
     assert_eq!(data.state.get()?.name(), Some("BUSY"));
     skel.progs()?.send.test_run(None, None)?;
     let mut typed = Vec::new();
     skel.poll(Duration::from_secs(5), |Export::Rb(event)| {
-        assert_eq!((event.flags.delta(), event.flags.urgent(), event.flags.mode(), event.flags.huge()), (-40, true, Mode::ON, -5));
-        assert_eq!((event.from.v4(), event.tight.number.get(), event.ratio(), event.number()), (0x0102_0304, -77, 1.5, 0x3fc0_0000));
-        assert_eq!((event.tail().collect::<Vec<_>>(), event.tail_bytes().len()), (vec![10, 0, 12], 6));
+        assert_eq!(
+            (event.flags.delta(), event.flags.urgent(), event.flags.mode(), event.flags.huge()),
+            (-40, true, Mode::ON, -5)
+        );
+        assert_eq!(
+            (event.from.v4(), event.tight.number.get(), event.ratio(), event.number()),
+            (0x0102_0304, -77, 1.5, 0x3fc0_0000)
+        );
+        assert_eq!(
+            (event.tail().collect::<Vec<_>>(), event.tail_bytes().len()),
+            (vec![10, 0, 12], 6)
+        );
         assert_eq!((event.kind.name(), event.nested[1].depth, event.last), (Some("SECOND"), 6, 8));
         typed.push(event.to_string());
     })?;
@@ -98,10 +117,16 @@ pub(crate) fn all_member_shapes_are_delivered() -> Outcome {
     let mut value = shapes::types::HostsValue::default();
     value.set_hits(0xf_ffff);
     skel.maps()?.hosts.insert(&key, &value)?;
-    assert_eq!(skel.maps()?.hosts.get(&key)?.map(|value| (value.hits(), value.misses())), Some((0xf_ffff, 0)));
+    assert_eq!(
+        skel.maps()?.hosts.get(&key)?.map(|value| (value.hits(), value.misses())),
+        Some((0xf_ffff, 0))
+    );
 
     let skel = Skeleton::parse(&fixture("shapes"), "shapes")?.open()?.load()?;
-    assert_eq!((skel.get("size")?, skel.get("state")?), ("width=3 height=4".to_owned(), "BUSY(1)".to_owned()));
+    assert_eq!(
+        (skel.get("size")?, skel.get("state")?),
+        ("width=3 height=4".to_owned(), "BUSY(1)".to_owned())
+    );
     skel.object().program("send")?.test_run(None, None)?;
     skel.poll(Duration::from_secs(5), |event| assert_eq!(event.value.to_string(), typed[0]))?;
     Ok(())
@@ -123,7 +148,10 @@ pub(crate) fn ring_wraps_lose_nothing() -> Outcome {
         assert_eq!(count, 700);
     }
     let stats = skel.stats().rb;
-    assert_eq!((stats.received, stats.bytes, stats.discarded, stats.short), (105_000, 105_000 * 64, 0, 0));
+    assert_eq!(
+        (stats.received, stats.bytes, stats.discarded, stats.short),
+        (105_000, 105_000 * 64, 0, 0)
+    );
     assert_eq!((skel.bss()?.sent.get()?, skel.bss()?.refused.get()?), (105_000, 0));
     Ok(())
 }
@@ -209,7 +237,8 @@ pub(crate) fn unknown_types_are_delivered_as_bytes() -> Outcome {
         assert_eq!((note.code, note.text.as_str()), (7, Ok("noted")));
     })?;
     assert_eq!(skel.stats().notes.received, 1);
-    let checked = Skeleton::from_file(concat!(env!("OUT_DIR"), "/streams.bpf.o"))?.check("streams")?;
+    let checked =
+        Skeleton::from_file(concat!(env!("OUT_DIR"), "/streams.bpf.o"))?.check("streams")?;
     assert!(checked.streams.iter().all(|stream| matches!(stream.payload, Payload::Bytes { .. })));
     Ok(())
 }
@@ -251,9 +280,14 @@ pub(crate) fn events_may_be_scalars_and_arrays() -> Outcome {
 /// machine.
 pub(crate) fn no_wakeup_is_lost() -> Outcome {
     let seconds = std::env::var("SECONDS").map_or(Ok(rounds(2)), |seconds| seconds.parse())?;
-    [Waiting::default(), Waiting::Adaptive { latency: Duration::from_millis(2) }, Waiting::Epoll, Waiting::Busy]
-        .into_iter()
-        .try_for_each(|waiting| bursts(waiting, Duration::from_secs(seconds)))
+    [
+        Waiting::default(),
+        Waiting::Adaptive { latency: Duration::from_millis(2) },
+        Waiting::Epoll,
+        Waiting::Busy,
+    ]
+    .into_iter()
+    .try_for_each(|waiting| bursts(waiting, Duration::from_secs(seconds)))
 }
 
 fn bursts(waiting: Waiting, time: Duration) -> Outcome {
@@ -306,7 +340,10 @@ fn bursts(waiting: Waiting, time: Duration) -> Outcome {
                 longest = longest.max(start.elapsed());
             }
         }
-        assert!(longest < Duration::from_secs(1), "{waiting:?}: the consumer slept {longest:?} while producers sent");
+        assert!(
+            longest < Duration::from_secs(1),
+            "{waiting:?}: the consumer slept {longest:?} while producers sent"
+        );
         Ok(())
     })?;
     let refused = skel.bss()?.refused.get()?;
@@ -347,7 +384,9 @@ pub(crate) fn raw_test_run(program: &impl std::os::fd::AsRawFd, args: [u64; 3]) 
         ..TestRun::default()
     };
     // SAFETY: the attributes and the context outlive the call.
-    let error = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_TEST_RUN, &raw const run, size_of::<TestRun>()) };
+    let error = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_PROG_TEST_RUN, &raw const run, size_of::<TestRun>())
+    };
     assert_eq!(error, 0, "{}", std::io::Error::last_os_error());
 }
 
@@ -367,7 +406,9 @@ pub(crate) fn variable_length_records_are_delivered() -> Outcome {
     skel.poll(Duration::from_secs(5), |event| match event {
         Export::Lines(line) if whole(line) => lines.push(line.text.to_string()),
         // The kernel pads records of a perf ring.
-        Export::Events(line) if whole(line) => events.push(line.text.to_string().chars().take(8).collect::<String>()),
+        Export::Events(line) if whole(line) => {
+            events.push(line.text.to_string().chars().take(8).collect::<String>())
+        }
         other => panic!("{other}"),
     })?;
     while events.len() < 2 {
@@ -429,7 +470,10 @@ pub(crate) fn variable_length_records_are_delivered() -> Outcome {
     drop(blobs);
     let mut batch = tails::types::PairsBatch::default();
     maps.pairs.for_each(|pairs| batch.push(pairs))?;
-    assert_eq!((batch.pairs_a.get(0), batch.pairs_b.get(0)), (Some(&[-1, 3][..]), Some(&[2, 4][..])));
+    assert_eq!(
+        (batch.pairs_a.get(0), batch.pairs_b.get(0)),
+        (Some(&[-1, 3][..]), Some(&[2, 4][..]))
+    );
 
     let skel = Skeleton::parse(&fixture("tails"), "tails")?.open()?.load()?;
     skel.object().program("send_tails")?.test_run(Some(&mut [0; 8]), None)?;

@@ -28,7 +28,8 @@ pub(crate) fn summary_counts_unread_events() -> Outcome {
     ] {
         let words = format!("{words} --attach {function} {limit}");
         let mut process = command(&words)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut messages = BufReader::new(process.stderr.take().ok_or("the stream is not piped")?).lines();
+        let mut messages =
+            BufReader::new(process.stderr.take().ok_or("the stream is not piped")?).lines();
         let mut out = process.stdout.take().ok_or("the stream is not piped")?;
         let mut next = || messages.next().transpose().map(Option::unwrap_or_default);
         assert_eq!(next()?, "choices: 1 program attached, events of calls; Ctrl-C ends");

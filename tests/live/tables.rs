@@ -33,7 +33,8 @@ pub(crate) fn struct_ops_map_attaches() -> Outcome {
     let attached = congestion::open()?.load()?.attach()?;
     assert!(known_controls()?.contains("eunomia_steady"));
     drop(attached);
-    let attached = Skeleton::parse(&fixture("congestion"), "congestion")?.open()?.load()?.attach()?;
+    let attached =
+        Skeleton::parse(&fixture("congestion"), "congestion")?.open()?.load()?.attach()?;
     assert!(known_controls()?.contains("eunomia_steady"));
     drop(attached);
     assert!(!known_controls()?.contains("eunomia_steady"));
@@ -57,7 +58,10 @@ pub(crate) fn struct_ops_members_are_set() -> Outcome {
 
     let mut open = congestion::open()?;
     let members = open.object().table::<congestion::types::TcpCongestionOps>("steady")?;
-    members.set(congestion::types::TcpCongestionOps { name: CharArray::new("eunomia_other")?, ..members.get()? })?;
+    members.set(congestion::types::TcpCongestionOps {
+        name: CharArray::new("eunomia_other")?,
+        ..members.get()?
+    })?;
     let skel = open.load()?;
     let link = skel.maps()?.steady.attach()?;
     let known = known_controls()?;
@@ -71,7 +75,10 @@ pub(crate) fn struct_ops_members_are_set() -> Outcome {
     assert!(small.to_string().starts_with("steady"), "{small}");
     let mut open = hooks::open()?;
     let no_table = open.object().table::<u32>("table").unwrap_err();
-    assert_eq!(no_table.to_string(), "map `table`: it is not a table of functions (BPF_MAP_TYPE_STRUCT_OPS)");
+    assert_eq!(
+        no_table.to_string(),
+        "map `table`: it is not a table of functions (BPF_MAP_TYPE_STRUCT_OPS)"
+    );
     Ok(())
 }
 
@@ -82,7 +89,10 @@ pub(crate) fn autocreated_struct_ops_map_loads() -> Outcome {
     open.tables().congestion().set_autocreate(true)?;
     let skel = open.load()?;
     let not_made = skel.maps()?.congestion_link.attach().unwrap_err();
-    assert_eq!(not_made.to_string(), "map `congestion_link`: it is not in the kernel because its creation was switched off");
+    assert_eq!(
+        not_made.to_string(),
+        "map `congestion_link`: it is not in the kernel because its creation was switched off"
+    );
     let link = skel.maps()?.congestion.attach()?;
     assert!(known_controls()?.contains("eunomia_every"));
     drop(link);

@@ -16,7 +16,11 @@ use super::{Outcome, streams::parts};
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Runs a producer of `bpf/tagged.bpf.c`.
-fn run(program: &Program<'_, impl kind::Kind>, count: u64, seed: u64) -> eunomia_runtime::Result<()> {
+fn run(
+    program: &Program<'_, impl kind::Kind>,
+    count: u64,
+    seed: u64,
+) -> eunomia_runtime::Result<()> {
     parts(count).try_for_each(|(count, first)| {
         let mut args = [count, seed + first, first].map(u64::to_ne_bytes).concat();
         program.test_run(Some(&mut args), None).map(drop)
@@ -36,12 +40,18 @@ pub(crate) fn tag_selects_record_type() -> Outcome {
             let Export::Files(record) = export else { panic!("{export:?}") };
             let (kind, pid, seq) = match record {
                 FilesRecord::OpenEvent(open) => {
-                    assert_eq!((open.kind, open.path.as_str()), (Kind::KIND_OPEN, Ok("/etc/passwd")));
+                    assert_eq!(
+                        (open.kind, open.path.as_str()),
+                        (Kind::KIND_OPEN, Ok("/etc/passwd"))
+                    );
                     opens.push(std::ptr::from_ref(open).addr());
                     (0, open.pid, open.seq)
                 }
                 FilesRecord::DataEvent(data) => {
-                    assert_eq!((data.offset, data.size, data.tail_bytes().get(..4)), (u64::from(data.pid), 4, Some([7; 4].as_slice())));
+                    assert_eq!(
+                        (data.offset, data.size, data.tail_bytes().get(..4)),
+                        (u64::from(data.pid), 4, Some([7; 4].as_slice()))
+                    );
                     assert!(matches!(data.kind, Kind::KIND_READ | Kind::KIND_WRITE));
                     (if data.kind == Kind::KIND_READ { 1 } else { 2 }, data.pid, data.seq)
                 }
@@ -56,7 +66,8 @@ pub(crate) fn tag_selects_record_type() -> Outcome {
                 }
                 FilesRecord::Unknown(bytes) => {
                     assert_eq!((bytes.len(), &bytes[..4]), (16, [77, 0, 0, 0].as_slice()));
-                    let (pid, seq) = (bytes[4..8].try_into().unwrap(), bytes[8..].try_into().unwrap());
+                    let (pid, seq) =
+                        (bytes[4..8].try_into().unwrap(), bytes[8..].try_into().unwrap());
                     (4, u32::from_ne_bytes(pid), u64::from_ne_bytes(seq))
                 }
             };
@@ -101,7 +112,10 @@ pub(crate) fn tag_selects_perf_sample_type() -> Outcome {
                 }
                 BallsRecord::Unknown(bytes) => panic!("{bytes:?}"),
             };
-            assert_eq!((header.version, header.kind, seq), (1, if seq % 3 == 0 { 1 } else { -1 }, next % 900));
+            assert_eq!(
+                (header.version, header.kind, seq),
+                (1, if seq % 3 == 0 { 1 } else { -1 }, next % 900)
+            );
             next += 1;
         })?;
     }
@@ -111,7 +125,10 @@ pub(crate) fn tag_selects_perf_sample_type() -> Outcome {
 
 pub(crate) fn tag_selects_dynamic_type() -> Outcome {
     let types = [("KIND_OPEN", "struct open_event"), ("KIND_CLOSE", "struct unknown")];
-    let skel = Skeleton::parse(&fixture("tagged"), "tagged")?.with_tagged_event("files", "kind", types).open()?.load()?;
+    let skel = Skeleton::parse(&fixture("tagged"), "tagged")?
+        .with_tagged_event("files", "kind", types)
+        .open()?
+        .load()?;
     let typed = tagged::open()?.load()?;
     run(&skel.object().program("send_files")?, 700, 9)?;
     run(&typed.progs()?.send_files, 700, 9)?;
@@ -126,7 +143,9 @@ pub(crate) fn tag_selects_dynamic_type() -> Outcome {
     let mut expected = Vec::new();
     let mut others = 0;
     typed.poll(WAIT, |export| match export {
-        Export::Files(FilesRecord::OpenEvent(_) | FilesRecord::Unknown_2(_)) => expected.push(export.to_string()),
+        Export::Files(FilesRecord::OpenEvent(_) | FilesRecord::Unknown_2(_)) => {
+            expected.push(export.to_string())
+        }
         _ => others += 1,
     })?;
     assert!(texts == expected && texts.len() > 150, "{texts:?}");

@@ -18,7 +18,12 @@ use super::{
 pub(crate) fn set_target_is_attached() -> Outcome {
     apart(|| {
         let mut open = hooks::open()?;
-        let target = Target::Tc { interface: 1.into(), direction: Direction::Egress, rank: Rank::default(), order: Order::default() };
+        let target = Target::Tc {
+            interface: 1.into(),
+            direction: Direction::Egress,
+            rank: Rank::default(),
+            order: Order::default(),
+        };
         open.object().set_target("classify", target)?;
         let skel = open.load()?;
         let links = skel.object().links_each();
@@ -56,7 +61,11 @@ pub(crate) fn packet_socket_is_opened() -> Outcome {
 pub(crate) fn unsuitable_targets_are_refused() -> Outcome {
     let mut open = Skeleton::parse(&fixture("choices"), "choices")?.open()?;
     for (program, target, expected) in [
-        ("look", "xdp:lo", "target of the program `look`: the program is of type sched_cls, but the target is for programs of type xdp"),
+        (
+            "look",
+            "xdp:lo",
+            "target of the program `look`: the program is of type sched_cls, but the target is for programs of type xdp",
+        ),
         (
             "sample",
             "kprobe:vfs_read",
@@ -69,7 +78,11 @@ pub(crate) fn unsuitable_targets_are_refused() -> Outcome {
     }
     // The program of a kprobe section would run on entry, not on return.
     let mut hooks = hooks::open()?;
-    let refused = hooks.object().set_target("on_function", "kretprobe:vfs_read".parse()?).unwrap_err().to_string();
+    let refused = hooks
+        .object()
+        .set_target("on_function", "kretprobe:vfs_read".parse()?)
+        .unwrap_err()
+        .to_string();
     let expected = "target of the program `on_function`: its section `kprobe` runs it at the entry of a function, but the target is the return of a function";
     assert_eq!(refused, expected);
     Ok(())
@@ -83,7 +96,8 @@ pub(crate) fn function_target_is_set() -> Outcome {
     for name in object.programs() {
         object.program(&name)?.set_autoload(name == "enter_btf");
     }
-    let refused = object.set_target("enter_btf", Target::Function("eunomia_none".to_owned())).unwrap_err();
+    let refused =
+        object.set_target("enter_btf", Target::Function("eunomia_none".to_owned())).unwrap_err();
     assert!(matches!(errno(&refused), Some(libc::ESRCH | libc::ENOENT)), "{refused}");
     object.set_target("enter_btf", "tp_btf:sys_exit".parse()?)?;
     let skel = open.load()?.attach()?;

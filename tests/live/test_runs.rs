@@ -16,7 +16,11 @@ pub(crate) fn test_run_returns_packet_and_context() -> Outcome {
     let progs = skel.progs()?;
     let packet: Vec<u8> = (0..64).collect();
     let ran = progs.rewrite.test(&TestInput::new().data(&packet))?;
-    assert_eq!((ran.return_value, ran.data.len(), ran.data[0], &ran.data[1..]), (3, 64, 1, &packet[1..]), "XDP_TX");
+    assert_eq!(
+        (ran.return_value, ran.data.len(), ran.data[0], &ran.data[1..]),
+        (3, 64, 1, &packet[1..]),
+        "XDP_TX"
+    );
     // Each repetition gets the packet that the last one left.
     let ran = progs.rewrite.test(&TestInput::new().data(&packet).repeat(10))?;
     assert_eq!((ran.data[0], ran.context.len()), (10, 0));
@@ -25,15 +29,23 @@ pub(crate) fn test_run_returns_packet_and_context() -> Outcome {
     assert!(matches!(short, Error::Room { needed: 64, room: 16, .. }), "{short}");
     let endless = progs.rewrite.test(&TestInput::new().data(&packet).room(usize::MAX)).unwrap_err();
     assert!(matches!(endless, Error::Value { .. }), "{endless}");
-    let expected = "program `rewrite`: the packet after the run: needs 64 bytes, but the buffer has 16";
+    let expected =
+        "program `rewrite`: the packet after the run: needs 64 bytes, but the buffer has 16";
     assert_eq!(short.to_string(), expected);
-    assert!(progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(), "no packet is requested");
+    assert!(
+        progs.rewrite.test(&TestInput::new().data(&packet).room(0))?.data.is_empty(),
+        "no packet is requested"
+    );
     skel.bss()?.grow.set(-20)?;
     assert_eq!(progs.rewrite.test(&TestInput::new().data(&packet))?.data.len(), 44);
     match progs.rewrite.test(&TestInput::new().data(&[0; 13])) {
         Err(tiny) => {
             assert_eq!(errno(&tiny), Some(libc::EINVAL));
-            assert!(tiny.to_string().contains("hint: the packet is shorter than an Ethernet header, 14 bytes"), "{tiny}");
+            assert!(
+                tiny.to_string()
+                    .contains("hint: the packet is shorter than an Ethernet header, 14 bytes"),
+                "{tiny}"
+            );
         }
         // Linux 5.10 accepts it.
         Ok(ran) => assert!(host::release().is_ok_and(|(_, version)| version < (6, 1)), "{ran:?}"),
@@ -44,7 +56,10 @@ pub(crate) fn test_run_returns_packet_and_context() -> Outcome {
     let mut context = [0; 184];
     context[8] = 41;
     let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context))?;
-    assert_eq!((ran.return_value, ran.context.len() >= 184, ran.context[8], ran.data), (64, true, 42, packet.clone()));
+    assert_eq!(
+        (ran.return_value, ran.context.len() >= 184, ran.context[8], ran.data),
+        (64, true, 42, packet.clone())
+    );
     assert_eq!(context[8], 41, "the input is unchanged");
     let ran = progs.mark.test(&TestInput::new().data(&packet).context(&context[..16]))?;
     assert_eq!((ran.context.len() >= 184, ran.context[8]), (true, 42));

@@ -41,7 +41,9 @@ pub(crate) fn cancelled_batches_lose_nothing() -> Outcome {
         let mut skel = Async::new(skel)?;
         while !producers.iter().all(thread::JoinHandle::is_finished) {
             let mut count = 0;
-            match tokio::time::timeout(Duration::from_millis(1), skel.next_batch(|_| count += 1)).await {
+            match tokio::time::timeout(Duration::from_millis(1), skel.next_batch(|_| count += 1))
+                .await
+            {
                 Ok(batch) => {
                     assert_eq!(batch?, count);
                     batches += 1;

@@ -76,7 +76,12 @@ fn refuse(listener: &OwnedFd, refused: &AtomicU64) -> io::Result<()> {
         // SAFETY: the address is inside the attributes that the caller, a thread of this process,
         // passes and keeps until it gets the answer.
         let format = unsafe { (format as *const u64).read() };
-        let mut answer = libc::seccomp_notif_resp { id: asked.id, val: 0, error: 0, flags: libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32 };
+        let mut answer = libc::seccomp_notif_resp {
+            id: asked.id,
+            val: 0,
+            error: 0,
+            flags: libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+        };
         if format & PERF_FORMAT_LOST != 0 {
             refused.fetch_add(1, Ordering::Relaxed);
             (answer.error, answer.flags) = (-libc::EINVAL, 0);
@@ -121,7 +126,11 @@ fn lose() -> Outcome {
         let received = skel.poll(Duration::from_secs(5), |_| ())?;
         let (stats, refused) = (skel.stats().events, skel.bss()?.refused.get()?);
         assert!(received > 0 && refused > reported);
-        assert_eq!((stats.lost, stats.lost_at_least), (Some(reported), true), "round {round}: the rest is not reported yet");
+        assert_eq!(
+            (stats.lost, stats.lost_at_least),
+            (Some(reported), true),
+            "round {round}: the rest is not reported yet"
+        );
         // There is room again.
         run(&skel.progs()?.perf, 1, 0, 0)?;
         assert_eq!(skel.poll(Duration::from_secs(5), |_| ())?, 1);

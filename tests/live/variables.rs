@@ -30,8 +30,14 @@ pub(crate) fn typed_variables_are_shared_with_program() -> Outcome {
     let mut open = kinds::open()?;
     let rodata = open.rodata()?;
     // The values in the C source.
-    assert_eq!((rodata.ro_u8.get()?, rodata.ro_flag.get()?, rodata.ro_level.get()?), (200, Bool::TRUE, Level::LOW));
-    assert_eq!((rodata.ro_text.get()?, rodata.ro_array.get()?), (CharArray::new("hello")?, [1, 2, 3]));
+    assert_eq!(
+        (rodata.ro_u8.get()?, rodata.ro_flag.get()?, rodata.ro_level.get()?),
+        (200, Bool::TRUE, Level::LOW)
+    );
+    assert_eq!(
+        (rodata.ro_text.get()?, rodata.ro_array.get()?),
+        (CharArray::new("hello")?, [1, 2, 3])
+    );
     rodata.ro_u8.set(100)?;
     rodata.ro_flag.set(Bool::FALSE)?;
     rodata.ro_level.set(Level::HIGH)?;
@@ -58,11 +64,17 @@ pub(crate) fn kconfig_variables_hold_kernel_values() -> Outcome {
     let (ours, bss) = (skel.kconfig()?, skel.bss()?);
     assert!(ours.LINUX_KERNEL_VERSION.get()? >= 5 << 16);
     assert_eq!(ours.LINUX_KERNEL_VERSION.get()?, bss.seen_version.get()?);
-    assert_eq!((ours.CONFIG_HZ.get()?, ours.CONFIG_BPF_SYSCALL.get()?), (bss.seen_hz.get()?, bss.seen_syscall.get()?));
+    assert_eq!(
+        (ours.CONFIG_HZ.get()?, ours.CONFIG_BPF_SYSCALL.get()?),
+        (bss.seen_hz.get()?, bss.seen_syscall.get()?)
+    );
 
     let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
     let error = open.set("CONFIG_HZ", "1").unwrap_err();
-    assert_eq!(error.to_string(), "variable `CONFIG_HZ`: its value comes from the kernel's configuration");
+    assert_eq!(
+        error.to_string(),
+        "variable `CONFIG_HZ`: its value comes from the kernel's configuration"
+    );
     let skel = open.load()?;
     assert_eq!(skel.get("LINUX_KERNEL_VERSION")?, ours.LINUX_KERNEL_VERSION.get()?.to_string());
     Ok(())
@@ -79,26 +91,47 @@ pub(crate) fn program_sees_updates() -> Outcome {
 pub(crate) fn dynamic_variables_are_shared_with_program() -> Outcome {
     let mut open = Skeleton::parse(&fixture("kinds"), "kinds")?.open()?;
     assert_eq!(open.get("ro_point")?, "x=-1 y=2");
-    for (name, text) in [("ro_u8", "0xff"), ("ro_flag", "false"), ("ro_level", "HIGH"), ("data_i32", "-1000"), ("ro_text", "Hi!")] {
+    for (name, text) in [
+        ("ro_u8", "0xff"),
+        ("ro_flag", "false"),
+        ("ro_level", "HIGH"),
+        ("data_i32", "-1000"),
+        ("ro_text", "Hi!"),
+    ] {
         open.set(name, text)?;
     }
     for (name, text, error) in [
-        ("ro_u8", "256", "variable `ro_u8`: `256` is not a value of type `const volatile unsigned char`; expected a number from 0 to 255"),
+        (
+            "ro_u8",
+            "256",
+            "variable `ro_u8`: `256` is not a value of type `const volatile unsigned char`; expected a number from 0 to 255",
+        ),
         (
             "ro_level",
             "MIDDLE",
             "variable `ro_level`: `MIDDLE` is not a value of type `const volatile enum level`; expected a number from -2147483648 to \
              2147483647, or one of LOW, HIGH",
         ),
-        ("ro_text", "12345678", "variable `ro_text`: 8 bytes of text and a NUL do not fit into `const volatile char[8]`"),
-        ("ro_point", "1", "variable `ro_point`: variables of type `const volatile struct point` cannot be set from text"),
+        (
+            "ro_text",
+            "12345678",
+            "variable `ro_text`: 8 bytes of text and a NUL do not fit into `const volatile char[8]`",
+        ),
+        (
+            "ro_point",
+            "1",
+            "variable `ro_point`: variables of type `const volatile struct point` cannot be set from text",
+        ),
     ] {
         assert_eq!(open.set(name, text).unwrap_err().to_string(), error);
     }
     let skel = open.load()?;
     skel.object().program("sum")?.test_run(None, None)?;
     let sum: i64 = 255 + 7 - 1 + 2 + 1 + 3 - 1000 + 11;
-    assert_eq!((skel.get("bss_u64")?, skel.get("bss_text")?), (sum.cast_unsigned().to_string(), "Hi".to_owned()));
+    assert_eq!(
+        (skel.get("bss_u64")?, skel.get("bss_text")?),
+        (sum.cast_unsigned().to_string(), "Hi".to_owned())
+    );
     Ok(())
 }
 
@@ -125,7 +158,10 @@ pub(crate) fn document_values_are_set() -> Outcome {
 pub(crate) fn arena_variables_are_shared_with_program() -> Outcome {
     let mut open = arena::open()?;
     let ours = open.arena()?;
-    assert_eq!((ours.counter.get()?, ours.corner.get()?.x, ours.ready.get()?), (5, -1, Bool::FALSE));
+    assert_eq!(
+        (ours.counter.get()?, ours.corner.get()?.x, ours.ready.get()?),
+        (5, -1, Bool::FALSE)
+    );
     ours.counter.set(7)?;
     ours.table.set([100; 1000])?;
     let skel = open.load()?;
@@ -133,10 +169,16 @@ pub(crate) fn arena_variables_are_shared_with_program() -> Outcome {
     assert_eq!((ours.counter.get()?, ours.corner.get()?.y, ours.table.get()?), (7, 2, [100; 1000]));
     skel.progs()?.run.test_run(None, None)?;
     assert_eq!((skel.bss()?.seen.get()?, ours.counter.get()?, ours.corner.get()?.x), (7, 17, 1));
-    assert_eq!((&ours.table.get()?[998..], ours.ready.get()?, ours.place.get()?.is_null()), (&[100, 102][..], Bool::TRUE, false));
+    assert_eq!(
+        (&ours.table.get()?[998..], ours.ready.get()?, ours.place.get()?.is_null()),
+        (&[100, 102][..], Bool::TRUE, false)
+    );
     assert_eq!(ours.counter.update(|value| value * 2)?, 17);
     skel.progs()?.run.test_run(None, None)?;
-    assert_eq!((skel.bss()?.seen.get()?, ours.counter.get()?, ours.ready.get()?), (34, 44, Bool::FALSE));
+    assert_eq!(
+        (skel.bss()?.seen.get()?, ours.counter.get()?, ours.ready.get()?),
+        (34, 44, Bool::FALSE)
+    );
 
     let mut open = Skeleton::parse(&fixture("arena"), "arena")?.open()?;
     open.set("counter", "1000")?;
@@ -169,18 +211,28 @@ pub(crate) fn typed_variables_work_without_mmap() -> Outcome {
     open.rodata()?.ro_point.set(Point { x: -20, y: 30, ..Point::default() })?;
     unmap(open.object())?;
     let skel = open.load()?;
-    let (rodata, data, custom, bss) = (skel.rodata()?, skel.data()?, skel.data_my_sec()?, skel.bss()?);
-    assert_eq!((rodata.ro_u8.get()?, rodata.ro_point.get()?.y, rodata.ro_text.get()?), (200, 30, CharArray::new("hello")?));
+    let (rodata, data, custom, bss) =
+        (skel.rodata()?, skel.data()?, skel.data_my_sec()?, skel.bss()?);
+    assert_eq!(
+        (rodata.ro_u8.get()?, rodata.ro_point.get()?.y, rodata.ro_text.get()?),
+        (200, 30, CharArray::new("hello")?)
+    );
     assert_eq!((data.data_i32.get()?, data.data_f32.get()?, data.data_u128.get()?), (-7, 1.5, 9));
     // The program sees the values that are set, its values are read back, and neighbouring
     // variables keep theirs.
     data.data_i32.set(50_000)?;
     data.data_u128.set(u128::MAX)?;
     assert_eq!(custom.custom.update(|value| value - 12)?, 11);
-    assert_eq!((data.data_i32.get()?, data.data_f32.get()?, data.data_u128.get()?), (50_000, 1.5, u128::MAX));
+    assert_eq!(
+        (data.data_i32.get()?, data.data_f32.get()?, data.data_u128.get()?),
+        (50_000, 1.5, u128::MAX)
+    );
     skel.progs()?.sum.test_run(None, None)?;
     assert_eq!(bss.bss_u64.get()?, 200 + 1 - 5 - 20 + 30 + 1 + 3 + 50_000 - 1);
-    assert_eq!((bss.bss_text.get()?, bss.seen_version.get()?), (CharArray::new("he")?, skel.kconfig()?.LINUX_KERNEL_VERSION.get()?));
+    assert_eq!(
+        (bss.bss_text.get()?, bss.seen_version.get()?),
+        (CharArray::new("he")?, skel.kconfig()?.LINUX_KERNEL_VERSION.get()?)
+    );
     bss.bss_text.set(CharArray::new("changed")?)?;
     skel.progs()?.sum.test_run(None, None)?;
     assert_eq!(&bss.bss_text.get()?.raw()[..8], b"he\0nged\0");
@@ -199,9 +251,15 @@ pub(crate) fn dynamic_variables_work_without_mmap() -> Outcome {
     assert_eq!(outside.to_string(), "custom: 4 bytes at 1 do not fit into the section of 4 bytes");
     skel.object().program("sum")?.test_run(None, None)?;
     let sum: i64 = 200 + 1 - 5 - 1 + 2 + 1 + 3 - 1000 + 5;
-    assert_eq!((skel.get("bss_u64")?, skel.get("ro_point")?), (sum.cast_unsigned().to_string(), "x=-1 y=2".to_owned()));
+    assert_eq!(
+        (skel.get("bss_u64")?, skel.get("ro_point")?),
+        (sum.cast_unsigned().to_string(), "x=-1 y=2".to_owned())
+    );
     let frozen = skel.object().section::<ReadWrite>(".rodata").unwrap_err();
-    assert_eq!(frozen.to_string(), ".rodata: the kernel has frozen the section; set it before the object is loaded");
+    assert_eq!(
+        frozen.to_string(),
+        ".rodata: the kernel has frozen the section; set it before the object is loaded"
+    );
     assert!(skel.object().section::<ReadOnly>(".rodata")?.named::<u64>("ro_text", 4096).is_err());
     Ok(())
 }
@@ -211,8 +269,10 @@ fn freeze(map: BorrowedFd<'_>) {
     const BPF_MAP_FREEZE: libc::c_int = 22;
     let mut attr = [0i32; 32];
     attr[0] = map.as_raw_fd();
+    let (attr, size) = (attr.as_ptr(), size_of_val(&attr));
     // SAFETY: the kernel reads the descriptor from the attributes, which outlive the call.
-    assert_eq!(unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_FREEZE, attr.as_ptr(), size_of_val(&attr)) }, 0);
+    let result = unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_FREEZE, attr, size) };
+    assert_eq!(result, 0);
 }
 
 pub(crate) fn refused_writes_without_mmap_are_errors() -> Outcome {
@@ -225,7 +285,12 @@ pub(crate) fn refused_writes_without_mmap_are_errors() -> Outcome {
     let data = skel.data()?;
     let refused = data.data_i32.set(1).unwrap_err();
     assert_eq!(errno(&refused), Some(libc::EPERM));
-    assert!(refused.to_string().starts_with("write to the map `kinds.data`: Operation not permitted (os error 1)"), "{refused}");
+    assert!(
+        refused
+            .to_string()
+            .starts_with("write to the map `kinds.data`: Operation not permitted (os error 1)"),
+        "{refused}"
+    );
     assert_eq!(errno(&data.data_i32.update(|_| 1).unwrap_err()), Some(libc::EPERM));
     assert_eq!((data.data_i32.get()?, format!("{:?}", data.data_f32)), (-7, "1.5".to_owned()));
     Ok(())
@@ -247,14 +312,18 @@ pub(crate) fn large_variables_do_not_overflow_stack() -> Outcome {
         values[7] = 9;
         big.set_from(&values)?;
         let section = skel.object().section::<ReadWrite>(".bss")?;
-        assert!(section.size() >= 2 << 20 && format!("{big:?}").starts_with("[0, 0, 0, 0, 0, 0, 0, 9"));
+        assert!(
+            section.size() >= 2 << 20 && format!("{big:?}").starts_with("[0, 0, 0, 0, 0, 0, 0, 9")
+        );
         let large = Map::create("large", &MapSpec { value_size: 1 << 20, ..INNER })?;
         let large: Array<'_, [u8; 1 << 20]> = large.into_typed()?;
         let mut value = large.get_boxed(1)?.unwrap_or_default_box();
         value[77] = 7;
         large.set(1, &value)?;
         value[77] = 0;
-        assert!(large.read_into(1, &mut value)? && value[77] == 7 && !large.read_into(2, &mut value)?);
+        assert!(
+            large.read_into(1, &mut value)? && value[77] == 7 && !large.read_into(2, &mut value)?
+        );
         Ok(())
     })?;
     read.join().map_err(|_| "it panicked")??;

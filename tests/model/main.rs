@@ -62,7 +62,9 @@ impl Ring {
         let mut position = 0;
         while position < RECORDS {
             let before = position;
-            while position != self.produced.load(Ordering::Acquire) && self.committed[position].load(Ordering::Acquire) {
+            while position != self.produced.load(Ordering::Acquire)
+                && self.committed[position].load(Ordering::Acquire)
+            {
                 position += 1;
             }
             self.consumed.store(position, Ordering::Release);
@@ -111,6 +113,9 @@ fn no_wakeup_is_lost() {
 #[test]
 fn barrier_is_needed() {
     let lost = catch_unwind(|| check(1, || {})).unwrap_err();
-    let text = lost.downcast_ref::<String>().cloned().or_else(|| lost.downcast_ref::<&str>().map(|&text| text.to_owned()));
+    let text = lost
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| lost.downcast_ref::<&str>().map(|&text| text.to_owned()));
     assert!(text.unwrap().contains("the reader waits forever"));
 }

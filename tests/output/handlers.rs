@@ -19,7 +19,11 @@ impl Handler for Counter<'_> {
     fn handle(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, Cause> {
         assert_eq!((event.map, event.key.is_none()), ("notes", true));
         self.seen.set(self.seen.get() + 1);
-        Ok(if self.seen.get() == self.limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(if self.seen.get() == self.limit {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 }
 
@@ -30,7 +34,13 @@ fn each_map_has_its_handler() {
     let mut handlers = Handlers::new(&checked);
     handlers.on("notes", Counter { seen: &seen, limit: 2 }).unwrap();
     handlers.on("rb", |_: &Event<'_>| others.set(others.get() + 1)).unwrap();
-    assert!(handlers.on("nodes", |_: &Event<'_>| ()).unwrap_err().to_string().contains("did you mean `notes`?"));
+    assert!(
+        handlers
+            .on("nodes", |_: &Event<'_>| ())
+            .unwrap_err()
+            .to_string()
+            .contains("did you mean `notes`?")
+    );
     let record = [0; 64];
     let mut deliver = |map: &str| {
         let number = checked.streams.iter().position(|stream| stream.map == map).unwrap();

@@ -38,7 +38,12 @@ fn chars<const N: usize>(text: &str) -> CharArray<N> {
 }
 
 fn event() -> built::bootstrap::types::Event {
-    let mut event = built::bootstrap::types::Event { pid: 7, ppid: 1, duration_ns: 1 << 40, ..Default::default() };
+    let mut event = built::bootstrap::types::Event {
+        pid: 7,
+        ppid: 1,
+        duration_ns: 1 << 40,
+        ..Default::default()
+    };
     event.comm = chars("a comm");
     event.et = built::bootstrap::types::EventType::EVENT_TYPE__EXIT;
     event
@@ -84,11 +89,17 @@ fn several_maps_are_shown_as_lines_with_names() {
     let sample = built::streams::types::Sample::zeroed();
     let text = printed(&checked, Format::Text, &[("notes", &note), ("rb", sample.bytes())]);
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("12:00:00 notes  ") && lines[1].starts_with("12:00:00 rb     "), "{text}");
+    assert!(
+        lines[0].starts_with("12:00:00 notes  ") && lines[1].starts_with("12:00:00 rb     "),
+        "{text}"
+    );
     assert!(lines[0].contains('='), "{text}");
     let json = printed(&checked, Format::Json, &[("notes", &note), ("rb", sample.bytes())]);
     let maps = json.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    assert_eq!(maps.map(|line| line["map"].as_str().unwrap().to_owned()).collect::<Vec<_>>(), ["notes", "rb"]);
+    assert_eq!(
+        maps.map(|line| line["map"].as_str().unwrap().to_owned()).collect::<Vec<_>>(),
+        ["notes", "rb"]
+    );
     assert!(json.starts_with("{\"map\":\"notes\",\"event\":{"), "{json}");
 
     // One map with another format.
@@ -99,5 +110,8 @@ fn several_maps_are_shown_as_lines_with_names() {
     checked.deliver(number, &note, |event| printer.write(&event, &mut out));
     assert_eq!(json.lines().next(), std::str::from_utf8(&out).unwrap().lines().next());
     let refused = printer.set_format("note", Format::Json).unwrap_err().to_string();
-    assert_eq!(refused, "no map that delivers records `note`; there are notes, rb, events; did you mean `notes`?");
+    assert_eq!(
+        refused,
+        "no map that delivers records `note`; there are notes, rb, events; did you mean `notes`?"
+    );
 }

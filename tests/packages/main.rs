@@ -60,10 +60,19 @@ fn packages_are_current() {
             "bootstrap" => with_threshold(fresh),
             "tails" => {
                 let of_lines = [("lines", "line"), ("places", "place"), ("events", "line")];
-                let of_tails = [("blobs", "blob"), ("pairs", "pairs"), ("tables", "table"), ("digests", "digest"), ("labels", "labels")];
+                let of_tails = [
+                    ("blobs", "blob"),
+                    ("pairs", "pairs"),
+                    ("tables", "table"),
+                    ("digests", "digest"),
+                    ("labels", "labels"),
+                ];
                 typed(&fresh, name, &[&of_lines[..], &of_tails].concat()).to_json()
             }
-            "streams" => typed(&fresh, name, &[("rb", "sample"), ("events", "sample"), ("notes", "note")]).to_json(),
+            "streams" => {
+                typed(&fresh, name, &[("rb", "sample"), ("events", "sample"), ("notes", "note")])
+                    .to_json()
+            }
             _ => fresh,
         };
         if fs::read_to_string(format!("bpf/{name}.json")).ok().as_ref() != Some(&fresh) {
@@ -88,7 +97,12 @@ fn compile(name: &str) -> String {
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
     Config::new().source(format!("bpf/{name}.bpf.c")).clang(clang).package(&package).unwrap();
     let mut skeleton = Skeleton::from_file(package).unwrap();
-    assert!(skeleton.other.remove("sources").is_some_and(|sources| sources[format!("{name}.bpf.c")].is_string()));
+    assert!(
+        skeleton
+            .other
+            .remove("sources")
+            .is_some_and(|sources| sources[format!("{name}.bpf.c")].is_string())
+    );
     skeleton.to_json()
 }
 
@@ -99,7 +113,9 @@ fn with_targets(package: String) -> String {
     for program in &mut skeleton.programs {
         let keys = match program.name.as_str() {
             // XDP_FLAGS_SKB_MODE
-            "drop_none" => serde_json::json!({"ifindex": 1, "flags": 2, "xdpopts": {"old_prog_fd": 0}}),
+            "drop_none" => {
+                serde_json::json!({"ifindex": 1, "flags": 2, "xdpopts": {"old_prog_fd": 0}})
+            }
             "pass" => {
                 let hook = serde_json::json!({"ifindex": 1, "attach_point": "BPF_TC_EGRESS", "order": "first"});
                 serde_json::json!({"tchook": hook, "tcopts": {"handle": 1, "priority": 1}})
@@ -115,7 +131,13 @@ fn with_targets(package: String) -> String {
 fn typed(package: &str, name: &str, streams: &[(&str, &str)]) -> Skeleton {
     let mut skeleton = Skeleton::parse(package, name).unwrap();
     let btf = skeleton.clone().check(name).unwrap().layouts.btf;
-    let id = |name: &str| btf.iter().find(|(_, ty)| ty.name == name && matches!(ty.kind, Kind::Struct { .. })).unwrap().0.0;
+    let id = |name: &str| {
+        btf.iter()
+            .find(|(_, ty)| ty.name == name && matches!(ty.kind, Kind::Struct { .. }))
+            .unwrap()
+            .0
+            .0
+    };
     skeleton.multiple_exports = true;
     for map in &mut skeleton.maps {
         if let Some((_, ty)) = streams.iter().find(|(stream, _)| *stream == map.name) {
@@ -131,7 +153,13 @@ fn typed(package: &str, name: &str, streams: &[(&str, &str)]) -> Skeleton {
 fn with_sample(package: String) -> String {
     let mut skeleton = typed(&package, "faults", &[("rb", "beat"), ("events", "beat")]);
     let table = skeleton.maps.iter_mut().find(|map| map.name == "table").unwrap();
-    table.sample = Some(Sample { interval: 5, kind: SampleKind::KeyValue, unit: None, clear_map: true, other: Other::default() });
+    table.sample = Some(Sample {
+        interval: 5,
+        kind: SampleKind::KeyValue,
+        unit: None,
+        clear_map: true,
+        other: Other::default(),
+    });
     table.export = ExportConfig::Default;
     skeleton.to_json()
 }
@@ -143,14 +171,24 @@ fn with_views(package: &str) -> String {
     for map in &mut skeleton.maps {
         let kind = match map.name.as_str() {
             "stacks" => {
-                map.interpreter = Interpreter::StackTrace { fields: None, with_symbols: None, other: Other::default() };
+                map.interpreter = Interpreter::StackTrace {
+                    fields: None,
+                    with_symbols: None,
+                    other: Other::default(),
+                };
                 continue;
             }
             "latency" => SampleKind::Log2Hist,
             "depths" => SampleKind::LinearHist,
             _ => continue,
         };
-        map.sample = Some(Sample { interval: 10, kind, unit: Some("usecs".to_owned()), clear_map: false, other: Other::default() });
+        map.sample = Some(Sample {
+            interval: 10,
+            kind,
+            unit: Some("usecs".to_owned()),
+            clear_map: false,
+            other: Other::default(),
+        });
         map.export = ExportConfig::Default;
     }
     skeleton.to_json()
@@ -161,7 +199,13 @@ fn with_histogram(package: &str) -> String {
     let mut skeleton = Skeleton::parse(package, "runqlat").unwrap();
     let hists = skeleton.maps.iter_mut().find(|map| map.name == "hists").unwrap();
     let unit = Some("usecs".to_owned());
-    hists.sample = Some(Sample { interval: 1000, kind: SampleKind::Log2Hist, unit, clear_map: true, other: Other::default() });
+    hists.sample = Some(Sample {
+        interval: 1000,
+        kind: SampleKind::Log2Hist,
+        unit,
+        clear_map: true,
+        other: Other::default(),
+    });
     let brief = Some("How long threads wait for a CPU once they can run".to_owned());
     skeleton.doc = Some(Doc { brief, ..Doc::default() });
     for variable in skeleton.sections.iter_mut().flat_map(|section| &mut section.variables) {
@@ -198,7 +242,14 @@ fn with_options(package: String) -> String {
             Some(CmdArg { default, long, short, help, ..CmdArg::default() })
         };
         match variable.name.as_str() {
-            "i32" => variable.arg = arg(12345.into(), text("cv1"), text("1"), text("This is a help message for i32")),
+            "i32" => {
+                variable.arg = arg(
+                    12345.into(),
+                    text("cv1"),
+                    text("1"),
+                    text("This is a help message for i32"),
+                )
+            }
             "u32" => variable.arg = arg("0xfffffff0".into(), None, text("u"), None),
             "i64" => variable.value = Some((-7).into()),
             "i128" => variable.description = text("Described, not helped"),
@@ -218,7 +269,9 @@ fn with_threshold(package: String) -> String {
     let mut skeleton = Skeleton::parse(&package, "bootstrap").unwrap();
     for variable in skeleton.sections.iter_mut().flat_map(|section| &mut section.variables) {
         if variable.name == "min_duration_ns" {
-            let help = Some("Report only processes that lived at least this long, in nanoseconds".to_owned());
+            let help = Some(
+                "Report only processes that lived at least this long, in nanoseconds".to_owned(),
+            );
             variable.arg = Some(CmdArg { help, ..CmdArg::default() });
         }
     }

@@ -43,7 +43,11 @@ fn skeleton(name: &str) -> Skeleton {
             ];
             let balls = [("-1", "struct ping"), ("1", "struct pong")];
             let skeleton = Skeleton::parse(&fixture(name), name).unwrap();
-            skeleton.with_tagged_event("files", "kind", files).with_tagged_event("balls", "header.kind", balls)
+            skeleton.with_tagged_event("files", "kind", files).with_tagged_event(
+                "balls",
+                "header.kind",
+                balls,
+            )
         }
         _ => Skeleton::parse(&fixture(name), name).unwrap(),
     }
@@ -53,14 +57,22 @@ fn skeleton(name: &str) -> Skeleton {
 fn records(name: &str) -> Vec<(&'static str, Vec<u8>)> {
     match name {
         "kinds" => {
-            let mut kinds =
-                kinds::types::Kinds { u128: u128::MAX - 5, i8: -8, text: CharArray::new("a text").unwrap(), ..Default::default() };
+            let mut kinds = kinds::types::Kinds {
+                u128: u128::MAX - 5,
+                i8: -8,
+                text: CharArray::new("a text").unwrap(),
+                ..Default::default()
+            };
             kinds.markers[1].at.x = -12;
             kinds.color = kinds::types::Color::GREEN;
             vec![("rb", kinds.bytes().to_vec())]
         }
         "shapes" => {
-            let mut shapes = shapes::types::Shapes { inner: 7, kind: shapes::types::ShapesKind::SECOND, ..Default::default() };
+            let mut shapes = shapes::types::Shapes {
+                inner: 7,
+                kind: shapes::types::ShapesKind::SECOND,
+                ..Default::default()
+            };
             shapes.flags.set_delta(-33);
             shapes.flags.set_huge(-(1 << 60));
             shapes.from.set_v4(0x0102_0304);
@@ -69,16 +81,29 @@ fn records(name: &str) -> Vec<(&'static str, Vec<u8>)> {
         }
         "sampled" => {
             let entry = |key: u32| {
-                let value = sampled::types::Total { count: 1 << key, bytes: 2, ..Default::default() };
+                let value =
+                    sampled::types::Total { count: 1 << key, bytes: 2, ..Default::default() };
                 [key.bytes(), &[0; 4], value.bytes()].concat()
             };
-            vec![("table", entry(1)), ("table", entry(40)), ("trie", [8u32, 0x0a, 77].map(u32::to_le_bytes).concat())]
+            vec![
+                ("table", entry(1)),
+                ("table", entry(40)),
+                ("trie", [8u32, 0x0a, 77].map(u32::to_le_bytes).concat()),
+            ]
         }
         "tagged" => {
-            let open =
-                tagged::types::OpenEvent { kind: Kind::KIND_OPEN, path: CharArray::new("/etc/passwd").unwrap(), ..Default::default() };
-            let data = tagged::types::DataEvent { kind: Kind::KIND_WRITE, size: 2, ..Default::default() };
-            let pong = tagged::types::Pong { header: tagged::types::Header { version: 1, kind: 1 }, sum: 5, ..Default::default() };
+            let open = tagged::types::OpenEvent {
+                kind: Kind::KIND_OPEN,
+                path: CharArray::new("/etc/passwd").unwrap(),
+                ..Default::default()
+            };
+            let data =
+                tagged::types::DataEvent { kind: Kind::KIND_WRITE, size: 2, ..Default::default() };
+            let pong = tagged::types::Pong {
+                header: tagged::types::Header { version: 1, kind: 1 },
+                sum: 5,
+                ..Default::default()
+            };
             vec![
                 ("files", open.bytes().to_vec()),
                 ("balls", pong.bytes().to_vec()),
@@ -89,9 +114,17 @@ fn records(name: &str) -> Vec<(&'static str, Vec<u8>)> {
             ]
         }
         _ => {
-            let sample = |seq: u64| streams::types::Sample { seq, check: !seq, producer: 2, len: 64, payload: [seq as u8; 40] };
-            let note = |code, text| streams::types::Note { code, text: CharArray::new(text).unwrap() };
-            let mut records: Vec<_> = (0..5).map(|seq| ("rb", sample(seq).bytes().to_vec())).collect();
+            let sample = |seq: u64| streams::types::Sample {
+                seq,
+                check: !seq,
+                producer: 2,
+                len: 64,
+                payload: [seq as u8; 40],
+            };
+            let note =
+                |code, text| streams::types::Note { code, text: CharArray::new(text).unwrap() };
+            let mut records: Vec<_> =
+                (0..5).map(|seq| ("rb", sample(seq).bytes().to_vec())).collect();
             records.insert(2, ("notes", note(7, "noted").bytes().to_vec()));
             records.push(("notes", note(8, "with blank").bytes().to_vec()));
             // With the padding of a perf event array.
@@ -101,7 +134,11 @@ fn records(name: &str) -> Vec<(&'static str, Vec<u8>)> {
     }
 }
 
-fn fill<W: Write>(mut recorder: Recorder<W>, streams: &[Stream<'_>], records: &[(&str, Vec<u8>)]) -> W {
+fn fill<W: Write>(
+    mut recorder: Recorder<W>,
+    streams: &[Stream<'_>],
+    records: &[(&str, Vec<u8>)],
+) -> W {
     for (map, record) in records {
         let number = streams.iter().position(|stream| stream.map == *map).unwrap();
         assert!(matches!(recorder.record(number, record), Verdict::Delivered));
@@ -158,7 +195,10 @@ fn recordings_are_written_as_committed() {
         let recording = typed_recording(name);
         let checked = skeleton(name).check(name).unwrap();
         let streams = checked.recorded_streams();
-        assert!(fill(checked.recorder(Vec::new()).unwrap(), &streams, &records(name)) == recording, "the two paths write different files");
+        assert!(
+            fill(checked.recorder(Vec::new()).unwrap(), &streams, &records(name)) == recording,
+            "the two paths write different files"
+        );
         if fs::read(path(&format!("{name}.rec"))).ok() != Some(recording.clone()) {
             fs::write(path(&format!("{name}.rec")), recording).unwrap();
             differ.push(name);
@@ -174,7 +214,10 @@ fn committed_recordings_are_read() {
         let recording = committed(name);
         let (lines, replayed) = typed_replay(name, &recording).unwrap();
         assert_eq!((lines.clone(), replayed), dynamic_replay(name, &recording).unwrap());
-        assert_eq!(replayed, Replayed { records: records(name).len() as u64, short: 0, left_over: 0 });
+        assert_eq!(
+            replayed,
+            Replayed { records: records(name).len() as u64, short: 0, left_over: 0 }
+        );
         let text = lines.join("\n") + "\n";
         if fs::read_to_string(path(&format!("{name}.txt"))).ok().as_ref() != Some(&text) {
             fs::write(path(&format!("{name}.txt")), text).unwrap();
@@ -190,7 +233,10 @@ fn truncated_record_is_reported() {
     for (cut, records, left_over) in [(1, 7, 79), (80, 7, 0), (81, 6, 31)] {
         let cut = &recording[..recording.len() - cut];
         let (lines, replayed) = typed_replay("streams", cut).unwrap();
-        assert_eq!((lines.len() as u64, replayed), (records, Replayed { records, short: 0, left_over }));
+        assert_eq!(
+            (lines.len() as u64, replayed),
+            (records, Replayed { records, short: 0, left_over })
+        );
         assert_eq!((lines, replayed), dynamic_replay("streams", cut).unwrap());
     }
 }
@@ -208,7 +254,13 @@ fn other_layout_is_refused() {
     let refused = kinds::replay(&recording[..], |_| ()).unwrap_err();
     assert_eq!(refused.to_string(), "no map that delivers records `notes`; there are rb");
     let dynamic = Skeleton::from_file(concat!(env!("OUT_DIR"), "/picked.json")).unwrap();
-    assert!(dynamic.replay(&recording[..], |_| ()).unwrap_err().to_string().starts_with("the records of `notes` have another layout"));
+    assert!(
+        dynamic
+            .replay(&recording[..], |_| ())
+            .unwrap_err()
+            .to_string()
+            .starts_with("the records of `notes` have another layout")
+    );
 }
 
 /// Only the tag of a record gives the length that it needs. So the recorder writes it as it is, and
@@ -220,8 +272,14 @@ fn record_shorter_than_its_tagged_type_is_recorded() {
     assert!(matches!(tagged::Export::deliver(files, &1u32.to_le_bytes(), |_| ()), Verdict::Short));
     assert!(matches!(recorder.record(files, &1u32.to_le_bytes()), Verdict::Delivered));
     let recording = recorder.finish().unwrap();
-    assert_eq!(typed_replay("tagged", &recording).unwrap(), (Vec::new(), Replayed { records: 0, short: 1, left_over: 0 }));
-    assert_eq!(dynamic_replay("tagged", &recording).unwrap(), (Vec::new(), Replayed { records: 0, short: 1, left_over: 0 }));
+    assert_eq!(
+        typed_replay("tagged", &recording).unwrap(),
+        (Vec::new(), Replayed { records: 0, short: 1, left_over: 0 })
+    );
+    assert_eq!(
+        dynamic_replay("tagged", &recording).unwrap(),
+        (Vec::new(), Replayed { records: 0, short: 1, left_over: 0 })
+    );
 }
 
 /// For each damaged byte, typed and dynamic replay give the same text or the same error.
@@ -233,7 +291,9 @@ fn typed_and_dynamic_replay_agree_on_damage() {
         let mut damaged = recording.clone();
         damaged[at] ^= 1 << (at % 8);
         let mut lines = Vec::new();
-        let dynamic = checked.replay(&damaged[..], |event| lines.push(line(&event))).map(|replayed| (lines, replayed));
+        let dynamic = checked
+            .replay(&damaged[..], |event| lines.push(line(&event)))
+            .map(|replayed| (lines, replayed));
         match (typed_replay("streams", &damaged), dynamic) {
             (Ok(typed), Ok(dynamic)) => assert_eq!(typed, dynamic),
             (Err(typed), Err(dynamic)) => {
@@ -248,9 +308,14 @@ fn typed_and_dynamic_replay_agree_on_damage() {
 #[test]
 fn record_of_unknown_map_fails() {
     let typed = streams::Export::deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
-    let dynamic = skeleton("streams").check("streams").unwrap().deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
+    let dynamic = skeleton("streams")
+        .check("streams")
+        .unwrap()
+        .deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
     for verdict in [typed, dynamic] {
-        assert!(matches!(verdict, Verdict::Failed(cause) if cause.to_string() == "no map 3 that delivers records"));
+        assert!(
+            matches!(verdict, Verdict::Failed(cause) if cause.to_string() == "no map 3 that delivers records")
+        );
     }
 }
 
@@ -259,8 +324,11 @@ fn recording_describes_its_streams() {
     let recording = committed("shapes");
     let mut replay = Replay::new(&recording[..]).unwrap();
     // A recording does not have the minimum lengths of records.
-    let recorded: Vec<_> = shapes::STREAMS.iter().map(|stream| stream.clone().at_least(stream.size)).collect();
+    let recorded: Vec<_> =
+        shapes::STREAMS.iter().map(|stream| stream.clone().at_least(stream.size)).collect();
     assert_eq!((replay.name(), replay.streams()), ("shapes", &recorded[..]));
-    let lens = std::iter::from_fn(|| replay.read().unwrap().map(|entry| (entry.stream, entry.bytes.len(), entry.time)));
+    let lens = std::iter::from_fn(|| {
+        replay.read().unwrap().map(|entry| (entry.stream, entry.bytes.len(), entry.time))
+    });
     assert_eq!(lens.collect::<Vec<_>>(), [(0, 128, None), (0, 132, None)]);
 }

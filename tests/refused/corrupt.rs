@@ -7,8 +7,11 @@ use super::{elf, with_object};
 
 /// Returns the offsets of the BTF section of an object, of its types and of its strings.
 fn btf(object: &[u8]) -> (usize, usize, usize) {
-    let at = object.windows(8).position(|window| window == [0x9f, 0xeb, 1, 0, 24, 0, 0, 0]).unwrap();
-    let word = |offset: usize| u32::from_le_bytes(object[at + offset..at + offset + 4].try_into().unwrap()) as usize;
+    let at =
+        object.windows(8).position(|window| window == [0x9f, 0xeb, 1, 0, 24, 0, 0, 0]).unwrap();
+    let word = |offset: usize| {
+        u32::from_le_bytes(object[at + offset..at + offset + 4].try_into().unwrap()) as usize
+    };
     (at, at + 24 + word(8), at + 24 + word(16))
 }
 
@@ -26,11 +29,19 @@ fn wrong_headers_are_refused() {
     };
     const REBUILD: &str = "; compile the object again with `-g`";
     let corrupt = "x.json: bpf_object: corrupt BTF: ";
-    assert_eq!(refusal(0, 0), format!("{corrupt}it does not start with the little-endian magic 0xeb9f{REBUILD}"));
+    assert_eq!(
+        refusal(0, 0),
+        format!("{corrupt}it does not start with the little-endian magic 0xeb9f{REBUILD}")
+    );
     assert_eq!(refusal(0, 0x0002_eb9f), format!("{corrupt}Unsupported BTF version: 2{REBUILD}"));
     // Lengths that would reserve gigabytes.
     for (offset, what) in [(12, "types"), (20, "strings")] {
-        assert!(refusal(offset, u32::MAX).starts_with(&format!("{corrupt}its {what} end at byte 42949")), "{}", refusal(offset, u32::MAX));
+        assert!(
+            refusal(offset, u32::MAX)
+                .starts_with(&format!("{corrupt}its {what} end at byte 42949")),
+            "{}",
+            refusal(offset, u32::MAX)
+        );
     }
     assert!(refusal(4, u32::MAX).starts_with(&format!("{corrupt}its types end at byte 42949")));
 }
@@ -46,7 +57,10 @@ fn bad_ids_strings_and_cycles_are_refused() {
     };
     let corrupt = "x.json: bpf_object: corrupt BTF: ";
     const REBUILD: &str = "; compile the object again with `-g`";
-    assert_eq!(refusal(2, 5000), format!("{corrupt}type 1 refers to type 5000, but the last type is 47{REBUILD}"));
+    assert_eq!(
+        refusal(2, 5000),
+        format!("{corrupt}type 1 refers to type 5000, but the last type is 47{REBUILD}")
+    );
     assert_eq!(refusal(0, 0x00ff_ffff), format!("{corrupt}no string at offset 16777215{REBUILD}"));
     // A const type that refers to itself.
     const CONST: u32 = 10 << 24;
@@ -54,7 +68,10 @@ fn bad_ids_strings_and_cycles_are_refused() {
     let (_, types, _) = btf(&object);
     set(&mut object, types + 4, CONST);
     set(&mut object, types + 8, 1);
-    assert_eq!(with_object(&object), format!("{corrupt}type 1 contains itself or nests deeper than 64 types{REBUILD}"));
+    assert_eq!(
+        with_object(&object),
+        format!("{corrupt}type 1 contains itself or nests deeper than 64 types{REBUILD}")
+    );
     // An unknown kind.
     assert_eq!(refusal(1, 31 << 24), format!("{corrupt}Unsupported BTF type 31{REBUILD}"));
     // A struct with 65,535 members in a section with room for few.
@@ -110,7 +127,8 @@ fn random_damage_never_panics() {
         if random(10) == 0 {
             object.truncate(random(object.len()));
         }
-        let result = Skeleton::from_object("x", object, "x.bpf.o").and_then(|skeleton| tokens(skeleton, "x.bpf.o", "x", &Embed::Literal));
+        let result = Skeleton::from_object("x", object, "x.bpf.o")
+            .and_then(|skeleton| tokens(skeleton, "x.bpf.o", "x", &Embed::Literal));
         match result {
             Ok(module) => {
                 accepted += 1;

@@ -9,7 +9,10 @@ use super::{Case, edited, elf, package, refusal};
 
 #[test]
 fn malformed_json_has_line_and_column() {
-    assert_eq!(refusal("{\n  \"meta\": {,\n}"), "x.json:2:12: malformed JSON: key must be a string");
+    assert_eq!(
+        refusal("{\n  \"meta\": {,\n}"),
+        "x.json:2:12: malformed JSON: key must be a string"
+    );
     assert_eq!(refusal(""), "x.json:1:0: malformed JSON: EOF while parsing a value");
     assert_eq!(
         refusal("{\"bpf_skel\": {\"type\": \"struct {\n int a; }\"}}"),
@@ -36,9 +39,16 @@ fn byte_order_mark_is_ignored() {
     let marked = |text: &str| format!("\u{feff}{text}");
     let text = package().to_string();
     assert!(Skeleton::parse(&marked(&text), "x.json") == Skeleton::parse(&text, "x.json"));
-    for text in ["{\"bpf_skel\": 7}".to_owned(), "{\n?}".to_owned(), text.replace("\"handle_exec\"", "\"handle_exce\"")] {
+    for text in [
+        "{\"bpf_skel\": 7}".to_owned(),
+        "{\n?}".to_owned(),
+        text.replace("\"handle_exec\"", "\"handle_exce\""),
+    ] {
         assert_eq!(refusal(&marked(&text)), refusal(&text));
-        let checked = |text: String| Document::new(text.into_bytes(), "x.json").and_then(|document| document.check().map(drop));
+        let checked = |text: String| {
+            Document::new(text.into_bytes(), "x.json")
+                .and_then(|document| document.check().map(drop))
+        };
         assert_eq!(checked(marked(&text)).unwrap_err(), checked(text).unwrap_err());
     }
 }
@@ -74,43 +84,66 @@ fn every_fault_is_reported_at_once() {
 #[test]
 fn missing_keys_and_wrong_types_are_named() {
     let cases: [Case; 12] = [
-        ("x.json: meta: the key is missing", |json| *json = json!({"bpf_object": "", "data": 1, "meta": null, "x": {}})),
-        ("x.json: meta.bpf_skel: the key is missing", |json| drop(json["meta"].as_object_mut().unwrap().remove("bpf_skel"))),
+        ("x.json: meta: the key is missing", |json| {
+            *json = json!({"bpf_object": "", "data": 1, "meta": null, "x": {}})
+        }),
+        ("x.json: meta.bpf_skel: the key is missing", |json| {
+            drop(json["meta"].as_object_mut().unwrap().remove("bpf_skel"))
+        }),
         ("x.json: meta.bpf_skel.maps: the key is missing", |json| {
             drop(json["meta"]["bpf_skel"].as_object_mut().unwrap().remove("maps"));
         }),
-        ("x.json: meta.bpf_skel.progs: expected a list, found an object", |json| json["meta"]["bpf_skel"]["progs"] = json!({})),
+        ("x.json: meta.bpf_skel.progs: expected a list, found an object", |json| {
+            json["meta"]["bpf_skel"]["progs"] = json!({})
+        }),
         ("x.json: meta.bpf_skel.maps[1].sample.interval: the key is missing", |json| {
             json["meta"]["bpf_skel"]["maps"][1]["sample"] = json!({"type": "log2_hist"});
         }),
-        ("x.json: meta.bpf_skel.maps[1].sample.type: unknown kind of sample `hist`; use log2_hist, linear_hist or default_kv", |json| {
-            json["meta"]["bpf_skel"]["maps"][1]["sample"] = json!({"type": "hist", "interval": 1})
-        }),
-        ("x.json: meta.bpf_skel.maps[1].sample.type: unknown kind of sample `log2_hits`; did you mean `log2_hist`?", |json| {
-            json["meta"]["bpf_skel"]["maps"][1]["sample"] = json!({"type": "log2_hits", "interval": 1})
-        }),
-        ("x.json: meta.bpf_skel.maps[1].export_config: unknown export `no-export`; did you mean `no_export`?", |json| {
-            json["meta"]["bpf_skel"]["maps"][1]["export_config"] = json!("no-export");
-        }),
+        (
+            "x.json: meta.bpf_skel.maps[1].sample.type: unknown kind of sample `hist`; use log2_hist, linear_hist or default_kv",
+            |json| {
+                json["meta"]["bpf_skel"]["maps"][1]["sample"] =
+                    json!({"type": "hist", "interval": 1})
+            },
+        ),
+        (
+            "x.json: meta.bpf_skel.maps[1].sample.type: unknown kind of sample `log2_hits`; did you mean `log2_hist`?",
+            |json| {
+                json["meta"]["bpf_skel"]["maps"][1]["sample"] =
+                    json!({"type": "log2_hits", "interval": 1})
+            },
+        ),
+        (
+            "x.json: meta.bpf_skel.maps[1].export_config: unknown export `no-export`; did you mean `no_export`?",
+            |json| {
+                json["meta"]["bpf_skel"]["maps"][1]["export_config"] = json!("no-export");
+            },
+        ),
         (
             "x.json: meta.bpf_skel.maps[1].intepreter: unknown interpreter `default`; use \"default_struct\" or {\"stack_trace\": {..}}",
             |json| {
                 json["meta"]["bpf_skel"]["maps"][1]["intepreter"] = json!("default");
             },
         ),
-        ("x.json: meta.bpf_skel.obj_name: the key is missing; is it misspelt as `objname`?", |json| {
-            let skel = json["meta"]["bpf_skel"].as_object_mut().unwrap();
-            let name = skel.remove("obj_name").unwrap();
-            skel.insert("objname".to_owned(), name);
-        }),
+        (
+            "x.json: meta.bpf_skel.obj_name: the key is missing; is it misspelt as `objname`?",
+            |json| {
+                let skel = json["meta"]["bpf_skel"].as_object_mut().unwrap();
+                let name = skel.remove("obj_name").unwrap();
+                skel.insert("objname".to_owned(), name);
+            },
+        ),
         (
             "x.json: meta.bpf_skel.maps[1].export_config: unknown export; use \"no_export\", \"default\", {\"btf_type_id\": N} or \
              {\"custom_members\": [..]}",
             |json| json["meta"]["bpf_skel"]["maps"][1]["export_config"] = json!({"type": 1}),
         ),
-        ("x.json: meta.poll_timeout_ms: expected a whole number of milliseconds, found 1.5", |json| {
-            json["meta"]["poll_timeout_ms"] = json!(1.5);
-        }),
+        (
+            "x.json: meta.poll_timeout_ms: expected a whole number of milliseconds, found 1.5",
+            |json| {
+                json["meta"]["poll_timeout_ms"] = json!(1.5);
+            },
+        ),
     ];
     for (expected, edit) in cases.into_iter().skip(1) {
         assert_eq!(edited(edit), expected);
@@ -123,8 +156,12 @@ fn missing_keys_and_wrong_types_are_named() {
 
 #[test]
 fn damaged_objects_are_refused() {
-    let zlib = |json: &serde_json::Value| STANDARD.decode(json["bpf_object"].as_str().unwrap()).unwrap();
-    assert_eq!(edited(|json| json["bpf_object"] = "AAA=B".into()), "x.json: bpf_object: malformed base64: Invalid symbol 61, offset 3.");
+    let zlib =
+        |json: &serde_json::Value| STANDARD.decode(json["bpf_object"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        edited(|json| json["bpf_object"] = "AAA=B".into()),
+        "x.json: bpf_object: malformed base64: Invalid symbol 61, offset 3."
+    );
     assert_eq!(
         edited(|json| json["bpf_object"] = STANDARD.encode(&zlib(json)[..1000]).into()),
         "x.json: bpf_object: the compressed object is truncated; copy or rebuild the package"
@@ -169,7 +206,10 @@ fn zlib_bombs_are_bounded() {
          by hand; rebuild it"
     );
     for size in [json!(null), json!(u64::MAX)] {
-        assert_eq!(say(size), "x.json: bpf_object: the object inflates to more than 64 MiB; it is not a BPF object");
+        assert_eq!(
+            say(size),
+            "x.json: bpf_object: the object inflates to more than 64 MiB; it is not a BPF object"
+        );
     }
 }
 
@@ -199,19 +239,30 @@ fn disagreement(text: String) -> Faults {
 fn many_faults_are_cut() {
     const MANY: usize = 50_000;
     let text = changed(|json| {
-        json["meta"]["export_types"] = (0..MANY).map(|number| json!({"name": format!("e{number}"), "size": number})).collect();
+        json["meta"]["export_types"] =
+            (0..MANY).map(|number| json!({"name": format!("e{number}"), "size": number})).collect();
     });
     let refused = disagreement(text);
     assert_eq!(refused.faults.len(), 101);
     assert_eq!(refused.faults[100].to_string(), format!("and {} more faults", MANY - 100));
-    assert!(refused.faults[..100].iter().all(|fault| fault.line.is_some_and(|(line, column)| line == 1 && column > 1)));
+    assert!(
+        refused.faults[..100]
+            .iter()
+            .all(|fault| fault.line.is_some_and(|(line, column)| line == 1 && column > 1))
+    );
     let columns: Vec<_> = refused.faults[..100].iter().map(|fault| fault.line).collect();
     assert!(columns.is_sorted() && columns[0] < columns[1]);
     // Also faults of the reader, which does not keep faults that are not shown.
     let text = changed(|json| json["meta"]["bpf_skel"]["maps"] = vec![json!(1); MANY].into());
     let refused = Skeleton::parse(&text, "x.json").unwrap_err();
-    assert_eq!((refused.faults.len(), refused.faults[100].to_string()), (101, format!("and {} more faults", MANY - 100)));
-    assert!(refused.faults[..100].iter().all(|fault| fault.line.is_some()) && refused.faults[100].line.is_none());
+    assert_eq!(
+        (refused.faults.len(), refused.faults[100].to_string()),
+        (101, format!("and {} more faults", MANY - 100))
+    );
+    assert!(
+        refused.faults[..100].iter().all(|fault| fault.line.is_some())
+            && refused.faults[100].line.is_none()
+    );
 }
 
 /// A value takes a hundred times the memory of its two characters.
@@ -223,7 +274,10 @@ fn number_of_values_is_limited() {
     assert_eq!(refusal(&list(MOST + 1)), format!("x.json:1:{}: {said}", 2 * MOST + 1));
     assert_eq!(refusal(&list(MOST)), "x.json:1:1: expected an object, found a list");
     // Characters in strings do not count.
-    assert_eq!(refusal(&format!("[\"{}\"]", ",{[".repeat(MOST))), "x.json:1:1: expected an object, found a list");
+    assert_eq!(
+        refusal(&format!("[\"{}\"]", ",{[".repeat(MOST))),
+        "x.json:1:1: expected an object, found a list"
+    );
 }
 
 /// Faults show only the beginning of long names.
@@ -234,17 +288,27 @@ fn long_names_are_cut_in_faults() {
     let text = changed(|json| json["meta"]["bpf_skel"]["maps"][0]["name"] = json!(name));
     let refused = disagreement(text);
     assert!(
-        refused.faults[0].what.starts_with(&format!("the object has no map `{cut}`, it has `exec_start`")),
+        refused.faults[0]
+            .what
+            .starts_with(&format!("the object has no map `{cut}`, it has `exec_start`")),
         "{}",
         refused.faults[0].what
     );
     // Also in paths of events that the user names.
-    let skeleton = Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(&*name, "struct event");
+    let skeleton = Skeleton::parse(&package().to_string(), "x.json")
+        .unwrap()
+        .with_event(&*name, "struct event");
     let refused = skeleton.check("x.json").unwrap_err().to_string();
-    assert!(refused.starts_with(&format!("x.json: events.{cut}: no map `{cut}` that delivers records (")), "{refused}");
+    assert!(
+        refused
+            .starts_with(&format!("x.json: events.{cut}: no map `{cut}` that delivers records (")),
+        "{refused}"
+    );
     // Also if the name has quotes.
     for part in ["`a", "\" b", "` \""] {
-        let text = changed(|json| json["meta"]["bpf_skel"]["progs"][0]["name"] = json!(part.repeat(100_000)));
+        let text = changed(|json| {
+            json["meta"]["bpf_skel"]["progs"][0]["name"] = json!(part.repeat(100_000))
+        });
         let refused = disagreement(text).to_string();
         assert!(refused.len() < 10_000, "{} bytes", refused.len());
     }

@@ -16,16 +16,31 @@ fn other_files_are_named_by_their_format() {
     for (bytes, what) in [
         (&b""[..], "the file is empty"),
         (b" \n", "the file is empty"),
-        (b"BC\xc0\xde5\x14", "this is LLVM bitcode, not an object; compile it without `-emit-llvm`"),
+        (
+            b"BC\xc0\xde5\x14",
+            "this is LLVM bitcode, not an object; compile it without `-emit-llvm`",
+        ),
         (b"!<arch>\n", "this is an archive of objects"),
         (b"\x9f\xeb\x01\0\x18\0\0\0", "this is BTF without an object"),
         (b"\x1f\x8b\x08", "this is compressed with gzip; unpack it"),
         (&tar, "this is a tar archive; extract the package"),
-        (b"/* SPDX */\n#include <x.h>\n", "this is C, not a skeleton; `cargo eunomia build FILE.bpf.c`"),
-        (b"/* x */\nstruct x_bpf { struct bpf_object_skeleton *skeleton; };", "this is a C skeleton of bpftool; pass the BPF object"),
+        (
+            b"/* SPDX */\n#include <x.h>\n",
+            "this is C, not a skeleton; `cargo eunomia build FILE.bpf.c`",
+        ),
+        (
+            b"/* x */\nstruct x_bpf { struct bpf_object_skeleton *skeleton; };",
+            "this is a C skeleton of bpftool; pass the BPF object",
+        ),
         (b"\xff\xfe\0", "neither a BPF object nor a text file in UTF-8; give the .json file"),
-        (b"[1]", "neither a BPF object nor a skeleton, which is a JSON object; give the .json file"),
-        (b"name: x\n", "neither a BPF object nor a skeleton, which is a JSON object; give the .json file"),
+        (
+            b"[1]",
+            "neither a BPF object nor a skeleton, which is a JSON object; give the .json file",
+        ),
+        (
+            b"name: x\n",
+            "neither a BPF object nor a skeleton, which is a JSON object; give the .json file",
+        ),
     ] {
         let said = said(bytes);
         assert!(said.starts_with(&format!("x: {what}")), "{said}");
@@ -42,7 +57,10 @@ fn other_files_are_not_objects() {
         (b"{\"meta\": {}}", "this is JSON, not a BPF object; give it as the skeleton"),
         (b"\0", "not an ELF file; compile it with"),
     ] {
-        let said = Skeleton::from_object("x", bytes.to_vec(), "x").and_then(|skeleton| skeleton.check("x")).unwrap_err().to_string();
+        let said = Skeleton::from_object("x", bytes.to_vec(), "x")
+            .and_then(|skeleton| skeleton.check("x"))
+            .unwrap_err()
+            .to_string();
         assert!(said.starts_with(&format!("x: {what}")), "{said}");
     }
 }
@@ -51,39 +69,79 @@ fn other_files_are_not_objects() {
 /// gives the type.
 #[test]
 fn unused_pointers_name_the_type_of_records() {
-    const MAPS: &str = "struct { __uint(type, RINGBUF); __uint(max_entries, 4096); } rb SEC(\".maps\");\n";
+    const MAPS: &str =
+        "struct { __uint(type, RINGBUF); __uint(max_entries, 4096); } rb SEC(\".maps\");\n";
     for (declared, delivered) in [
-        ("struct event { u32 pid; u64 t; }; const struct event *unused __attribute__((unused));", "exports: rb (struct event)"),
-        ("struct event { u32 pid; }; struct event *unused_event __attribute__((unused));", "exports: rb (struct event)"),
-        ("struct event { u32 pid; }; const struct event *event_unused __attribute__((unused));", "exports: rb (struct event)"),
-        ("typedef struct { u32 pid; } event_t; const event_t *unused __attribute__((unused));", "exports: rb (event_t)"),
-        ("struct event { u32 pid; }; const struct event *other __attribute__((unused));", "exports: rb (bytes"),
-        ("struct a { u32 a; }; struct b { u32 b; }; const struct a *unused1; const struct b *unused2;", "exports: rb (bytes"),
-        ("struct a { u32 a; }; struct a *unused; struct b { u32 b; }; struct b *__eunomia_dummy_b_ptr;", "exports: rb (struct b)"),
+        (
+            "struct event { u32 pid; u64 t; }; const struct event *unused __attribute__((unused));",
+            "exports: rb (struct event)",
+        ),
+        (
+            "struct event { u32 pid; }; struct event *unused_event __attribute__((unused));",
+            "exports: rb (struct event)",
+        ),
+        (
+            "struct event { u32 pid; }; const struct event *event_unused __attribute__((unused));",
+            "exports: rb (struct event)",
+        ),
+        (
+            "typedef struct { u32 pid; } event_t; const event_t *unused __attribute__((unused));",
+            "exports: rb (event_t)",
+        ),
+        (
+            "struct event { u32 pid; }; const struct event *other __attribute__((unused));",
+            "exports: rb (bytes",
+        ),
+        (
+            "struct a { u32 a; }; struct b { u32 b; }; const struct a *unused1; const struct b *unused2;",
+            "exports: rb (bytes",
+        ),
+        (
+            "struct a { u32 a; }; struct a *unused; struct b { u32 b; }; struct b *__eunomia_dummy_b_ptr;",
+            "exports: rb (struct b)",
+        ),
     ] {
-        let object = compile(&read(Box::leak(format!("//= unused\n{declared}\n{MAPS}").into_boxed_str()))[0]);
-        let summary = Skeleton::from_object("x", object, "x.bpf.o").unwrap().check("x.bpf.o").unwrap().summary();
+        let object = compile(
+            &read(Box::leak(format!("//= unused\n{declared}\n{MAPS}").into_boxed_str()))[0],
+        );
+        let summary = Skeleton::from_object("x", object, "x.bpf.o")
+            .unwrap()
+            .check("x.bpf.o")
+            .unwrap()
+            .summary();
         assert!(summary.contains(delivered), "{declared}: {summary}");
     }
 }
 
 #[test]
 fn event_type_must_be_in_btf() {
-    let source =
-        "//= missing\nstruct even { u32 pid; } even; struct { __uint(type, RINGBUF); __uint(max_entries, 4096); } rb SEC(\".maps\");";
+    let source = "//= missing\nstruct even { u32 pid; } even; struct { __uint(type, RINGBUF); __uint(max_entries, 4096); } rb SEC(\".maps\");";
     let object = compile(&read(source)[0]);
     let refused = |c_type: &str| {
-        let skeleton = Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", c_type);
+        let skeleton =
+            Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", c_type);
         tokens(skeleton, "x", "x", &Embed::Literal).unwrap_err().to_string()
     };
     let line = "add `const struct record *unused __attribute__((unused));` to the C source";
     let said = refused("struct record");
-    assert!(said.starts_with(&format!("x: events.rb: the object has no complete type `struct record`; {line}")), "{said}");
+    assert!(
+        said.starts_with(&format!(
+            "x: events.rb: the object has no complete type `struct record`; {line}"
+        )),
+        "{said}"
+    );
     assert!(refused("even").contains("did you mean `struct even`? Otherwise, add"));
     // The package names the type, too.
-    let checked = Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", "struct even").check("x").unwrap();
+    let checked = Skeleton::from_object("x", object.clone(), "x")
+        .unwrap()
+        .with_event("rb", "struct even")
+        .check("x")
+        .unwrap();
     let written = Skeleton::parse(&checked.documented("x").unwrap().to_json(), "x").unwrap();
-    assert_eq!(written.exports.iter().map(|export| export.name.as_str()).collect::<Vec<_>>(), ["even"]);
+    assert_eq!(
+        written.exports.iter().map(|export| export.name.as_str()).collect::<Vec<_>>(),
+        ["even"]
+    );
     assert!(written.check("x").unwrap().summary().contains("exports: rb (struct even)"));
 }
 
@@ -139,13 +197,16 @@ fn sections_and_symbols_are_limited() {
 fn size_of_modules_is_limited() {
     let of = |text: String| {
         let object = compile(&read(Box::leak(format!("//= large\n{text}").into_boxed_str()))[0]);
-        tokens(Skeleton::from_object("x", object, "x").unwrap(), "x", "x", &Embed::Literal).map(drop).map_err(|faults| faults.to_string())
+        tokens(Skeleton::from_object("x", object, "x").unwrap(), "x", "x", &Embed::Literal)
+            .map(drop)
+            .map_err(|faults| faults.to_string())
     };
     let list = |count: usize| {
         let members: String = (0..count).map(|at| format!("char m{at};")).collect();
         of(format!("struct large {{ {members} }} large;"))
     };
-    let variables = |count: usize| of((0..count).map(|at| format!("const volatile char v{at};")).collect());
+    let variables =
+        |count: usize| of((0..count).map(|at| format!("const volatile char v{at};")).collect());
     // rustc crashes with SIGSEGV at 4000 members or options, in a build without optimizations.
     assert_eq!(list(2048), Ok(()));
     assert_eq!(variables(2048), Ok(()));

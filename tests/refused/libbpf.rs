@@ -9,7 +9,8 @@ use libbpf_rs::{ObjectBuilder, PrintLevel, set_print};
 use crate::sources::{Source, compile, loaded, read};
 
 fn said(object: &[u8], file: &str) -> Result<(), String> {
-    let skeleton = Skeleton::from_object("x", object.to_vec(), file).map_err(|faults| faults.to_string())?;
+    let skeleton =
+        Skeleton::from_object("x", object.to_vec(), file).map_err(|faults| faults.to_string())?;
     tokens(skeleton, file, "x", &Embed::Literal).map(drop).map_err(|faults| faults.to_string())
 }
 
@@ -27,12 +28,16 @@ fn wrong(source: &Source, opened: bool) -> Option<String> {
         Ok(()) => fault.is_empty(),
         Err(text) => !fault.is_empty() && text.contains(fault) && text.lines().count() == 1,
     };
-    (!right || opens != opened).then(|| format!("{name}: libbpf opens it: {opens}, the build says {said:?}"))
+    (!right || opens != opened)
+        .then(|| format!("{name}: libbpf opens it: {opens}, the build says {said:?}"))
 }
 
 #[test]
 fn objects_that_libbpf_does_not_open_are_refused() {
-    let wrong: Vec<_> = read(include_str!("opened.c")).iter().filter_map(|source| wrong(source, source.fault.is_empty())).collect();
+    let wrong: Vec<_> = read(include_str!("opened.c"))
+        .iter()
+        .filter_map(|source| wrong(source, source.fault.is_empty()))
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -41,9 +46,17 @@ fn objects_that_libbpf_does_not_open_are_refused() {
 fn objects_that_libbpf_does_not_open_are_explained() {
     let mut seen = 0;
     for source in read(include_str!("opened.c")).iter().filter(|source| !source.fault.is_empty()) {
-        let Ok(checked) = Skeleton::from_object("x", compile(source), "x.bpf.o").unwrap().check("x.bpf.o") else { continue };
+        let Ok(checked) =
+            Skeleton::from_object("x", compile(source), "x.bpf.o").unwrap().check("x.bpf.o")
+        else {
+            continue;
+        };
         let error = checked.open(None).map(drop).unwrap_err().to_string();
-        assert!(error.contains("\n  hint: ") && error.contains(source.fault), "{}: {error}", source.name);
+        assert!(
+            error.contains("\n  hint: ") && error.contains(source.fault),
+            "{}: {error}",
+            source.name
+        );
         seen += 1;
     }
     assert!(seen >= 3, "{seen}");
@@ -59,8 +72,18 @@ fn objects_that_no_kernel_loads_are_refused() {
 /// Every object of the tests and examples is accepted.
 #[test]
 fn objects_that_libbpf_opens_are_accepted() {
-    let folders = ["bpf", "../examples/bootstrap/bpf", "../examples/runqlat/bpf", "../examples/tracer/bpf", "../examples/fleet/bpf"];
-    let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().map(|file| file.unwrap().path());
+    let folders = [
+        "bpf",
+        "../examples/bootstrap/bpf",
+        "../examples/runqlat/bpf",
+        "../examples/tracer/bpf",
+        "../examples/fleet/bpf",
+    ];
+    let files = folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .map(|file| file.unwrap().path());
     let mut seen = 0;
     for path in files.filter(|path| path.extension().is_some_and(|end| end == "json")) {
         let skeleton = Skeleton::from_file(&path).unwrap();
@@ -78,13 +101,25 @@ fn objects_that_libbpf_opens_are_accepted() {
 fn program_type_can_be_set() {
     let object = compile(&read("//= hook\nSEC(\"ext/hook\") int hook(void *c) { return 0; }")[0]);
     let skeleton = || Skeleton::from_object("x", object.clone(), "x.bpf.o").unwrap();
-    let text = |skeleton: Skeleton| tokens(skeleton, "x.bpf.o", "x", &Embed::Literal).map(|tokens| tokens.to_string());
-    assert!(text(skeleton()).unwrap_err().to_string().contains("program `hook` is in section `ext/hook`"));
+    let text = |skeleton: Skeleton| {
+        tokens(skeleton, "x.bpf.o", "x", &Embed::Literal).map(|tokens| tokens.to_string())
+    };
+    assert!(
+        text(skeleton())
+            .unwrap_err()
+            .to_string()
+            .contains("program `hook` is in section `ext/hook`")
+    );
     assert!(text(skeleton().with_program("hook", "xdp")).unwrap().contains("kind :: Xdp"));
-    let written = Skeleton::parse(&skeleton().with_program("hook", "xdp").to_json(), "x.json").unwrap();
+    let written =
+        Skeleton::parse(&skeleton().with_program("hook", "xdp").to_json(), "x.json").unwrap();
     assert!(text(written).unwrap().contains("kind :: Xdp"), "the document does not keep the type");
     let wrong = text(skeleton().with_program("hook", "xpd")).unwrap_err().to_string();
     assert_eq!(wrong, "x.bpf.o: type: \"xpd\" does not name a program type; did you mean `xdp`?");
     let unknown = text(skeleton().with_program("hok", "xdp")).unwrap_err().to_string();
-    assert!(unknown.contains("the object has no program `hok`") && unknown.contains("did you mean `hook`?"), "{unknown}");
+    assert!(
+        unknown.contains("the object has no program `hok`")
+            && unknown.contains("did you mean `hook`?"),
+        "{unknown}"
+    );
 }

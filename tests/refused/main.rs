@@ -29,7 +29,8 @@ fn elf() -> Vec<u8> {
 
 /// Returns the error of the generator for a document, as the macro and a build script report it.
 fn refusal(text: &str) -> String {
-    let result = Skeleton::parse(text, "x.json").and_then(|skeleton| tokens(skeleton, "x.json", "x", &Embed::Literal));
+    let result = Skeleton::parse(text, "x.json")
+        .and_then(|skeleton| tokens(skeleton, "x.json", "x", &Embed::Literal));
     result.expect_err("the input is accepted").to_string()
 }
 
@@ -53,7 +54,8 @@ fn of(json: &Json) -> String {
 /// Returns the error for the package with another object.
 fn with_object(object: &[u8]) -> String {
     edited(|json| {
-        json["bpf_object"] = STANDARD.encode(miniz_oxide::deflate::compress_to_vec_zlib(object, 1)).into();
+        json["bpf_object"] =
+            STANDARD.encode(miniz_oxide::deflate::compress_to_vec_zlib(object, 1)).into();
         json["bpf_object_size"] = object.len().into();
     })
 }

@@ -15,16 +15,24 @@ fn other_elf_files_are_refused() {
         edit(&mut object);
         with_object(&object)
     };
-    assert_eq!(object(&|elf| elf[0] = 0), format!("x.json: meta: not an ELF file{COMPILE}").replace("meta", "bpf_object"));
+    assert_eq!(
+        object(&|elf| elf[0] = 0),
+        format!("x.json: meta: not an ELF file{COMPILE}").replace("meta", "bpf_object")
+    );
     // e_machine: x86-64.
     assert_eq!(
         object(&|elf| elf[18] = 62),
-        format!("x.json: bpf_object: the ELF file is for x86-64 (machine 62), not for BPF (247){COMPILE}")
+        format!(
+            "x.json: bpf_object: the ELF file is for x86-64 (machine 62), not for BPF (247){COMPILE}"
+        )
     );
     // A 32-bit file, whose header has another layout.
     assert!(object(&|elf| elf[4] = 1).starts_with("x.json: bpf_object: "));
     // e_type: executable.
-    assert_eq!(object(&|elf| elf[16] = 2), format!("x.json: bpf_object: the ELF file is not a 64-bit relocatable object{COMPILE}"));
+    assert_eq!(
+        object(&|elf| elf[16] = 2),
+        format!("x.json: bpf_object: the ELF file is not a 64-bit relocatable object{COMPILE}")
+    );
     assert_eq!(
         object(&|elf| elf.truncate(40)),
         "x.json: bpf_object: broken ELF file: Could not read bytes in range [0x10, 0x40); copy or compile the object again"
@@ -40,7 +48,10 @@ fn other_elf_files_are_refused() {
     let mut empty = elf()[..64].to_vec();
     empty[40..48].fill(0);
     (empty[60], empty[62]) = (0, 0);
-    assert_eq!(with_object(&empty), format!("x.json: bpf_object: the ELF file has no sections{COMPILE}"));
+    assert_eq!(
+        with_object(&empty),
+        format!("x.json: bpf_object: the ELF file has no sections{COMPILE}")
+    );
 }
 
 #[test]
@@ -91,42 +102,77 @@ fn near_names_are_suggested() {
         json["meta"]["export_types"][0]["name"] = json!("evnt");
     });
     let lines = [
-        ("meta.bpf_skel.maps[0].name: the object has no map `exec_strat`, it has `exec_start`, `rb`", "exec_start"),
-        ("meta.bpf_skel.progs[0].name: the object has no program `handle_exce`, it has `handle_exec`, `handle_exit`", "handle_exec"),
+        (
+            "meta.bpf_skel.maps[0].name: the object has no map `exec_strat`, it has `exec_start`, `rb`",
+            "exec_start",
+        ),
+        (
+            "meta.bpf_skel.progs[0].name: the object has no program `handle_exce`, it has `handle_exec`, `handle_exit`",
+            "handle_exec",
+        ),
         (
             "meta.bpf_skel.data_sections[0].variables[0].name: section `.rodata` has no variable `max_duration_ns`, it has \
              `min_duration_ns`",
             "min_duration_ns",
         ),
-        ("meta.bpf_skel.data_sections[1].name: the object has no section `.bss.` with variables, it has `.rodata`, `.bss`", ".bss"),
+        (
+            "meta.bpf_skel.data_sections[1].name: the object has no section `.bss.` with variables, it has `.rodata`, `.bss`",
+            ".bss",
+        ),
         ("meta.export_types[0].name: the object has no `struct evnt`", "event"),
     ];
-    let lines = lines.map(|(line, near)| format!("x.json: {line}; did you mean `{near}`? Otherwise,{}", STALE.trim_start_matches(';')));
+    let lines = lines.map(|(line, near)| {
+        format!(
+            "x.json: {line}; did you mean `{near}`? Otherwise,{}",
+            STALE.trim_start_matches(';')
+        )
+    });
     assert_eq!(text, lines.join("\n"));
 }
 
 #[test]
 fn export_types_must_agree_with_btf() {
     let cases: [Case; 8] = [
-        ("[0].type_id: the object has no type 9999, its last type is 47", |export| export["type_id"] = json!(9999)),
-        ("[0].type_id: type 2 of the object is `int`, not `struct event`", |export| export["type_id"] = json!(2)),
-        ("[0].name: type 38 of the object is `struct event`, not `struct happening`", |export| export["name"] = json!("happening")),
-        ("[0].size: `struct event` has 176 bytes in the object, but 168 in the document", |export| export["size"] = json!(168)),
-        ("[0].members[1].name: member 1 of `struct event` is `ppid` in the object, but `tgid` in the document", |export| {
-            export["members"][1]["name"] = json!("tgid");
+        ("[0].type_id: the object has no type 9999, its last type is 47", |export| {
+            export["type_id"] = json!(9999)
         }),
-        ("[0].members[4].type: member `comm` of `struct event` is `char[16]` in the object, but `char[32]` in the document", |export| {
-            export["members"][4]["type"] = json!("char[32]");
+        ("[0].type_id: type 2 of the object is `int`, not `struct event`", |export| {
+            export["type_id"] = json!(2)
         }),
-        ("[0].members: `struct event` has 8 members in the object, but 7 in the document", |export| {
-            drop(export["members"].as_array_mut().unwrap().pop());
+        ("[0].name: type 38 of the object is `struct event`, not `struct happening`", |export| {
+            export["name"] = json!("happening")
         }),
+        (
+            "[0].size: `struct event` has 176 bytes in the object, but 168 in the document",
+            |export| export["size"] = json!(168),
+        ),
+        (
+            "[0].members[1].name: member 1 of `struct event` is `ppid` in the object, but `tgid` in the document",
+            |export| {
+                export["members"][1]["name"] = json!("tgid");
+            },
+        ),
+        (
+            "[0].members[4].type: member `comm` of `struct event` is `char[16]` in the object, but `char[32]` in the document",
+            |export| {
+                export["members"][4]["type"] = json!("char[32]");
+            },
+        ),
+        (
+            "[0].members: `struct event` has 8 members in the object, but 7 in the document",
+            |export| {
+                drop(export["members"].as_array_mut().unwrap().pop());
+            },
+        ),
         ("[0].members[8]: `struct event` has only 8 members in the object", |export| {
             export["members"].as_array_mut().unwrap().push(json!({"name": "more", "type": "int"}));
         }),
     ];
     for (expected, edit) in cases {
-        assert_eq!(edited(|json| edit(&mut json["meta"]["export_types"][0])), format!("x.json: meta.export_types{expected}{STALE}"));
+        assert_eq!(
+            edited(|json| edit(&mut json["meta"]["export_types"][0])),
+            format!("x.json: meta.export_types{expected}{STALE}")
+        );
     }
 }
 
@@ -163,7 +209,12 @@ fn exports_of_multiple_mode_are_checked() {
         )
     );
     assert_eq!(
-        custom(&[member("b", 2, 2), member("a", 0, 2), member("c", 12_345_678, 2), member("d", 8, 777)]),
+        custom(&[
+            member("b", 2, 2),
+            member("a", 0, 2),
+            member("c", 12_345_678, 2),
+            member("d", 8, 777)
+        ]),
         format!(
             "{at}.custom_members[3].btf_type_id: the object has no type 777, its last type is 47\n\
              {at}.custom_members[0].offset: `b` overlaps `a`\n\
@@ -174,29 +225,47 @@ fn exports_of_multiple_mode_are_checked() {
 
 #[test]
 fn values_must_fit_their_variable() {
-    let say = |value: serde_json::Value| edited(|json| json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["value"] = value);
+    let say = |value: serde_json::Value| {
+        edited(|json| json["meta"]["bpf_skel"]["data_sections"][0]["variables"][0]["value"] = value)
+    };
     let at = "x.json: meta.bpf_skel.data_sections[0].variables[0].value";
     let ty = "not a value of type `const volatile unsigned long long`";
-    assert_eq!(say(json!(-1)), format!("{at}: `-1` is {ty}; expected a number from 0 to 18446744073709551615"));
-    assert_eq!(say(json!(1.5)), format!("{at}: `1.5` is {ty}; expected a number from 0 to 18446744073709551615"));
+    assert_eq!(
+        say(json!(-1)),
+        format!("{at}: `-1` is {ty}; expected a number from 0 to 18446744073709551615")
+    );
+    assert_eq!(
+        say(json!(1.5)),
+        format!("{at}: `1.5` is {ty}; expected a number from 0 to 18446744073709551615")
+    );
     assert_eq!(say(json!(true)), format!("{at}: true is {ty}"));
 }
 
 #[test]
 fn values_of_members_must_fit() {
     let say = |value: serde_json::Value| {
-        let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("kinds")).unwrap();
+        let mut json: serde_json::Value =
+            serde_json::from_str(&eunomia_tests::fixture("kinds")).unwrap();
         let variables = json!([{"name": "ro_point", "type": "struct point", "value": value}]);
-        json["meta"]["bpf_skel"]["data_sections"] = json!([{"name": ".rodata", "variables": variables}]);
+        json["meta"]["bpf_skel"]["data_sections"] =
+            json!([{"name": ".rodata", "variables": variables}]);
         of(&json)
     };
     let at = "x.json: meta.bpf_skel.data_sections[0].variables[0].value";
-    assert_eq!(say(json!({"x": 1, "z": 2})), format!("{at}: `struct point` has no member `z`, it has `x`, `y`"));
+    assert_eq!(
+        say(json!({"x": 1, "z": 2})),
+        format!("{at}: `struct point` has no member `z`, it has `x`, `y`")
+    );
     assert_eq!(
         say(json!({"x": 40_000})),
-        format!("{at}: `x` of `struct point`: `40000` is not a value of type `short`; expected a number from -32768 to 32767")
+        format!(
+            "{at}: `x` of `struct point`: `40000` is not a value of type `short`; expected a number from -32768 to 32767"
+        )
     );
-    assert_eq!(say(json!([1, 2])), format!("{at}: [1,2] is not a value of type `const volatile struct point`"));
+    assert_eq!(
+        say(json!([1, 2])),
+        format!("{at}: [1,2] is not a value of type `const volatile struct point`")
+    );
 }
 
 #[test]
@@ -227,7 +296,10 @@ fn everything_is_listed_once() {
 #[test]
 fn sections_must_agree_with_object() {
     let section = |name: &str, variable: serde_json::Value| {
-        edited(|json| json["meta"]["bpf_skel"]["data_sections"][0] = json!({"name": name, "variables": [variable]}))
+        edited(|json| {
+            json["meta"]["bpf_skel"]["data_sections"][0] =
+                json!({"name": name, "variables": [variable]})
+        })
     };
     let at = "x.json: meta.bpf_skel.data_sections[0]";
     assert_eq!(
@@ -237,10 +309,16 @@ fn sections_must_agree_with_object() {
             &STALE[2..]
         )
     );
-    let refused = section("license", json!({"name": "LICENSE", "type": "char[13]", "value": "GPL"}));
-    assert!(refused.starts_with(&format!("{at}.name: the object has no section `license` with variables")), "{refused}");
+    let refused =
+        section("license", json!({"name": "LICENSE", "type": "char[13]", "value": "GPL"}));
+    assert!(
+        refused
+            .starts_with(&format!("{at}.name: the object has no section `license` with variables")),
+        "{refused}"
+    );
     let kinds = |edit: &dyn Fn(&mut serde_json::Value)| {
-        let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("kinds")).unwrap();
+        let mut json: serde_json::Value =
+            serde_json::from_str(&eunomia_tests::fixture("kinds")).unwrap();
         edit(&mut json["meta"]["bpf_skel"]);
         of(&json)
     };
@@ -292,7 +370,9 @@ fn number_of_perf_pages_is_limited() {
     for pages in [0u64, 65_537] {
         assert_eq!(
             edited(|json| json["meta"]["perf_buffer_pages"] = pages.into()),
-            format!("x.json: meta.perf_buffer_pages: expected 1 to 65536 pages on each CPU, found {pages}")
+            format!(
+                "x.json: meta.perf_buffer_pages: expected 1 to 65536 pages on each CPU, found {pages}"
+            )
         );
     }
 }
@@ -300,7 +380,8 @@ fn number_of_perf_pages_is_limited() {
 #[test]
 fn event_types_of_application_are_checked() {
     let named = |map: &str, c_type: &str| {
-        let skeleton = Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(map, c_type);
+        let skeleton =
+            Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(map, c_type);
         tokens(skeleton, "x.json", "x", &Embed::Literal).unwrap_err().to_string()
     };
     assert_eq!(
@@ -314,7 +395,9 @@ fn event_types_of_application_are_checked() {
     );
     // The keyword may be missing or wrong.
     for c_type in ["evnt", "event", "union event", "enum evnt"] {
-        let what = format!("x.json: events.rb: the object has no complete type `{c_type}`; did you mean `struct event`? Otherwise, add");
+        let what = format!(
+            "x.json: events.rb: the object has no complete type `{c_type}`; did you mean `struct event`? Otherwise, add"
+        );
         let said = named("rb", c_type);
         assert!(said.starts_with(&what), "{said}");
     }
@@ -332,7 +415,10 @@ fn tagged_events_are_checked() {
         named("file", "kind", &[open]),
         "x.json: events.file: no map `file` that delivers records (maps that do: `balls`, `files`); did you mean `files`?"
     );
-    assert_eq!(named("files", "kind", &[]), "x.json: events.files: the list of types is empty; name a value and its type");
+    assert_eq!(
+        named("files", "kind", &[]),
+        "x.json: events.files: the list of types is empty; name a value and its type"
+    );
     // All faults are reported at once.
     assert_eq!(
         named(
@@ -365,16 +451,29 @@ fn tagged_events_are_checked() {
     );
     let untagged = |member: &str| named("files", member, &[("1", "struct untagged")]);
     let todo = "use an integer or enum of 1, 2, 4 or 8 bytes";
-    assert_eq!(untagged("bits"), format!("x.json: events.files.1: `bits` of `struct untagged` is a bit field; {todo}"));
-    assert_eq!(untagged("text"), format!("x.json: events.files.1: `text` of `struct untagged` has type `char[8]`; {todo}"));
+    assert_eq!(
+        untagged("bits"),
+        format!("x.json: events.files.1: `bits` of `struct untagged` is a bit field; {todo}")
+    );
+    assert_eq!(
+        untagged("text"),
+        format!("x.json: events.files.1: `text` of `struct untagged` has type `char[8]`; {todo}")
+    );
     assert_eq!(
         untagged("kinds"),
         "x.json: events.files.1: `struct untagged` has no member `kinds`, it has `pid`, `kind`, `bits`, `text`; did you mean `kind`?"
     );
-    assert_eq!(untagged("kind.of"), "x.json: events.files.1: `enum kind` has no member `of`, it has none");
+    assert_eq!(
+        untagged("kind.of"),
+        "x.json: events.files.1: `enum kind` has no member `of`, it has none"
+    );
     // A constant of any enum may give a number if it fits.
     assert_eq!(
-        named("balls", "header.kind", &[("KIND_OPEN", "struct ping"), ("KIND_CLOSE", "struct pong"), ("1", "struct pong")]),
+        named(
+            "balls",
+            "header.kind",
+            &[("KIND_OPEN", "struct ping"), ("KIND_CLOSE", "struct pong"), ("1", "struct pong")]
+        ),
         "x.json: events.balls.KIND_CLOSE: `2147483648` is not a value of type `short`; expected a number from -32768 to 32767\n\
          x.json: events.balls.1: `1` is the value 1 of `header.kind`, already used by `KIND_OPEN`; give each value one type"
     );
@@ -382,7 +481,8 @@ fn tagged_events_are_checked() {
 
 #[test]
 fn targets_of_programs_are_checked() {
-    let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("programs")).unwrap();
+    let mut json: serde_json::Value =
+        serde_json::from_str(&eunomia_tests::fixture("programs")).unwrap();
     let programs = json["meta"]["bpf_skel"]["progs"].as_array_mut().unwrap();
     programs[0]["ifindex"] = json!("lo");
     programs[0]["flags"] = json!(-1);
@@ -390,7 +490,14 @@ fn targets_of_programs_are_checked() {
     programs[1]["tchook"]["attach_point"] = json!("BPF_TC_CUSTOM");
     let at = "x.json: meta.bpf_skel.progs";
     assert_eq!(
-        tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap_err().to_string(),
+        tokens(
+            Skeleton::parse(&json.to_string(), "x.json").unwrap(),
+            "x.json",
+            "x",
+            &Embed::Literal
+        )
+        .unwrap_err()
+        .to_string(),
         format!(
             "{at}[0].flags: expected a whole number from 0 to 4294967295, found -1\n\
              {at}[0].xdpopts.old_prog_fd: 3 is a file descriptor of another process; remove the key; no program is \
@@ -400,11 +507,21 @@ fn targets_of_programs_are_checked() {
              by its handle"
         )
     );
-    let mut json: serde_json::Value = serde_json::from_str(&eunomia_tests::fixture("programs")).unwrap();
+    let mut json: serde_json::Value =
+        serde_json::from_str(&eunomia_tests::fixture("programs")).unwrap();
     json["meta"]["bpf_skel"]["progs"][1]["tchook"]["order"] = json!("second");
     assert_eq!(
-        tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap_err().to_string(),
-        format!("{at}[1].tchook.order: expected \"first\" or \"last\"; to place it next to another program, attach it by its handle")
+        tokens(
+            Skeleton::parse(&json.to_string(), "x.json").unwrap(),
+            "x.json",
+            "x",
+            &Embed::Literal
+        )
+        .unwrap_err()
+        .to_string(),
+        format!(
+            "{at}[1].tchook.order: expected \"first\" or \"last\"; to place it next to another program, attach it by its handle"
+        )
     );
 }
 
@@ -412,8 +529,16 @@ fn targets_of_programs_are_checked() {
 #[test]
 fn docs_stay_text() {
     let mut json = package();
-    json["meta"]["bpf_skel"]["doc"] = json!({"brief": "x\n```\nstd::process::abort()\n```\n    indented()"});
-    let module = tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap().to_string();
+    json["meta"]["bpf_skel"]["doc"] =
+        json!({"brief": "x\n```\nstd::process::abort()\n```\n    indented()"});
+    let module = tokens(
+        Skeleton::parse(&json.to_string(), "x.json").unwrap(),
+        "x.json",
+        "x",
+        &Embed::Literal,
+    )
+    .unwrap()
+    .to_string();
     assert!(
         module.starts_with("# [doc = \" The BPF object `bootstrap`: x \\\\`\\\\`` std::process::abort() `\\\\`\\\\`     indented()\"]"),
         "{}",
@@ -421,7 +546,14 @@ fn docs_stay_text() {
     );
     json["meta"]["bpf_skel"]["doc"] = json!({"brief": "<script>alert(3)</script> *a* [b](c)"});
     json["meta"]["bpf_skel"]["obj_name"] = json!("a` <b>");
-    let module = tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x.json", "x", &Embed::Literal).unwrap().to_string();
+    let module = tokens(
+        Skeleton::parse(&json.to_string(), "x.json").unwrap(),
+        "x.json",
+        "x",
+        &Embed::Literal,
+    )
+    .unwrap()
+    .to_string();
     let title = r"The BPF object `a' <b>`: \\<script\\>alert(3)\\</script\\> \\*a\\* \\[b\\](c)";
     assert!(module.starts_with(&format!("# [doc = \" {title}\"]")), "{}", &module[..200]);
 }

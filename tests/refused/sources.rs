@@ -34,8 +34,23 @@ pub(crate) fn compile(source: &Source) -> Vec<u8> {
     fs::write(&c, format!("#include \"hazard.h\"\n{}\n", source.text)).unwrap();
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
     let mut command = Command::new(clang);
-    command.args(["-target", "bpf", "-g", "-O2", "-Wno-everything", "-I", concat!(env!("CARGO_MANIFEST_DIR"), "/hazards"), "-c", "-o"]);
+    command.args([
+        "-target",
+        "bpf",
+        "-g",
+        "-O2",
+        "-Wno-everything",
+        "-I",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/hazards"),
+        "-c",
+        "-o",
+    ]);
     let output = command.arg(&o).arg(&c).output().unwrap();
-    assert!(output.status.success(), "{}: {}", source.name, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        source.name,
+        String::from_utf8_lossy(&output.stderr)
+    );
     fs::read(o).unwrap()
 }

@@ -28,7 +28,8 @@ impl Crate {
         if root.exists() {
             fs::remove_dir_all(&root).expect("the folder is ours");
         }
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace");
+        let workspace =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace");
         let written = Self { root, target: tmp.parent().unwrap_or(tmp).to_owned() };
         // The package compiles in half the time without debug information and incremental
         // compilation. Dependencies keep the profile of the workspace, so those in its target
@@ -55,7 +56,10 @@ debug = true
         );
         written.write("Cargo.toml", manifest);
         // The versions of the workspace; cargo removes those that are not needed.
-        written.write("Cargo.lock", fs::read(workspace.join("Cargo.lock")).expect("the workspace has a lock file"));
+        written.write(
+            "Cargo.lock",
+            fs::read(workspace.join("Cargo.lock")).expect("the workspace has a lock file"),
+        );
         written
     }
 
@@ -99,10 +103,22 @@ debug = true
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command
-            .args(["build", "--bins", "--examples", "--quiet", "--offline", "--keep-going", "--manifest-path"])
+            .args([
+                "build",
+                "--bins",
+                "--examples",
+                "--quiet",
+                "--offline",
+                "--keep-going",
+                "--manifest-path",
+            ])
             .arg(self.path("Cargo.toml"));
         let output = command.env("CARGO_TARGET_DIR", &self.target).output().expect("cargo runs");
-        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 
     /// Runs a program of the package and returns its output.
@@ -111,7 +127,8 @@ debug = true
     /// If the program fails.
     #[must_use]
     pub fn run(&self, program: &str) -> String {
-        let output = Command::new(self.target.join("debug").join(program)).output().expect("it was built");
+        let output =
+            Command::new(self.target.join("debug").join(program)).output().expect("it was built");
         assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("it prints text")
     }
@@ -126,7 +143,17 @@ debug = true
 pub fn program(tmp: &str, package: &str, name: &str) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--locked", "--quiet", "--package", package, "--features", "cli", "--bin", name]);
+    command.args([
+        "build",
+        "--locked",
+        "--quiet",
+        "--package",
+        package,
+        "--features",
+        "cli",
+        "--bin",
+        name,
+    ]);
     assert!(command.status().expect("cargo runs").success());
     Path::new(tmp).with_file_name("debug").join(name)
 }

@@ -57,7 +57,12 @@ pub mod included {
     ::eunomia_macros::include_skeleton!("bpf/faults.json");
     ::eunomia_macros::include_skeleton!(
         "bpf/flood.json",
-        events(smalls = "struct small", middles = "struct middle", larges = "struct large", "events" = "struct large")
+        events(
+            smalls = "struct small",
+            middles = "struct middle",
+            larges = "struct large",
+            "events" = "struct large"
+        )
     );
     ::eunomia_macros::include_skeleton!("bpf/kinds.json", debug = "../target/kinds.expanded.rs");
     ::eunomia_macros::include_skeleton!("bpf/names.json", mod = match);

@@ -20,8 +20,14 @@ fn checked(name: &str) -> Checked {
 
 /// Returns the id of the struct or union with this C name.
 fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
-    let is_struct = |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
-    layouts.btf.iter().map(|(id, _)| id).find(|&id| layouts.c_name(id) == c_name && is_struct(id)).unwrap()
+    let is_struct =
+        |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
+    layouts
+        .btf
+        .iter()
+        .map(|(id, _)| id)
+        .find(|&id| layouts.c_name(id) == c_name && is_struct(id))
+        .unwrap()
 }
 
 /// Reads pseudo-random bytes both ways, in enough rounds to cover most enum values, bools and
@@ -45,7 +51,11 @@ fn agree<E: Event + Display + Serialize>(checked: &Checked) {
         let json: serde_json::Value = serde_json::from_str(&value.to_json()).unwrap();
         // serde_json writes any character that JSON allows; ours writes none that controls a
         // terminal.
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&serde_json::to_string(&value).unwrap()).unwrap(), json);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&serde_json::to_string(&value).unwrap())
+                .unwrap(),
+            json
+        );
         assert!(value.to_json().chars().chain(value.to_string().chars()).all(is_shown));
         assert_eq!(json.as_object().unwrap().len(), value.fields().count());
         let serialized = serde_json::to_string(&typed).unwrap();
@@ -83,9 +93,14 @@ macro_rules! agree_at_every_length {
                     *byte = if state >> 60 == 0 { 0 } else { (state >> 33) as u8 & 0x67 };
                 }
                 let (mut typed, mut dynamic) = (Vec::new(), Vec::new());
-                let first = Export::deliver(map, record, |event| typed.push((event.to_string(), $json(&event))));
+                let first = Export::deliver(map, record, |event| {
+                    typed.push((event.to_string(), $json(&event)))
+                });
                 let second = checked.deliver(map, record, |event| {
-                    dynamic.push((event.value.to_string(), serde_json::from_str(&event.value.to_json()).unwrap()));
+                    dynamic.push((
+                        event.value.to_string(),
+                        serde_json::from_str(&event.value.to_json()).unwrap(),
+                    ));
                     let serialized = serde_json::to_value(&event.value).unwrap();
                     assert_eq!(serialized, dynamic[0].1);
                 });
@@ -99,7 +114,9 @@ macro_rules! agree_at_every_length {
 #[test]
 fn records_of_every_length_agree() {
     let json = |event: &built::tails::Export<'_>| match event {
-        built::tails::Export::Lines(event) | built::tails::Export::Events(event) => serde_json::to_value(event),
+        built::tails::Export::Lines(event) | built::tails::Export::Events(event) => {
+            serde_json::to_value(event)
+        }
         built::tails::Export::Places(event) => serde_json::to_value(event),
         built::tails::Export::Blobs(event) => serde_json::to_value(event),
         built::tails::Export::Pairs(event) => serde_json::to_value(event),
@@ -109,7 +126,9 @@ fn records_of_every_length_agree() {
     };
     agree_at_every_length!(checked("tails"), tails, |event: &_| json(event).unwrap());
     let json = |event: &built::streams::Export<'_>| match event {
-        built::streams::Export::Rb(event) | built::streams::Export::Events(event) => serde_json::to_value(event),
+        built::streams::Export::Rb(event) | built::streams::Export::Events(event) => {
+            serde_json::to_value(event)
+        }
         built::streams::Export::Notes(event) => serde_json::to_value(event),
     };
     agree_at_every_length!(checked("streams"), streams, |event: &_| json(event).unwrap());
@@ -122,31 +141,49 @@ fn last_array_is_shown_as_far_as_it_was_sent() {
     let shown = |map: &str, record: &[u8]| {
         let mut shown = Vec::new();
         let number = checked.stream(map).unwrap();
-        let verdict = checked.deliver(number, record, |event| shown.extend([event.value.to_string(), event.value.to_json()]));
+        let verdict = checked.deliver(number, record, |event| {
+            shown.extend([event.value.to_string(), event.value.to_json()])
+        });
         (format!("{verdict:?}"), shown.join(" "))
     };
     let delivered = |text: &str| ("Delivered".to_owned(), text.to_owned());
     let short = ("Short".to_owned(), String::new());
     let mut line = [0; 14];
     (line[0], line[8], line[12], line[13]) = (7, 2, b'a', b'b');
-    assert_eq!(shown("lines", &line), delivered(r#"number=7 len=2 text=ab {"number":7,"len":2,"text":"ab"}"#));
-    assert_eq!(shown("lines", &line[..12]), delivered(r#"number=7 len=2 text="" {"number":7,"len":2,"text":""}"#));
+    assert_eq!(
+        shown("lines", &line),
+        delivered(r#"number=7 len=2 text=ab {"number":7,"len":2,"text":"ab"}"#)
+    );
+    assert_eq!(
+        shown("lines", &line[..12]),
+        delivered(r#"number=7 len=2 text="" {"number":7,"len":2,"text":""}"#)
+    );
     assert_eq!(shown("lines", &line[..11]), short);
     let mut key = vec![0; 24];
     (key[0], key[1]) = (b'/', b'x');
-    let text = format!("kind=3 path=/x key={key:?} {{\"kind\":3,\"path\":\"/x\",\"key\":{}}}", format!("{key:?}").replace(' ', ""));
+    let text = format!(
+        "kind=3 path=/x key={key:?} {{\"kind\":3,\"path\":\"/x\",\"key\":{}}}",
+        format!("{key:?}").replace(' ', "")
+    );
     assert_eq!(shown("places", b"\x03\0\0\0/x"), delivered(&text));
     let blob = *b"\x01\0\0\0\0\0\0\0\x02\0abcdef\x1bxyz";
     assert_eq!(
         shown("blobs", &blob),
-        delivered(r#"number=1 kind=2 text="abcdef\u{1b}xyz" {"number":1,"kind":2,"text":"abcdef\u001bxyz"}"#)
+        delivered(
+            r#"number=1 kind=2 text="abcdef\u{1b}xyz" {"number":1,"kind":2,"text":"abcdef\u001bxyz"}"#
+        )
     );
-    assert_eq!(shown("blobs", &blob[..12]), delivered(r#"number=1 kind=2 text=ab {"number":1,"kind":2,"text":"ab"}"#));
+    assert_eq!(
+        shown("blobs", &blob[..12]),
+        delivered(r#"number=1 kind=2 text=ab {"number":1,"kind":2,"text":"ab"}"#)
+    );
     assert_eq!(shown("blobs", &blob[..9]), short);
     let pairs = *b"\x02\0\0\0\xff\xff\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05";
     assert_eq!(
         shown("pairs", &pairs),
-        delivered(r#"count=2 pairs=[{a=-1 b=2}, {a=3 b=4}] {"count":2,"pairs":[{"a":-1,"b":2},{"a":3,"b":4}]}"#)
+        delivered(
+            r#"count=2 pairs=[{a=-1 b=2}, {a=3 b=4}] {"count":2,"pairs":[{"a":-1,"b":2},{"a":3,"b":4}]}"#
+        )
     );
 }
 

@@ -31,7 +31,9 @@ fn types_of_the_kernel() -> Result<(), Failed> {
     let start = Instant::now();
     let layouts = Layouts::of_btf(&bytes)?;
     println!("{} KiB of BTF read in {:.2?}", bytes.len() / 1024, start.elapsed());
-    let records = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }) && !ty.name.is_empty());
+    let records = layouts.btf.iter().filter(|(_, ty)| {
+        matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }) && !ty.name.is_empty()
+    });
     let records: Vec<TypeId> = records.map(|(id, _)| id).collect();
     let count = match env::var("TYPES").as_deref() {
         Ok("all") => records.len(),
@@ -39,24 +41,42 @@ fn types_of_the_kernel() -> Result<(), Failed> {
         Err(_) => records.len().min(300),
     };
     assert!(count > 0, "the kernel has structs");
-    let taken: Vec<TypeId> = (0..count).filter_map(|index| records.get(index * records.len() / count)).copied().collect();
+    let taken: Vec<TypeId> = (0..count)
+        .filter_map(|index| records.get(index * records.len() / count))
+        .copied()
+        .collect();
 
     let package = Crate::new(env!("CARGO_TARGET_TMPDIR"), "vmlinux", &[]);
     let start = Instant::now();
-    let modules: Vec<_> = taken.chunks(CHUNK).map(|ids| definitions(&layouts, ids.iter().copied())).collect::<Result<_, _>>()?;
+    let modules: Vec<_> = taken
+        .chunks(CHUNK)
+        .map(|ids| definitions(&layouts, ids.iter().copied()))
+        .collect::<Result<_, _>>()?;
     let spent = start.elapsed();
-    println!("{count} of {} named structs and unions generated in {spent:.2?}, {:.2?} each", records.len(), spent / count as u32);
+    println!(
+        "{count} of {} named structs and unions generated in {spent:.2?}, {:.2?} each",
+        records.len(),
+        spent / count as u32
+    );
     let mut defined = 0;
     for (index, module) in modules.into_iter().enumerate() {
-        let mut text = "//! Types of the kernel.\n#![deny(warnings, missing_docs)]\n#![forbid(unsafe_code)]\n".to_owned();
+        let mut text =
+            "//! Types of the kernel.\n#![deny(warnings, missing_docs)]\n#![forbid(unsafe_code)]\n"
+                .to_owned();
         // The lints that a generated module allows.
-        writeln!(text, "#![allow(non_camel_case_types, non_snake_case, non_upper_case_globals, unreachable_pub)]")?;
+        writeln!(
+            text,
+            "#![allow(non_camel_case_types, non_snake_case, non_upper_case_globals, unreachable_pub)]"
+        )?;
         let module = format(module)?;
         defined += module.matches("impl ::eunomia_runtime::sample::Event for ").count();
         package.library(&format!("vmlinux_{index}"), &(text + &module));
     }
     let start = Instant::now();
     package.build()?;
-    println!("{defined} definitions, with the types inside them, compiled in {:.2?}", start.elapsed());
+    println!(
+        "{defined} definitions, with the types inside them, compiled in {:.2?}",
+        start.elapsed()
+    );
     Ok(())
 }

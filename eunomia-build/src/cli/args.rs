@@ -134,7 +134,10 @@ impl Gen {
     pub(super) fn output(&self) -> Result<Option<&Path>, Failure> {
         let output = self.output.as_deref().filter(|path| !is_stream(path));
         if self.check && output.is_none() {
-            return Err(usage(ErrorKind::ValueValidation, "`--check` compares with a file, and `-` is standard output"));
+            return Err(usage(
+                ErrorKind::ValueValidation,
+                "`--check` compares with a file, and `-` is standard output",
+            ));
         }
         Ok(output)
     }
@@ -153,7 +156,8 @@ impl Build {
             let name = source.file_name().unwrap_or_default().to_string_lossy();
             // The whole name is used, because `net.ingress.bpf.c` and `net.egress.bpf.c` need two
             // skeletons.
-            let stem = name.strip_suffix(".bpf.c").or_else(|| name.split('.').next()).unwrap_or_default();
+            let stem =
+                name.strip_suffix(".bpf.c").or_else(|| name.split('.').next()).unwrap_or_default();
             return match stem {
                 "" => Err(usage(
                     ErrorKind::MissingRequiredArgument,
@@ -194,7 +198,9 @@ impl Matrix {
         for word in cargo {
             let text = word.to_string_lossy();
             if OWN.contains(&text.split('=').next().unwrap_or_default()) {
-                return wrong(format!("`{text}` is an option of this command; put it before the arguments of cargo"));
+                return wrong(format!(
+                    "`{text}` is an option of this command; put it before the arguments of cargo"
+                ));
             }
             // cargo takes the names of tests here, but then builds as if there were none.
             if !text.starts_with('-') && !before.is_some_and(takes_value) {
@@ -257,7 +263,9 @@ pub(super) fn usage(kind: ErrorKind, message: &str) -> Failure {
 /// Parses `NAME=TEXT`.
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
         _ => Err("expected a name, `=` and a type".to_owned()),
     }
 }
@@ -265,7 +273,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
 fn identifier(name: &str) -> Result<String, String> {
     let bare = name.strip_prefix("r#").unwrap_or(name);
     // Keywords become raw identifiers.
-    if chosen(bare).is_some() { Ok(bare.to_owned()) } else { Err("not a Rust identifier".to_owned()) }
+    if chosen(bare).is_some() {
+        Ok(bare.to_owned())
+    } else {
+        Err("not a Rust identifier".to_owned())
+    }
 }
 
 const AFTER: &str = "\

@@ -7,7 +7,8 @@ use eunomia_runtime::__private::one_line;
 use super::{Failure, args::Check, input::Input, output};
 
 pub(super) fn run(args: &Check, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
-    let Input { document, .. } = Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
+    let Input { document, .. } =
+        Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
     let file = &document.file;
     let checked = document.check()?;
     checked.loadable(file).map_err(|faults| document.locate(faults))?;

@@ -10,11 +10,13 @@ use crate::{Embed, Error, config::text, files, tokens};
 
 pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
     let file = args.output()?;
-    let inputs = || [Some(&args.input), args.object.as_ref()].into_iter().flatten().map(PathBuf::as_path);
+    let inputs =
+        || [Some(&args.input), args.object.as_ref()].into_iter().flatten().map(PathBuf::as_path);
     if let Some(file) = file {
         output::apart(file, inputs())?;
     }
-    let Input { mut document, name } = Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
+    let Input { mut document, name } =
+        Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
     for (map, c_type) in &args.events {
         document.skeleton = document.skeleton.with_event(map, c_type);
     }
@@ -23,7 +25,10 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
     }
     let name = args.module.as_ref().unwrap_or(&name);
     let module = |embed| -> Result<String, Failure> {
-        Ok(text(tokens(document.skeleton.clone(), &document.file, name, &embed).map_err(|faults| document.locate(faults))?)?)
+        Ok(text(
+            tokens(document.skeleton.clone(), &document.file, name, &embed)
+                .map_err(|faults| document.locate(faults))?,
+        )?)
     };
     let Some(file) = file else {
         return Ok(output::print(out, module(Embed::Literal)?.as_bytes())?);
@@ -35,7 +40,8 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
     let object = document.skeleton.object.as_deref().unwrap_or_default();
     // The object beside the module may be the input itself. If it is up to date, it is not written,
     // so it may be an input.
-    if !output::stale(&[(&object_file, object)], &document.file).is_ok_and(|stale| stale.is_empty()) {
+    if !output::stale(&[(&object_file, object)], &document.file).is_ok_and(|stale| stale.is_empty())
+    {
         output::apart(&object_file, inputs())?;
     }
     let files = [(object_file.as_path(), object), (file, module.as_bytes())];
@@ -56,6 +62,9 @@ fn utf8_name(path: &Path) -> Result<String, Error> {
         return Err(Error::File { tried: "write", path: path.to_owned(), source });
     };
     name.to_str().map(str::to_owned).ok_or_else(|| {
-        Error::Config(format!("{}: the object's name is not UTF-8, but Rust source names it; give another `-o`", path.display()))
+        Error::Config(format!(
+            "{}: the object's name is not UTF-8, but Rust source names it; give another `-o`",
+            path.display()
+        ))
     })
 }

@@ -27,22 +27,37 @@ pub(super) struct Input {
 impl Input {
     /// Reads a skeleton or an object; the first bytes tell which it is. Refuses a skeleton that is
     /// older than its C source, unless `is_accepted`.
-    pub(super) fn read(path: &Path, object: Option<&Path>, is_accepted: bool, stdin: &mut dyn Read) -> Result<Self, Failure> {
+    pub(super) fn read(
+        path: &Path,
+        object: Option<&Path>,
+        is_accepted: bool,
+        stdin: &mut dyn Read,
+    ) -> Result<Self, Failure> {
         let (bytes, name, file) = if is_stream(path) {
             let file = "<stdin>".to_owned();
-            let bytes = read_from(stdin, MOST).map_err(|source| Error::File { tried: "read", path: PathBuf::from(&file), source })?;
+            let bytes = read_from(stdin, MOST).map_err(|source| Error::File {
+                tried: "read",
+                path: PathBuf::from(&file),
+                source,
+            })?;
             (bytes, "stdin".to_owned(), file)
         } else {
             (read(path)?, stem(path), path.display().to_string())
         };
         let mut document = Document::new(bytes, &file)?;
         // Standard input has no directory in which a source could lie.
-        if let Some(fault) = stale(&document.skeleton, path, &file).fault.filter(|_| !is_accepted && !is_stream(path)) {
+        if let Some(fault) = stale(&document.skeleton, path, &file)
+            .fault
+            .filter(|_| !is_accepted && !is_stream(path))
+        {
             return Err(Faults::one(file, fault).into());
         }
         if let Some(object) = object {
             if document.is_object() {
-                return Err(usage(ErrorKind::ArgumentConflict, "`--object` belongs to a skeleton, but the input is an object"));
+                return Err(usage(
+                    ErrorKind::ArgumentConflict,
+                    "`--object` belongs to a skeleton, but the input is an object",
+                ));
             }
             document = document.with_object(read(object)?, &object.display().to_string())?;
         }
@@ -52,5 +67,9 @@ impl Input {
 
 /// Reads a file, or the pipe that a shell passes as one.
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    read_any(path, MOST).map_err(|source| Error::File { tried: "read", path: path.to_owned(), source })
+    read_any(path, MOST).map_err(|source| Error::File {
+        tried: "read",
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -81,7 +81,12 @@ impl From<eunomia_vm::Error> for Failure {
 /// argument; `cargo eunomia` puts the word `eunomia` after it.
 ///
 /// Results go to `out`, errors to `err`. A closed pipe behind `out` is no error.
-pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+pub fn run(
+    args: impl IntoIterator<Item = OsString>,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
     let mut args: Vec<OsString> = args.into_iter().collect();
     if args.get(1).is_some_and(|word| word == "eunomia") {
         args.remove(1);
@@ -92,7 +97,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
         Ok(Args { command: Command::Build(args) }) => build::run(&args, out, err),
         Ok(Args { command: Command::Matrix(args) }) => matrix::run(&args, out, err),
         // `--help` and `--version`.
-        Err(text) if !text.use_stderr() => output::print(out, text.to_string().as_bytes()).map_err(Failure::Error),
+        Err(text) if !text.use_stderr() => {
+            output::print(out, text.to_string().as_bytes()).map_err(Failure::Error)
+        }
         Err(error) => Err(Failure::Usage(error)),
     };
     let (exit, text) = match result {
@@ -103,7 +110,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: 
         // clang's message is printed alone, so editors find the places in it.
         Err(Failure::Error(Error::Compile { message, .. })) => (Exit::Refused, message),
         // The command has an option in place of the call in a build script.
-        Err(Failure::Error(error @ Error::Clang { .. })) => (Exit::Refused, on_command_line(&error.to_string())),
+        Err(Failure::Error(error @ Error::Clang { .. })) => {
+            (Exit::Refused, on_command_line(&error.to_string()))
+        }
         Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
     };
     // If this write fails, no other place is left for the message.

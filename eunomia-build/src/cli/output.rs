@@ -28,9 +28,13 @@ pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Error> {
 
 /// Refuses an output that is one of the inputs, also by another path: it would overwrite the user's
 /// file.
-pub(super) fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
+pub(super) fn apart<'a>(
+    output: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<(), Failure> {
     if inputs.into_iter().any(|input| !is_stream(input) && is_same(output, input)) {
-        let message = format!("{} is read by this command and cannot be its output", output.display());
+        let message =
+            format!("{} is read by this command and cannot be its output", output.display());
         return Err(usage(Usage::ArgumentConflict, &message));
     }
     Ok(())
@@ -55,12 +59,16 @@ pub(super) fn stale(outputs: &[(&Path, &[u8])], input: &str) -> Result<Vec<Strin
                 let same = found.iter().zip(*bytes).take_while(|(a, b)| a == b);
                 let line = 1 + same.filter(|(byte, _)| **byte == b'\n').count();
                 let at = if is_text(bytes) { format!("{file}:{line}") } else { file.to_string() };
-                stale.push(format!("{at}: differs from the output for {input}; run the command without `--check`"));
+                stale.push(format!(
+                    "{at}: differs from the output for {input}; run the command without `--check`"
+                ));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 stale.push(format!("{file}: does not exist; run the command without `--check`"));
             }
-            Err(source) => return Err(Error::File { tried: "read", path: path.to_path_buf(), source }),
+            Err(source) => {
+                return Err(Error::File { tried: "read", path: path.to_path_buf(), source });
+            }
         }
     }
     Ok(stale)

@@ -19,10 +19,20 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let layouts = &module.checked.layouts;
     let fields = module.args.iter().map(|argument| {
         let (field, arg) = (&argument.field, &argument.read.arg);
-        let short = arg.short.map(|short| format!("{}, ", code(&format!("-{short}")))).unwrap_or_default();
-        let doc = Doc(format!("Option {short}{}: {}", code(&format!("--{}", arg.long)), prose(&arg.help)));
-        let declaration = Doc(code(&layouts.c_declaration(&argument.read.variable.name, argument.ty())));
-        let ty = if argument.is_bool() { quote!(bool) } else { module.types.rust(argument.ty(), &quote!(types::)) };
+        let short =
+            arg.short.map(|short| format!("{}, ", code(&format!("-{short}")))).unwrap_or_default();
+        let doc = Doc(format!(
+            "Option {short}{}: {}",
+            code(&format!("--{}", arg.long)),
+            prose(&arg.help)
+        ));
+        let declaration =
+            Doc(code(&layouts.c_declaration(&argument.read.variable.name, argument.ty())));
+        let ty = if argument.is_bool() {
+            quote!(bool)
+        } else {
+            module.types.rust(argument.ty(), &quote!(types::))
+        };
         quote! {
             #doc
             ///
@@ -139,7 +149,8 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
 
 /// Returns the variable's place and the bytes of its values.
 fn value(module: &Module<'_>, argument: &Argument<'_>) -> TokenStream {
-    let (field, section, variable) = (&argument.field, argument.section, &argument.read.variable.name);
+    let (field, section, variable) =
+        (&argument.field, argument.section, &argument.read.variable.name);
     let offset = literal(argument.read.variable.offset);
     let bytes = |of: TokenStream| {
         let value = if argument.is_bool() {

@@ -50,10 +50,12 @@ fn typed(ty: &TokenStream, is_flexible: bool, export: &TokenStream) -> TokenStre
 
 /// Delivers a record as the type that its tag selects.
 fn tagged(variant: &Ident, Record { ident, tagged, variants }: &Record<'_>) -> TokenStream {
-    let (offset, tag) = (literal(tagged.offset), integer(u32::try_from(tagged.size).unwrap_or(8), false));
+    let (offset, tag) =
+        (literal(tagged.offset), integer(u32::try_from(tagged.size).unwrap_or(8), false));
     let arms = variants.iter().map(|of| {
         let (values, name) = (of.tags.iter().map(|tag| literal(tag.value)), &of.ident);
-        let outcome = typed(&of.ty, of.is_flexible, &quote!(Export::#variant(#ident::#name(event))));
+        let outcome =
+            typed(&of.ty, of.is_flexible, &quote!(Export::#variant(#ident::#name(event))));
         quote!(::core::option::Option::Some(#(#values)|*) => #outcome,)
     });
     quote! {

@@ -50,7 +50,9 @@ fn escape(text: &str, out: &mut String) {
         let marks = match letter {
             '<' | '>' | '&' | '*' | '[' | ']' | '\\' | '~' => true,
             // An underscore inside a word is not Markdown.
-            '_' => ![before, letters.peek().copied()].iter().all(|beside| beside.is_some_and(char::is_alphanumeric)),
+            '_' => ![before, letters.peek().copied()]
+                .iter()
+                .all(|beside| beside.is_some_and(char::is_alphanumeric)),
             _ => false,
         };
         if marks {

@@ -57,7 +57,10 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         quote!(Self::#variant(record) => #show,)
     });
     let (deliver, clone) = (deliver::emit(module), clone(&quote!(Export<'_>)));
-    let records = module.exports.iter().filter_map(|export| Some(record(module, &export.stream.map, export.tagged.as_ref()?)));
+    let records = module
+        .exports
+        .iter()
+        .filter_map(|export| Some(record(module, &export.stream.map, export.tagged.as_ref()?)));
     quote! {
         #(#records)*
 
@@ -83,13 +86,23 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 }
 
 /// Emits the enum of a map with records of several types.
-fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &Record<'_>) -> TokenStream {
+fn record(
+    module: &Module<'_>,
+    map: &str,
+    Record { ident, tagged, variants }: &Record<'_>,
+) -> TokenStream {
     let (member, offset, size) = (&tagged.member, tagged.offset, tagged.size);
     let (map, member) = (code(map), code(member));
-    let doc = Doc(format!("A record of the map {map}. Its {member} (offset {offset}, {size} bytes) selects the type."));
+    let doc = Doc(format!(
+        "A record of the map {map}. Its {member} (offset {offset}, {size} bytes) selects the type."
+    ));
     let cases = variants.iter().map(|variant| {
         let (name, ty) = (&variant.ident, borrowed(&variant.ty, variant.is_flexible));
-        let c_name = variant.tags.first().map(|tag| module.checked.layouts.c_name(tag.ty)).unwrap_or_default();
+        let c_name = variant
+            .tags
+            .first()
+            .map(|tag| module.checked.layouts.c_name(tag.ty))
+            .unwrap_or_default();
         let values: Vec<String> = variant.tags.iter().map(|tag| code(&tag.text)).collect();
         let doc = Doc(format!("{}, selected by {}.", code(&c_name), values.join(", ")));
         quote! {
@@ -102,7 +115,9 @@ fn record(module: &Module<'_>, map: &str, Record { ident, tagged, variants }: &R
         quote!(Self::#name(record) => ::core::fmt::Display::fmt(record, f),)
     });
     let clone = clone(&quote!(#ident<'_>));
-    let unknown = Doc(format!("The bytes of a record whose {member} has another value, or which ends before it."));
+    let unknown = Doc(format!(
+        "The bytes of a record whose {member} has another value, or which ends before it."
+    ));
     quote! {
         #doc
         #[derive(::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq)]

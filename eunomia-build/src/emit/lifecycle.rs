@@ -29,7 +29,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     });
     let pages = literal(module.checked.perf_pages() as u64);
     let initial = module.initial.iter().map(|value| {
-        let (section, variable, offset) = (&value.section.name, &value.variable.name, literal(value.variable.offset));
+        let (section, variable, offset) =
+            (&value.section.name, &value.variable.name, literal(value.variable.offset));
         let bytes = Literal::byte_string(&value.bytes);
         quote!(object.section(#section)?.write(#variable, #offset, #bytes)?;)
     });
@@ -43,8 +44,10 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             }
             Hook::Tc { ingress, handle, priority, first } => {
                 let order = Ident::new(if first { "First" } else { "Last" }, Span::call_site());
-                let direction = Ident::new(if ingress { "Ingress" } else { "Egress" }, Span::call_site());
-                let (handle, priority) = (Literal::u32_unsuffixed(handle), Literal::u32_unsuffixed(priority));
+                let direction =
+                    Ident::new(if ingress { "Ingress" } else { "Egress" }, Span::call_site());
+                let (handle, priority) =
+                    (Literal::u32_unsuffixed(handle), Literal::u32_unsuffixed(priority));
                 quote! {
                     ::eunomia_runtime::bpf::Target::Tc {
                         interface: #interface,
@@ -57,10 +60,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         };
         quote!(object.set_target(#program, #target)?;)
     });
-    let unlinked = module.checked.skeleton.programs.iter().filter(|program| !program.link).map(|program| {
-        let name = &program.name;
-        quote!(object.program(#name)?.set_autoattach(false);)
-    });
+    let unlinked =
+        module.checked.skeleton.programs.iter().filter(|program| !program.link).map(|program| {
+            let name = &program.name;
+            quote!(object.program(#name)?.set_autoattach(false);)
+        });
     // `program_types` has no order; the document has.
     let sections = module.checked.program_types();
     let typed = module.checked.skeleton.programs.iter().filter_map(|program| {

@@ -17,7 +17,8 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     }
     let fields = module.maps.iter().map(|map| {
         let (field, def) = (&map.field, map.def);
-        let inner = def.inner.as_ref().map(|inner| format!(", each {}", kind(inner))).unwrap_or_default();
+        let inner =
+            def.inner.as_ref().map(|inner| format!(", each {}", kind(inner))).unwrap_or_default();
         let doc = Doc(format!("{}, {}{inner}", code(&def.name), kind(def)));
         let ty = &map.ty;
         quote! {
@@ -42,6 +43,10 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 }
 
 fn kind(def: &MapDef) -> String {
-    let entries = if def.max_entries == 0 { String::new() } else { format!(", max_entries {}", def.max_entries) };
+    let entries = if def.max_entries == 0 {
+        String::new()
+    } else {
+        format!(", max_entries {}", def.max_entries)
+    };
     format!("{}{entries}", def.kind)
 }

@@ -30,8 +30,13 @@ pub(crate) use types::definitions;
 /// Emits the module `name`.
 pub(crate) fn module(module: &Module<'_>, name: &Ident, embed: &Embed) -> TokenStream {
     let skeleton = &module.checked.skeleton;
-    let doc = skeleton.doc.as_ref().and_then(|doc| doc.brief.as_deref().or(doc.description.as_deref()));
-    let title = Doc(format!("The BPF object {}{}", code(&skeleton.name), doc.map(|doc| format!(": {}", prose(doc))).unwrap_or_default()));
+    let doc =
+        skeleton.doc.as_ref().and_then(|doc| doc.brief.as_deref().or(doc.description.as_deref()));
+    let title = Doc(format!(
+        "The BPF object {}{}",
+        code(&skeleton.name),
+        doc.map(|doc| format!(": {}", prose(doc))).unwrap_or_default()
+    ));
     let object = object::emit(module, embed);
     let types = types::emit(module);
     let (exports, recording) = (exports::emit(module), recording::emit(module));

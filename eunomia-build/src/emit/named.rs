@@ -15,7 +15,8 @@ pub(super) fn emit<'a>(handles: impl IntoIterator<Item = (&'a Ident, &'a str)>) 
     let mut groups = TokenStream::new();
     let mut fields = TokenStream::new();
     for (number, group) in handles.chunks(GROUP).enumerate() {
-        let variable = if number == 0 { format_ident!("all") } else { format_ident!("all_{number}") };
+        let variable =
+            if number == 0 { format_ident!("all") } else { format_ident!("all_{number}") };
         let (types, names) = (group.iter().map(|_| quote!(_,)), group.iter().map(|(_, name)| name));
         groups.extend(quote!(let #variable: (#(#types)*) = ::eunomia_runtime::__private::handles(loaded, [#(#names),*])?;));
         for (at, (field, _)) in group.iter().enumerate() {

@@ -18,7 +18,12 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         module
             .programs
             .iter()
-            .map(|program| emit(program, Doc(format!("{}, section {}", code(program.name), code(program.section)))))
+            .map(|program| {
+                emit(
+                    program,
+                    Doc(format!("{}, section {}", code(program.name), code(program.section))),
+                )
+            })
             .collect()
     };
     let methods = each(|program, doc| {

@@ -12,8 +12,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     }
     let name = &module.checked.skeleton.name;
     let streams = module.checked.recorded_streams().into_iter().map(|stream| {
-        let (map, c_type, size, layout) = (&stream.map, &stream.c_type, literal(stream.size), &stream.layout);
-        let at_least = (stream.least != stream.size).then(|| literal(stream.least)).map(|least| quote!(.at_least(#least)));
+        let (map, c_type, size, layout) =
+            (&stream.map, &stream.c_type, literal(stream.size), &stream.layout);
+        let at_least = (stream.least != stream.size)
+            .then(|| literal(stream.least))
+            .map(|least| quote!(.at_least(#least)));
         quote!(::eunomia_runtime::recording::Stream::new(#map, #c_type, #size, #layout) #at_least)
     });
     quote! {

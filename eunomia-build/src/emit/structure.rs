@@ -10,21 +10,34 @@ use super::{
 };
 use crate::module::{Access, Member, Slot, Structure, Tail, Types, integer, literal, plain};
 
-pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[String], structure: &Structure<'_>) -> TokenStream {
+pub(super) fn emit(
+    types: &Types<'_>,
+    ident: &Ident,
+    c_name: &str,
+    tags: &[String],
+    structure: &Structure<'_>,
+) -> TokenStream {
     let doc = Doc(tagged(format!("{}, {}", code(c_name), bytes(structure.size)), tags));
-    let slots: TokenStream = structure.slots.iter().map(|slot| field(types, structure, slot)).collect();
-    let accessors: TokenStream = structure.members.iter().map(|member| accessor(types, member)).collect();
+    let slots: TokenStream =
+        structure.slots.iter().map(|slot| field(types, structure, slot)).collect();
+    let accessors: TokenStream =
+        structure.members.iter().map(|member| accessor(types, member)).collect();
     let accessors = (!accessors.is_empty()).then(|| quote!(impl #ident { #accessors }));
     let align = literal(structure.align);
-    let repr = if structure.aligned { quote!(#[repr(C, align(#align))]) } else { quote!(#[repr(C)]) };
+    let repr =
+        if structure.aligned { quote!(#[repr(C, align(#align))]) } else { quote!(#[repr(C)]) };
     let size = literal(structure.size);
     let offsets = structure.slots.iter().map(|slot| {
         literal(match slot {
-            Slot::Member(index) => structure.members.get(*index).map_or(0, |member| member.field.offset()),
+            Slot::Member(index) => {
+                structure.members.get(*index).map_or(0, |member| member.field.offset())
+            }
             Slot::Shared { offset, .. } | Slot::Padding { offset, .. } => *offset,
         })
     });
-    let least = (structure.least != structure.size).then(|| literal(structure.least)).map(|least| quote!(, least: #least));
+    let least = (structure.least != structure.size)
+        .then(|| literal(structure.least))
+        .map(|least| quote!(, least: #least));
     let shown = structure.members.iter().map(|member| (member.field.name, value(member)));
     let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
     let tail = structure.tail(types);
@@ -48,7 +61,10 @@ pub(super) fn emit(types: &Types<'_>, ident: &Ident, c_name: &str, tags: &[Strin
     };
     let (debug, clone) = (plain(ident), clone(ident));
     // The items of the last array are in the record, not in the struct.
-    let serialized = names.iter().zip(&values).map(|(name, value)| if tailed == Some(*name) { quote!(tail) } else { value.clone() });
+    let serialized = names
+        .iter()
+        .zip(&values)
+        .map(|(name, value)| if tailed == Some(*name) { quote!(tail) } else { value.clone() });
     let serde = serde(
         ident,
         tailed.is_some(),
@@ -113,9 +129,16 @@ fn field(types: &Types<'_>, structure: &Structure<'_>, slot: &Slot) -> TokenStre
     match slot {
         Slot::Member(index) => {
             let Some(member) = structure.members.get(*index) else { return TokenStream::new() };
-            let (ident, ty) = (&member.ident, types.rust_or_bytes(member.field.ty, member.field.size, &TokenStream::new()));
+            let (ident, ty) = (
+                &member.ident,
+                types.rust_or_bytes(member.field.ty, member.field.size, &TokenStream::new()),
+            );
             let doc = describe(types, member);
-            let ty = if matches!(member.access, Access::Packed) { quote!(::eunomia_runtime::sample::Packed<#ty>) } else { ty };
+            let ty = if matches!(member.access, Access::Packed) {
+                quote!(::eunomia_runtime::sample::Packed<#ty>)
+            } else {
+                ty
+            };
             quote! {
                 #doc
                 pub #ident: #ty,
@@ -145,11 +168,20 @@ fn describe(types: &Types<'_>, member: &Member<'_>) -> Doc {
     let tags = types.layouts.tags(declared, Some(index));
     let (offset, size) = (field.offset(), bytes(field.size));
     let text = match (field.ty, field.bits) {
-        (None, _) => format!("{}, offset {offset}, {size}; the compiler left its type out", code(field.name)),
-        (Some(ty), None) => format!("{}, offset {offset}, {size}", code(&types.layouts.c_declaration(field.name, ty))),
+        (None, _) => {
+            format!("{}, offset {offset}, {size}; the compiler left its type out", code(field.name))
+        }
+        (Some(ty), None) => format!(
+            "{}, offset {offset}, {size}",
+            code(&types.layouts.c_declaration(field.name, ty))
+        ),
         (Some(ty), Some(bits)) => {
             let declaration = types.layouts.c_declaration(field.name, ty);
-            format!("{}, from bit {} of byte {offset} on", code(&format!("{declaration} : {bits}")), field.bit_offset % 8)
+            format!(
+                "{}, from bit {} of byte {offset} on",
+                code(&format!("{declaration} : {bits}")),
+                field.bit_offset % 8
+            )
         }
     };
     Doc(tagged(text, tags))
@@ -200,9 +232,16 @@ fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
             }
         },
         Access::Bits { set } => {
-            let (at, width) = (literal(field.bit_offset), Literal::u32_unsuffixed(field.bits.unwrap_or_default()));
+            let (at, width) = (
+                literal(field.bit_offset),
+                Literal::u32_unsuffixed(field.bits.unwrap_or_default()),
+            );
             let (outer, signed, wrap, unwrap) = bits(types, member, &ty);
-            let kept = if field.bits == Some(1) { "bit of the value is".to_owned() } else { format!("{width} bits of the value are") };
+            let kept = if field.bits == Some(1) {
+                "bit of the value is".to_owned()
+            } else {
+                format!("{width} bits of the value are")
+            };
             let link = format!("{link} Only the lowest {kept} kept.");
             quote! {
                 #doc
@@ -224,15 +263,23 @@ fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
 
 /// Returns for a bit field the type of the accessors, whether it is signed, and the expressions
 /// that convert from and to `bits`.
-fn bits(types: &Types<'_>, member: &Member<'_>, ty: &TokenStream) -> (TokenStream, bool, TokenStream, TokenStream) {
+fn bits(
+    types: &Types<'_>,
+    member: &Member<'_>,
+    ty: &TokenStream,
+) -> (TokenStream, bool, TokenStream, TokenStream) {
     let kind = member.field.ty.map(|id| &types.layouts.btf.resolve(id).1.kind);
     match kind {
-        Some(Kind::Int { bool: true, .. }) => (quote!(bool), false, quote!(bits != 0), quote!(::core::convert::From::from(value))),
+        Some(Kind::Int { bool: true, .. }) => {
+            (quote!(bool), false, quote!(bits != 0), quote!(::core::convert::From::from(value)))
+        }
         Some(Kind::Enum { size: size @ (1 | 2 | 4 | 8), signed, .. }) => {
             let repr = integer(*size, *signed);
             (ty.clone(), *signed, quote!(#ty(bits as #repr)), quote!(value.0 as i128))
         }
-        Some(Kind::Int { size: 16, signed: true, .. }) => (quote!(i128), true, quote!(bits), quote!(value)),
+        Some(Kind::Int { size: 16, signed: true, .. }) => {
+            (quote!(i128), true, quote!(bits), quote!(value))
+        }
         Some(Kind::Int { size: size @ (1 | 2 | 4 | 8 | 16), signed, .. }) => {
             let repr = integer(*size, *signed);
             (repr.clone(), *signed, quote!(bits as #repr), quote!(value as i128))

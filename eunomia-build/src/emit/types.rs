@@ -21,7 +21,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let name = format!("members of the records of `{}`", custom.map);
         structure::emit(types, &custom.ident, &name, &[], &custom.structure)
     });
-    let all: TokenStream = [definitions(types)].into_iter().chain(customs).chain(module.batches.iter().map(columns::emit)).collect();
+    let all: TokenStream = [definitions(types)]
+        .into_iter()
+        .chain(customs)
+        .chain(module.batches.iter().map(columns::emit))
+        .collect();
     if all.is_empty() {
         return all;
     }
@@ -35,15 +39,34 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
 /// Emits the types that the module needs.
 pub(crate) fn definitions(types: &Types<'_>) -> TokenStream {
-    let defined = types.defined().map(|(id, ident, c_name)| match &types.layouts.btf.get(id).kind {
-        Kind::Enum { size, signed, values } => enumeration(ident, c_name, *size, integer(*size, *signed), values),
-        _ => structure::emit(types, ident, c_name, types.layouts.tags(id, None), &Structure::of(types, id)),
-    });
+    let defined =
+        types.defined().map(|(id, ident, c_name)| match &types.layouts.btf.get(id).kind {
+            Kind::Enum { size, signed, values } => {
+                enumeration(ident, c_name, *size, integer(*size, *signed), values)
+            }
+            _ => structure::emit(
+                types,
+                ident,
+                c_name,
+                types.layouts.tags(id, None),
+                &Structure::of(types, id),
+            ),
+        });
     defined.collect()
 }
 
-fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values: &[(String, i128)]) -> TokenStream {
-    let doc = Doc(format!("{}, {}. A value may have no constant; see [`Self::known`].", code(c_name), bytes(size.into())));
+fn enumeration(
+    ident: &Ident,
+    c_name: &str,
+    size: u32,
+    repr: TokenStream,
+    values: &[(String, i128)],
+) -> TokenStream {
+    let doc = Doc(format!(
+        "{}, {}. A value may have no constant; see [`Self::known`].",
+        code(c_name),
+        bytes(size.into())
+    ));
     let mut constants = TokenStream::new();
     let mut arms = TokenStream::new();
     let mut seen = BTreeSet::new();
@@ -61,7 +84,11 @@ fn enumeration(ident: &Ident, c_name: &str, size: u32, repr: TokenStream, values
         }
     }
     let clone = clone(ident);
-    let serde = serde(ident, false, &quote!(::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)));
+    let serde = serde(
+        ident,
+        false,
+        &quote!(::eunomia_runtime::__private::serialize_enum(self.name(), self.0, serializer)),
+    );
     quote! {
         ::eunomia_runtime::plain! {
             #doc

@@ -26,12 +26,19 @@ pub(crate) struct Argument<'a> {
 }
 
 /// Decides the fields of `Args`. `arguments` are the variables that the command line can set.
-pub(crate) fn decide<'a>(arguments: Vec<checked::Argument<'a>>, sections: &[Section<'a>]) -> Vec<Argument<'a>> {
+pub(crate) fn decide<'a>(
+    arguments: Vec<checked::Argument<'a>>,
+    sections: &[Section<'a>],
+) -> Vec<Argument<'a>> {
     // Two sections may have variables of the same name; the address of the variable tells them
     // apart.
     let mut places: HashMap<*const Variable, &'a str> = HashMap::new();
     for Section { section, variables, .. } in sections {
-        places.extend(variables.iter().map(|(_, variable)| (std::ptr::from_ref(*variable), section.name.as_str())));
+        places.extend(
+            variables
+                .iter()
+                .map(|(_, variable)| (std::ptr::from_ref(*variable), section.name.as_str())),
+        );
     }
     let mut fields = Scope::default();
     let arguments = arguments.into_iter().filter_map(|read| {
@@ -61,20 +68,24 @@ impl Argument<'_> {
             }
             Scalar::Signed(size) | Scalar::Unsigned(size) => {
                 // Decimal text is a Rust literal.
-                let number: TokenStream = arg.scalar.text(bytes, std::iter::empty()).parse().unwrap_or_default();
+                let number: TokenStream =
+                    arg.scalar.text(bytes, std::iter::empty()).parse().unwrap_or_default();
                 let ty = types.rust(self.ty(), &quote!(types::));
-                let named = ty.to_string() != integer(size, matches!(arg.scalar, Scalar::Signed(_))).to_string();
+                let named = ty.to_string()
+                    != integer(size, matches!(arg.scalar, Scalar::Signed(_))).to_string();
                 if named { quote!(#ty(#number)) } else { number }
             }
             Scalar::Float(4) => {
                 let number = bytes.try_into().map_or(0.0, f32::from_le_bytes);
                 let bits = Literal::u32_unsuffixed(number.to_bits());
-                finite(number.is_finite(), &format!("{number:?}")).unwrap_or_else(|| quote!(f32::from_bits(#bits)))
+                finite(number.is_finite(), &format!("{number:?}"))
+                    .unwrap_or_else(|| quote!(f32::from_bits(#bits)))
             }
             Scalar::Float(_) => {
                 let number = bytes.try_into().map_or(0.0, f64::from_le_bytes);
                 let bits = Literal::u64_unsuffixed(number.to_bits());
-                finite(number.is_finite(), &format!("{number:?}")).unwrap_or_else(|| quote!(f64::from_bits(#bits)))
+                finite(number.is_finite(), &format!("{number:?}"))
+                    .unwrap_or_else(|| quote!(f64::from_bits(#bits)))
             }
             Scalar::Text(_) => {
                 let bytes = Literal::byte_string(bytes);

@@ -48,22 +48,32 @@ const MAX_COLUMNS: usize = 1024;
 
 /// Decides a batch type for each struct that maps deliver. They are named after all types of the object, so that none of those
 /// changes its name for a batch.
-pub(crate) fn decide(exports: &[Export<'_>], customs: &[Custom<'_>], types: &mut Types<'_>) -> Vec<Batch> {
+pub(crate) fn decide(
+    exports: &[Export<'_>],
+    customs: &[Custom<'_>],
+    types: &mut Types<'_>,
+) -> Vec<Batch> {
     // A struct of picked members has a fixed size, thus no tail.
     let of = |types: &Types<'_>, id| {
         let structure = Structure::of(types, id);
         let tail = structure.tail(types);
         Some((types.ident(id)?.clone(), tail.is_some(), columns(types, &structure, tail)?))
     };
-    let delivered = exports.iter().filter(|export| export.is_struct).flat_map(|export| match &export.stream.payload {
-        Payload::Type(id) => vec![*id],
-        Payload::Tagged(tagged) => tagged.tags.iter().map(|tag| tag.ty).collect(),
-        Payload::Custom(_) | Payload::Bytes { .. } => Vec::new(),
-    });
+    let delivered =
+        exports.iter().filter(|export| export.is_struct).flat_map(|export| {
+            match &export.stream.payload {
+                Payload::Type(id) => vec![*id],
+                Payload::Tagged(tagged) => tagged.tags.iter().map(|tag| tag.ty).collect(),
+                Payload::Custom(_) | Payload::Bytes { .. } => Vec::new(),
+            }
+        });
     let structs = delivered.filter_map(|id| of(types, id));
-    let customs = customs.iter().filter_map(|custom| Some((custom.ident.clone(), false, columns(types, &custom.structure, None)?)));
+    let customs = customs.iter().filter_map(|custom| {
+        Some((custom.ident.clone(), false, columns(types, &custom.structure, None)?))
+    });
     let mut seen = BTreeSet::new();
-    let all: Vec<_> = structs.chain(customs).filter(|(event, ..)| seen.insert(event.clone())).collect();
+    let all: Vec<_> =
+        structs.chain(customs).filter(|(event, ..)| seen.insert(event.clone())).collect();
     let batch = |(event, is_flexible, columns)| {
         let ident = types.scope.claim(camel(&format!("{event}_batch")));
         Batch { ident, event, is_flexible, columns }
@@ -72,7 +82,11 @@ pub(crate) fn decide(exports: &[Export<'_>], customs: &[Custom<'_>], types: &mut
 }
 
 /// Returns the columns of a struct; `None` if it has none or too many.
-fn columns(types: &Types<'_>, structure: &Structure<'_>, tail: Option<Tail<'_>>) -> Option<Vec<Column>> {
+fn columns(
+    types: &Types<'_>,
+    structure: &Structure<'_>,
+    tail: Option<Tail<'_>>,
+) -> Option<Vec<Column>> {
     let mut walk = Walk { types, scope: Scope::default(), steps: Vec::new(), columns: Vec::new() };
     walk.members(structure);
     if let Some(tail) = tail {
@@ -140,7 +154,9 @@ impl Walk<'_> {
             };
             self.steps.push(Step::Member { name: member.field.name.to_owned(), access, gives });
             match member.field.ty {
-                Some(ty) if member.field.bits.is_some() => self.column(bits(self.types, ty), member.field.size),
+                Some(ty) if member.field.bits.is_some() => {
+                    self.column(bits(self.types, ty), member.field.size)
+                }
                 Some(ty) => self.value(ty),
                 None => self.column(Leaf::new(bytes(member.field.size)), member.field.size),
             }
@@ -151,7 +167,13 @@ impl Walk<'_> {
     fn tail(&mut self, tail: &Tail<'_>) {
         if tail.is_text {
             let (ident, path) = (self.scope.claim(verbatim(tail.name)), tail.name.to_owned());
-            self.columns.push(Column { ident, path, ty: quote!(::eunomia_runtime::columns::Text), size: 0, value: quote!(tail) });
+            self.columns.push(Column {
+                ident,
+                path,
+                ty: quote!(::eunomia_runtime::columns::Text),
+                size: 0,
+                value: quote!(tail),
+            });
             return;
         }
         self.steps.push(Step::Tail(tail.name.to_owned()));
@@ -162,16 +184,22 @@ impl Walk<'_> {
     fn value(&mut self, id: TypeId) {
         let types = self.types;
         let leaf = match &types.layouts.btf.resolve(id).1.kind {
-            Kind::Array { .. } if types.layouts.char_array(id).is_some() => Leaf { text: true, ..Leaf::new(TokenStream::new()) },
+            Kind::Array { .. } if types.layouts.char_array(id).is_some() => {
+                Leaf { text: true, ..Leaf::new(TokenStream::new()) }
+            }
             Kind::Array { element, len } => {
                 self.steps.push(Step::Each((*len).into()));
                 self.value(*element);
                 self.steps.pop();
                 return;
             }
-            Kind::Struct { .. } | Kind::Union { .. } => return self.members(&Structure::of(types, id)),
+            Kind::Struct { .. } | Kind::Union { .. } => {
+                return self.members(&Structure::of(types, id));
+            }
             Kind::Int { bool: true, size: 1, .. } => Leaf::through(quote!(bool), quote!(get())),
-            Kind::Enum { size: size @ (1 | 2 | 4 | 8), signed, .. } => Leaf::through(integer(*size, *signed), quote!(0)),
+            Kind::Enum { size: size @ (1 | 2 | 4 | 8), signed, .. } => {
+                Leaf::through(integer(*size, *signed), quote!(0))
+            }
             Kind::Pointer { .. } => Leaf::through(quote!(u64), quote!(addr())),
             _ => Leaf::new(types.rust(id, &TokenStream::new())),
         };
@@ -202,14 +230,32 @@ impl Walk<'_> {
             Some((Step::Tail(_), steps)) => {
                 let item = Value { leaf: &leaf, owned: true }.of(steps, quote!(item), Gives::Place);
                 // No conversion is needed if the item itself is the value.
-                let is_whole = leaf.convert.is_none() && !steps.iter().any(|step| matches!(step, Step::Member { .. }));
+                let is_whole = leaf.convert.is_none()
+                    && !steps.iter().any(|step| matches!(step, Step::Member { .. }));
                 // A method of a trait needs the trait in scope.
-                let items = if is_whole { quote!(tail.iter()) } else { quote!(::core::iter::Iterator::map(tail.iter(), |item| #item)) };
+                let items = if is_whole {
+                    quote!(tail.iter())
+                } else {
+                    quote!(::core::iter::Iterator::map(tail.iter(), |item| #item))
+                };
                 (quote!(::eunomia_runtime::columns::List<#ty>), items)
             }
-            _ => (ty, Value { leaf: &leaf, owned: false }.of(&self.steps, quote!(event), Gives::Reference)),
+            _ => (
+                ty,
+                Value { leaf: &leaf, owned: false }.of(
+                    &self.steps,
+                    quote!(event),
+                    Gives::Reference,
+                ),
+            ),
         };
-        self.columns.push(Column { ident: self.scope.claim(verbatim(&names.join("_"))), path: names.join("."), ty, size, value });
+        self.columns.push(Column {
+            ident: self.scope.claim(verbatim(&names.join("_"))),
+            path: names.join("."),
+            ty,
+            size,
+            value,
+        });
     }
 }
 
@@ -265,8 +311,12 @@ impl Value<'_> {
 fn bits(types: &Types<'_>, ty: TypeId) -> Leaf {
     match &types.layouts.btf.resolve(ty).1.kind {
         Kind::Int { bool: true, .. } => Leaf::new(quote!(bool)),
-        Kind::Enum { size: size @ (1 | 2 | 4 | 8), signed, .. } => Leaf::through(integer(*size, *signed), quote!(0)),
-        Kind::Int { size: size @ (1 | 2 | 4 | 8 | 16), signed, .. } => Leaf::new(integer(*size, *signed)),
+        Kind::Enum { size: size @ (1 | 2 | 4 | 8), signed, .. } => {
+            Leaf::through(integer(*size, *signed), quote!(0))
+        }
+        Kind::Int { size: size @ (1 | 2 | 4 | 8 | 16), signed, .. } => {
+            Leaf::new(integer(*size, *signed))
+        }
         _ => Leaf::new(quote!(i128)),
     }
 }

@@ -18,12 +18,15 @@ pub(crate) struct Custom<'a> {
 
 /// Decides the structs of the exports whose members the document picks.
 pub(crate) fn decide<'a>(exports: &[Export<'a>], types: &Types<'_>) -> Vec<Custom<'a>> {
-    let customs = exports.iter().filter_map(|export| match (&export.stream.payload, &export.custom) {
-        (Payload::Custom(fields), Some(ident)) => {
-            Some(Custom { ident: ident.clone(), map: &export.stream.map, structure: structure(types, fields) })
-        }
-        _ => None,
-    });
+    let customs =
+        exports.iter().filter_map(|export| match (&export.stream.payload, &export.custom) {
+            (Payload::Custom(fields), Some(ident)) => Some(Custom {
+                ident: ident.clone(),
+                map: &export.stream.map,
+                structure: structure(types, fields),
+            }),
+            _ => None,
+        });
     customs.collect()
 }
 
@@ -38,7 +41,9 @@ fn structure<'a>(types: &Types<'_>, fields: &'a [CustomField]) -> Structure<'a> 
         declared: (TypeId::default(), 0),
     });
     let fields: Vec<_> = fields.collect();
-    let aligns = fields.iter().filter_map(|field| field.ty.map(|ty| types.align(ty)).filter(|align| field.offset().is_multiple_of(*align)));
+    let aligns = fields.iter().filter_map(|field| {
+        field.ty.map(|ty| types.align(ty)).filter(|align| field.offset().is_multiple_of(*align))
+    });
     let align = aligns.max().unwrap_or(1);
     let end = fields.iter().map(Field::end).max().unwrap_or(0);
     Structure { least, ..Structure::decide(types, fields, end.next_multiple_of(align), align) }

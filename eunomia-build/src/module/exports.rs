@@ -53,7 +53,12 @@ pub(crate) struct Variant<'a> {
 }
 
 /// Decides the variants of `Export` and the types of their records.
-pub(crate) fn decide<'a>(checked: &'a Checked, types: &mut Types<'a>, items: &mut Scope, faults: &mut Vec<Fault>) -> Vec<Export<'a>> {
+pub(crate) fn decide<'a>(
+    checked: &'a Checked,
+    types: &mut Types<'a>,
+    items: &mut Scope,
+    faults: &mut Vec<Fault>,
+) -> Vec<Export<'a>> {
     let mut variants = Scope::default();
     let mut fields = Scope::default();
     checked
@@ -70,7 +75,10 @@ pub(crate) fn decide<'a>(checked: &'a Checked, types: &mut Types<'a>, items: &mu
                     types.need(*id, &stream.map, &what, &stream.place, faults);
                     is_flexible = Structure::of(types, *id).tail(types).is_some();
                     let kind = &checked.layouts.btf.resolve(*id).1.kind;
-                    (Some(types.rust(*id, &quote!(types::))), matches!(kind, Kind::Struct { .. } | Kind::Union { .. }))
+                    (
+                        Some(types.rust(*id, &quote!(types::))),
+                        matches!(kind, Kind::Struct { .. } | Kind::Union { .. }),
+                    )
                 }
                 Payload::Custom(fields) => {
                     let ident = types.scope.claim(camel(&stream.map));
@@ -89,13 +97,21 @@ pub(crate) fn decide<'a>(checked: &'a Checked, types: &mut Types<'a>, items: &mu
             let sampled = stream.sampled.as_ref().map(|sampled| {
                 let id = sampled.key.filter(|id| checked.layouts.has_values(*id));
                 if let Some(id) = id {
-                    types.need(id, &format!("{}_key", stream.map), &format!("the keys of the map `{}`", stream.map), &stream.place, faults);
+                    types.need(
+                        id,
+                        &format!("{}_key", stream.map),
+                        &format!("the keys of the map `{}`", stream.map),
+                        &stream.place,
+                        faults,
+                    );
                 }
                 (types.rust_or_bytes(id, sampled.key_size.into(), &quote!(types::)), sampled)
             });
             // Values without a type are bytes of the size that the map declares.
             let ty = match &sampled {
-                Some((_, sampled)) => ty.or_else(|| Some(types.rust_or_bytes(None, sampled.value_size.into(), &quote!(types::)))),
+                Some((_, sampled)) => ty.or_else(|| {
+                    Some(types.rust_or_bytes(None, sampled.value_size.into(), &quote!(types::)))
+                }),
                 None => ty,
             };
             let key = sampled.map(|(key, sampled)| (key, sampled.key_size));
@@ -105,7 +121,14 @@ pub(crate) fn decide<'a>(checked: &'a Checked, types: &mut Types<'a>, items: &mu
         .collect()
 }
 
-fn record<'a>(tagged: &'a Tagged, ident: Ident, what: &str, stream: &Stream, types: &mut Types<'a>, faults: &mut Vec<Fault>) -> Record<'a> {
+fn record<'a>(
+    tagged: &'a Tagged,
+    ident: Ident,
+    what: &str,
+    stream: &Stream,
+    types: &mut Types<'a>,
+    faults: &mut Vec<Fault>,
+) -> Record<'a> {
     let mut idents = Scope::new(&["Unknown"]);
     let mut variants: Vec<(Option<Ident>, Variant<'a>)> = Vec::new();
     for tag in &tagged.tags {
@@ -130,7 +153,14 @@ fn record<'a>(tagged: &'a Tagged, ident: Ident, what: &str, stream: &Stream, typ
 
 /// Requests the types of the picked members. The document names the members, so two names that
 /// become one Rust identifier are a fault of the document.
-fn custom_members(fields: &[CustomField], ident: &Ident, what: &str, place: &Place, types: &mut Types<'_>, faults: &mut Vec<Fault>) {
+fn custom_members(
+    fields: &[CustomField],
+    ident: &Ident,
+    what: &str,
+    place: &Place,
+    types: &mut Types<'_>,
+    faults: &mut Vec<Fault>,
+) {
     let mut scope = Scope::default();
     for field in fields {
         let what = format!("{what}: member `{}`", field.name);

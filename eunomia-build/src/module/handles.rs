@@ -13,8 +13,16 @@ use super::{exports::Export, types::Types};
 /// Returns the type of the handle of a map that delivers records.
 pub(crate) fn stream(export: &Export<'_>, def: &MapDef) -> TokenStream {
     let record = export.ty.clone().unwrap_or_else(|| quote!([u8]));
-    let record = if export.is_flexible { quote!(::eunomia_runtime::sample::Tailed<'static, #record>) } else { record };
-    let handle = one(if def.kind == MapKind::RINGBUF { "RingBuffer" } else { "PerfEventArray" }, &quote!('a), &record);
+    let record = if export.is_flexible {
+        quote!(::eunomia_runtime::sample::Tailed<'static, #record>)
+    } else {
+        record
+    };
+    let handle = one(
+        if def.kind == MapKind::RINGBUF { "RingBuffer" } else { "PerfEventArray" },
+        &quote!('a),
+        &record,
+    );
     quote!(::eunomia_runtime::bpf::#handle)
 }
 
@@ -30,7 +38,12 @@ impl Handles<'_, '_> {
     /// Returns the type of the handle with the lifetime `life`.
     pub(crate) fn handle(&mut self, def: &MapDef, life: &TokenStream) -> TokenStream {
         let ty = match def.kind {
-            MapKind::HASH | MapKind::LRU_HASH | MapKind::LPM_TRIE | MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
+            MapKind::HASH
+            | MapKind::LRU_HASH
+            | MapKind::LPM_TRIE
+            | MapKind::DEVMAP
+            | MapKind::DEVMAP_HASH
+            | MapKind::CPUMAP => {
                 let (key, value) = (self.key(def), self.value(def));
                 quote!(HashMap<#life, #key, #value>)
             }
@@ -42,9 +55,10 @@ impl Handles<'_, '_> {
             MapKind::PERCPU_ARRAY => one("PerCpuArray", life, &self.value(def)),
             MapKind::QUEUE | MapKind::STACK => one("Queue", life, &self.value(def)),
             MapKind::BLOOM_FILTER => one("BloomFilter", life, &self.value(def)),
-            MapKind::TASK_STORAGE | MapKind::INODE_STORAGE | MapKind::SK_STORAGE | MapKind::CGRP_STORAGE => {
-                one("Storage", life, &self.value(def))
-            }
+            MapKind::TASK_STORAGE
+            | MapKind::INODE_STORAGE
+            | MapKind::SK_STORAGE
+            | MapKind::CGRP_STORAGE => one("Storage", life, &self.value(def)),
             MapKind::STACK_TRACE => quote!(StackTraces<#life>),
             // A perf event array that delivers records has the handle of a stream instead.
             MapKind::PERF_EVENT_ARRAY => quote!(FdMap<#life, u32>),

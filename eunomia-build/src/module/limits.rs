@@ -49,15 +49,19 @@ fn items(checked: &Checked) -> usize {
     let long = |len: usize| if len > MAX_MEMBERS { MAX_ITEMS + 1 } else { len };
     count += long(checked.sections.iter().map(|section| section.variables.len()).sum());
     let of_map = |def: &MapDef| [def.key, def.value];
-    let maps = checked.maps.iter().flat_map(|def| of_map(def).into_iter().chain(def.inner.as_deref().map_or([None; 2], of_map)));
-    let variables = checked.sections.iter().flat_map(|section| &section.variables).map(|variable| variable.ty);
+    let maps = checked.maps.iter().flat_map(|def| {
+        of_map(def).into_iter().chain(def.inner.as_deref().map_or([None; 2], of_map))
+    });
+    let variables =
+        checked.sections.iter().flat_map(|section| &section.variables).map(|variable| variable.ty);
     let streams = checked.streams.iter().flat_map(|stream| match &stream.payload {
         Payload::Type(id) => vec![*id],
         Payload::Custom(fields) => fields.iter().map(|field| field.ty).collect(),
         Payload::Tagged(tagged) => tagged.tags.iter().map(|tag| tag.ty).collect(),
         Payload::Bytes { .. } => Vec::new(),
     });
-    let mut next: Vec<TypeId> = maps.flatten().chain(variables).chain(streams).take(2 * MAX_ITEMS).collect();
+    let mut next: Vec<TypeId> =
+        maps.flatten().chain(variables).chain(streams).take(2 * MAX_ITEMS).collect();
     let mut seen = HashSet::new();
     while let Some(id) = next.pop() {
         if count > MAX_ITEMS || !seen.insert(id) {
@@ -70,7 +74,9 @@ fn items(checked: &Checked) -> usize {
                 next.extend(members.iter().take(MAX_ITEMS).map(|member| member.ty));
             }
             Kind::Enum { values, .. } => count += values.len(),
-            Kind::Array { element: to, .. } | Kind::Typedef { to } | Kind::Modifier { to, .. } => next.push(*to),
+            Kind::Array { element: to, .. } | Kind::Typedef { to } | Kind::Modifier { to, .. } => {
+                next.push(*to)
+            }
             _ => {}
         }
     }

@@ -38,7 +38,13 @@ pub(crate) fn decide<'a>(
 ) -> Vec<Map<'a>> {
     let place = place.key("maps");
     let mut fields = Scope::default();
-    let described: HashMap<&str, usize> = checked.skeleton.maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)).collect();
+    let described: HashMap<&str, usize> = checked
+        .skeleton
+        .maps
+        .iter()
+        .enumerate()
+        .map(|(index, map)| (map.name.as_str(), index))
+        .collect();
     checked
         .maps
         .iter()
@@ -48,7 +54,9 @@ pub(crate) fn decide<'a>(
                 None => place.clone(),
             };
             let field = fields.claim(verbatim(&def.name));
-            if let Some(export) = exports.iter().find(|export| export.stream.map == def.name && export.key.is_none()) {
+            if let Some(export) =
+                exports.iter().find(|export| export.stream.map == def.name && export.key.is_none())
+            {
                 return Map { field, def, ty: handles::stream(export, def), table: None };
             }
             let table = def.value.filter(|ty| {
@@ -62,7 +70,8 @@ pub(crate) fn decide<'a>(
             let ty = match def.kind {
                 MapKind::USER_RINGBUF => quote!(::eunomia_runtime::bpf::UserRingBuffer<'a>),
                 MapKind::STRUCT_OPS => quote!(::eunomia_runtime::bpf::StructOps<'a>),
-                _ => Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }.handle(def, &quote!('a)),
+                _ => Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }
+                    .handle(def, &quote!('a)),
             };
             Map { field, def, ty, table }
         })

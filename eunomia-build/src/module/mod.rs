@@ -67,7 +67,19 @@ impl<'a> Module<'a> {
         match checked.setup(file) {
             Ok(Setup { values, arguments, targets }) if faults.is_empty() => {
                 let args = args::decide(arguments, &sections);
-                Ok(Self { checked, types, customs, batches, sections, maps, programs, exports, initial: values, targets, args })
+                Ok(Self {
+                    checked,
+                    types,
+                    customs,
+                    batches,
+                    sections,
+                    maps,
+                    programs,
+                    exports,
+                    initial: values,
+                    targets,
+                    args,
+                })
             }
             setup => {
                 faults.extend(setup.err().into_iter().flat_map(|more| more.faults));

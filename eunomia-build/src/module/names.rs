@@ -66,7 +66,8 @@ pub(crate) fn section(name: &str) -> String {
 }
 
 fn sanitize(name: &str) -> String {
-    let mut text: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
+    let mut text: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
     if text.starts_with(|c: char| c.is_ascii_digit()) || text.is_empty() {
         text.insert(0, '_');
     }
@@ -87,10 +88,11 @@ const RESERVED: [&str; 5] = ["self", "Self", "super", "crate", "_"];
 /// The strict and reserved keywords of all editions, from the Rust reference, without those that
 /// cannot be raw.
 const KEYWORDS: [&str; 48] = [
-    "as", "break", "const", "continue", "else", "enum", "extern", "false", "fn", "for", "if", "impl", "in", "let", "loop", "match", "mod",
-    "move", "mut", "pub", "ref", "return", "static", "struct", "trait", "true", "type", "unsafe", "use", "where", "while", "async",
-    "await", "dyn", "abstract", "become", "box", "do", "final", "macro", "override", "priv", "typeof", "unsized", "virtual", "yield",
-    "try", "gen",
+    "as", "break", "const", "continue", "else", "enum", "extern", "false", "fn", "for", "if",
+    "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "static",
+    "struct", "trait", "true", "type", "unsafe", "use", "where", "while", "async", "await", "dyn",
+    "abstract", "become", "box", "do", "final", "macro", "override", "priv", "typeof", "unsized",
+    "virtual", "yield", "try", "gen",
 ];
 
 /// The identifiers that are taken in one scope.
@@ -153,10 +155,14 @@ mod tests {
 
     #[test]
     fn chosen_names_stay_as_they_are() {
-        for (name, expected) in [("größe", "größe"), ("é", "é"), ("match", "r#match"), ("tracer_2", "tracer_2")] {
+        for (name, expected) in
+            [("größe", "größe"), ("é", "é"), ("match", "r#match"), ("tracer_2", "tracer_2")]
+        {
             assert_eq!(chosen(name).unwrap().to_string(), expected);
         }
-        for name in ["", "_", "self", "2nd", "a b", " a", "a;b", "a/**/", "r#match", "'a", "\"a\"", "€"] {
+        for name in
+            ["", "_", "self", "2nd", "a b", " a", "a;b", "a/**/", "r#match", "'a", "\"a\"", "€"]
+        {
             assert!(chosen(name).is_none(), "{name}");
         }
     }
@@ -188,9 +194,11 @@ mod tests {
     #[test]
     fn names_that_meet_are_numbered() {
         let mut scope = Scope::new(&["Ours"]);
-        let names = ["a_b", "a__b", "ours", "a_b", "AB_2"].map(|name| scope.claim(camel(name)).to_string());
+        let names =
+            ["a_b", "a__b", "ours", "a_b", "AB_2"].map(|name| scope.claim(camel(name)).to_string());
         assert_eq!(names, ["AB", "AB_2", "Ours_2", "AB_3", "AB2"]);
-        let names = ["type", "type", "self", "self_"].map(|name| scope.claim(verbatim(name)).to_string());
+        let names =
+            ["type", "type", "self", "self_"].map(|name| scope.claim(verbatim(name)).to_string());
         assert_eq!(names, ["r#type", "type_2", "self_", "self__2"]);
     }
 }

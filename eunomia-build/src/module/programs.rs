@@ -26,7 +26,10 @@ pub(crate) fn decide(checked: &Checked) -> Vec<Program<'_>> {
         .iter()
         .map(|(name, section)| Program {
             field: fields.claim(verbatim(name)),
-            kind: Ident::new(kind(types.get(name.as_str()).copied().unwrap_or(section)), Span::call_site()),
+            kind: Ident::new(
+                kind(types.get(name.as_str()).copied().unwrap_or(section)),
+                Span::call_site(),
+            ),
             name,
             section,
         })

@@ -35,21 +35,29 @@ pub(crate) fn decide<'a>(
     let mut methods = Scope::default();
     let mut sections = Vec::new();
     for section in &checked.sections {
-        let place = match checked.skeleton.sections.iter().position(|known| known.name == section.name) {
-            Some(index) => place.index(index),
-            None => place.clone(),
-        };
+        let place =
+            match checked.skeleton.sections.iter().position(|known| known.name == section.name) {
+                Some(index) => place.index(index),
+                None => place.clone(),
+            };
         let mut fields = Scope::default();
         let mut variables = Vec::new();
         for variable in section.variables.iter().filter(|variable| !variable.is_dummy()) {
-            types.need(variable.ty, &variable.name, &format!("the variable `{}`", variable.name), &place, faults);
+            types.need(
+                variable.ty,
+                &variable.name,
+                &format!("the variable `{}`", variable.name),
+                &place,
+                faults,
+            );
             variables.push((fields.claim(verbatim(&variable.name)), variable));
         }
         if variables.is_empty() {
             continue;
         }
         let name = names::section(&section.name);
-        let (ident, method) = (items.claim(camel(&name)), methods.claim(Ident::new(&name, Span::call_site())));
+        let (ident, method) =
+            (items.claim(camel(&name)), methods.claim(Ident::new(&name, Span::call_site())));
         sections.push(Section { ident, method, section, variables });
     }
     sections

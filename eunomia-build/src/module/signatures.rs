@@ -46,14 +46,17 @@ const CONTEXTS: [&str; 22] = [
 ];
 
 /// The prefixes of context names that exist once for each iterator or tracepoint.
-const CONTEXTS_OF: [&str; 4] = ["bpf_iter_", "btf_trace_", "trace_event_data_offsets_", "trace_event_raw_"];
+const CONTEXTS_OF: [&str; 4] =
+    ["bpf_iter_", "btf_trace_", "trace_event_data_offsets_", "trace_event_raw_"];
 
 /// Returns the user's types in signatures, each once.
 pub(crate) fn types(checked: &Checked) -> Vec<TypeId> {
     let btf = &checked.layouts.btf;
     let relocations = checked.relocations().unwrap_or_default();
-    let asked = relocations.iter().filter(|relocation| relocation.kind != RelocationKind::TypeIdLocal);
-    let kernel = Kernel { checked, asked: asked.map(|relocation| btf.resolve(relocation.ty).0).collect() };
+    let asked =
+        relocations.iter().filter(|relocation| relocation.kind != RelocationKind::TypeIdLocal);
+    let kernel =
+        Kernel { checked, asked: asked.map(|relocation| btf.resolve(relocation.ty).0).collect() };
     let mut found = BTreeSet::new();
     for id in btf.signatures() {
         let mut names = Vec::new();
@@ -107,10 +110,14 @@ impl Kernel<'_> {
         }
         match &ty.kind {
             Kind::Array { element, .. } => self.has(*element, seen),
-            Kind::Struct { members, .. } | Kind::Union { members, .. } => members.iter().any(|member| self.has(member.ty, seen)),
+            Kind::Struct { members, .. } | Kind::Union { members, .. } => {
+                members.iter().any(|member| self.has(member.ty, seen))
+            }
             Kind::Pointer { to } => {
                 let (to, pointee) = btf.resolve(*to);
-                matches!(pointee.kind, Kind::Forward) || self.asked.contains(&to) || is_context(&pointee.name)
+                matches!(pointee.kind, Kind::Forward)
+                    || self.asked.contains(&to)
+                    || is_context(&pointee.name)
             }
             _ => false,
         }

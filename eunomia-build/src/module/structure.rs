@@ -80,7 +80,10 @@ impl<'a> Structure<'a> {
     pub(crate) fn of(types: &Types<'a>, id: TypeId) -> Self {
         let id = types.layouts.btf.resolve(id).0;
         let layout = types.layouts.layout(id);
-        Self { least: layout.least(), ..Self::decide(types, types.layouts.fields(id), layout.size, layout.align) }
+        Self {
+            least: layout.least(),
+            ..Self::decide(types, types.layouts.fields(id), layout.size, layout.align)
+        }
     }
 
     /// Decides the layout of `fields` within `size` bytes.
@@ -88,7 +91,8 @@ impl<'a> Structure<'a> {
         let shared = shared(&fields);
         let mut scope = Scope::default();
         let mut natural = 1;
-        let idents: Vec<Ident> = fields.iter().map(|field| scope.claim(verbatim(field.name))).collect();
+        let idents: Vec<Ident> =
+            fields.iter().map(|field| scope.claim(verbatim(field.name))).collect();
         let members: Vec<_> = fields
             .into_iter()
             .zip(idents)
@@ -98,7 +102,9 @@ impl<'a> Structure<'a> {
                 let mut method = |name: String| scope.claim(verbatim(&name));
                 let bare = plain(&ident);
                 let access = match is_shared(&shared, &field) {
-                    true if field.bits.is_some() => Access::Bits { set: method(format!("set_{bare}")) },
+                    true if field.bits.is_some() => {
+                        Access::Bits { set: method(format!("set_{bare}")) }
+                    }
                     true if fits && !field.ty.is_some_and(|ty| is_scalar(types, ty)) => {
                         Access::View { edit: method(format!("{bare}_mut")) }
                     }
@@ -118,13 +124,24 @@ impl<'a> Structure<'a> {
 
     /// Returns the array without a length at the end of the struct, if there is one.
     pub(crate) fn tail(&self, types: &Types<'_>) -> Option<Tail<'a>> {
-        let member = self.members.last().filter(|member| matches!(member.access, Access::Field | Access::Packed))?;
-        let behind_all = self.members.iter().all(|other| other.field.end() <= member.field.offset());
+        let member = self
+            .members
+            .last()
+            .filter(|member| matches!(member.access, Access::Field | Access::Packed))?;
+        let behind_all =
+            self.members.iter().all(|other| other.field.end() <= member.field.offset());
         let ty = member.field.ty?;
         match types.layouts.btf.resolve(ty).1.kind {
-            Kind::Array { element, len: 0 } if behind_all && types.layouts.layout(element).size > 0 => {
+            Kind::Array { element, len: 0 }
+                if behind_all && types.layouts.layout(element).size > 0 =>
+            {
                 let is_text = types.layouts.char_array(ty).is_some();
-                Some(Tail { name: member.field.name, element, is_text, offset: member.field.offset() })
+                Some(Tail {
+                    name: member.field.name,
+                    element,
+                    is_text,
+                    offset: member.field.offset(),
+                })
             }
             _ => None,
         }
@@ -133,7 +150,8 @@ impl<'a> Structure<'a> {
 
 /// Returns the ranges of bytes, from start to end, that belong to bit fields or to several members.
 fn shared(fields: &[Field<'_>]) -> BTreeMap<u64, u64> {
-    let mut spans: Vec<_> = fields.iter().map(|field| (field.offset(), field.end(), field.bits.is_some())).collect();
+    let mut spans: Vec<_> =
+        fields.iter().map(|field| (field.offset(), field.end(), field.bits.is_some())).collect();
     spans.sort_unstable();
     let mut regions = BTreeMap::new();
     let close = |open: Option<(u64, u64, bool)>, regions: &mut BTreeMap<u64, u64>| {
@@ -158,26 +176,46 @@ fn shared(fields: &[Field<'_>]) -> BTreeMap<u64, u64> {
 fn is_shared(shared: &BTreeMap<u64, u64>, field: &Field<'_>) -> bool {
     let region = shared.range(..=field.offset()).next_back();
     // A member of size 0 may touch the border of a shared range.
-    region.is_some_and(|(&start, &end)| field.offset() < end && (field.size > 0 || start < field.offset()))
+    region.is_some_and(|(&start, &end)| {
+        field.offset() < end && (field.size > 0 || start < field.offset())
+    })
 }
 
-fn slots(members: &[Member<'_>], shared: &BTreeMap<u64, u64>, size: u64, scope: &mut Scope) -> Vec<Slot> {
-    let fields = members.iter().enumerate().filter(|(_, member)| matches!(member.access, Access::Field | Access::Packed));
-    let mut parts: Vec<_> = fields.map(|(index, member)| (member.field.offset(), member.field.end(), Some(index))).collect();
+fn slots(
+    members: &[Member<'_>],
+    shared: &BTreeMap<u64, u64>,
+    size: u64,
+    scope: &mut Scope,
+) -> Vec<Slot> {
+    let fields = members
+        .iter()
+        .enumerate()
+        .filter(|(_, member)| matches!(member.access, Access::Field | Access::Packed));
+    let mut parts: Vec<_> = fields
+        .map(|(index, member)| (member.field.offset(), member.field.end(), Some(index)))
+        .collect();
     parts.extend(shared.iter().map(|(start, end)| (*start, *end, None)));
     parts.sort_by_key(|(start, end, _)| (*start, *end));
     let mut slots = Vec::new();
     let mut at = 0;
     let pad = |slots: &mut Vec<Slot>, scope: &mut Scope, from: u64, to: u64| {
         if from < to {
-            slots.push(Slot::Padding { ident: scope.claim(verbatim(&format!("__pad_{from}"))), offset: from, len: to - from });
+            slots.push(Slot::Padding {
+                ident: scope.claim(verbatim(&format!("__pad_{from}"))),
+                offset: from,
+                len: to - from,
+            });
         }
     };
     for (start, end, member) in parts {
         pad(&mut slots, scope, at, start);
         slots.push(match member {
             Some(index) => Slot::Member(index),
-            None => Slot::Shared { ident: scope.claim(verbatim(&format!("__shared_{start}"))), offset: start, len: end - start },
+            None => Slot::Shared {
+                ident: scope.claim(verbatim(&format!("__shared_{start}"))),
+                offset: start,
+                len: end - start,
+            },
         });
         at = end;
     }
@@ -187,5 +225,8 @@ fn slots(members: &[Member<'_>], shared: &BTreeMap<u64, u64>, size: u64, scope: 
 
 /// Reports whether accessors pass values of the type by copy.
 fn is_scalar(types: &Types<'_>, ty: TypeId) -> bool {
-    matches!(types.layouts.btf.resolve(ty).1.kind, Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } | Kind::Enum { .. })
+    matches!(
+        types.layouts.btf.resolve(ty).1.kind,
+        Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } | Kind::Enum { .. }
+    )
 }

@@ -25,12 +25,25 @@ pub(crate) struct Types<'a> {
 
 impl<'a> Types<'a> {
     pub(crate) fn new(layouts: &'a Layouts) -> Self {
-        Self { layouts, named: BTreeMap::new(), c_names: BTreeMap::new(), by_name: BTreeMap::new(), scope: Scope::default() }
+        Self {
+            layouts,
+            named: BTreeMap::new(),
+            c_names: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            scope: Scope::default(),
+        }
     }
 
     /// Adds a type and all types that it holds by value. `user` gives a nameless type its name;
     /// `what` names the user in messages.
-    pub(crate) fn need(&mut self, id: TypeId, user: &str, what: &str, place: &Place, faults: &mut Vec<Fault>) {
+    pub(crate) fn need(
+        &mut self,
+        id: TypeId,
+        user: &str,
+        what: &str,
+        place: &Place,
+        faults: &mut Vec<Fault>,
+    ) {
         if self.layouts.layout(id).regular {
             self.add(id, user);
         } else {
@@ -55,10 +68,13 @@ impl<'a> Types<'a> {
         let ty = self.layouts.btf.get(id);
         match &ty.kind {
             Kind::Array { element, .. } => self.add(*element, user),
-            Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { size: 1 | 2 | 4 | 8, .. } if !self.named.contains_key(&id) => {
+            Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { size: 1 | 2 | 4 | 8, .. }
+                if !self.named.contains_key(&id) =>
+            {
                 if !name.is_empty() {
                     let known = self.by_name.get(name).into_iter().flatten().copied();
-                    let same = known.into_iter().find(|other| self.same(*other, id, &mut BTreeSet::new()));
+                    let same =
+                        known.into_iter().find(|other| self.same(*other, id, &mut BTreeSet::new()));
                     if let Some(ident) = same.and_then(|same| self.named.get(&same)).cloned() {
                         self.named.insert(id, ident);
                         return;
@@ -66,7 +82,11 @@ impl<'a> Types<'a> {
                     self.by_name.entry(name).or_default().push(id);
                 }
                 let ident = self.scope.claim(camel(if name.is_empty() { user } else { name }));
-                let c_name = if ty.name.is_empty() && !name.is_empty() { name.to_owned() } else { self.layouts.c_name(id) };
+                let c_name = if ty.name.is_empty() && !name.is_empty() {
+                    name.to_owned()
+                } else {
+                    self.layouts.c_name(id)
+                };
                 self.c_names.insert(id, c_name);
                 for field in self.layouts.fields(id) {
                     if let Some(member) = field.ty {
@@ -101,13 +121,16 @@ impl<'a> Types<'a> {
             return true;
         }
         match (&first.kind, &second.kind) {
-            (Kind::Struct { size, members }, Kind::Struct { size: other_size, members: others })
+            (
+                Kind::Struct { size, members },
+                Kind::Struct { size: other_size, members: others },
+            )
             | (Kind::Union { size, members }, Kind::Union { size: other_size, members: others }) => {
                 (&first.name, size, members.len()) == (&second.name, other_size, others.len())
-                    && members
-                        .iter()
-                        .zip(others)
-                        .all(|(a, b)| (&a.name, a.bit_offset, a.bits) == (&b.name, b.bit_offset, b.bits) && self.same(a.ty, b.ty, seen))
+                    && members.iter().zip(others).all(|(a, b)| {
+                        (&a.name, a.bit_offset, a.bits) == (&b.name, b.bit_offset, b.bits)
+                            && self.same(a.ty, b.ty, seen)
+                    })
             }
             (Kind::Array { element, len }, Kind::Array { element: other, len: other_len }) => {
                 len == other_len && self.same(*element, *other, seen)
@@ -120,7 +143,9 @@ impl<'a> Types<'a> {
 
     /// Returns the types to define in the order of BTF, each once, with their Rust and C names.
     pub(crate) fn defined(&self) -> impl Iterator<Item = (TypeId, &Ident, &str)> {
-        self.c_names.iter().filter_map(|(id, c_name)| Some((*id, self.named.get(id)?, c_name.as_str())))
+        self.c_names
+            .iter()
+            .filter_map(|(id, c_name)| Some((*id, self.named.get(id)?, c_name.as_str())))
     }
 
     /// Returns the identifier of a struct, union or enum that was added.
@@ -156,7 +181,12 @@ impl<'a> Types<'a> {
 
     /// Returns the Rust type of a variable or member of `size` bytes; bytes, if its type is
     /// unknown.
-    pub(crate) fn rust_or_bytes(&self, id: Option<TypeId>, size: u64, types: &TokenStream) -> TokenStream {
+    pub(crate) fn rust_or_bytes(
+        &self,
+        id: Option<TypeId>,
+        size: u64,
+        types: &TokenStream,
+    ) -> TokenStream {
         match id {
             Some(id) => self.rust(id, types),
             None => bytes(size),

@@ -84,7 +84,8 @@ impl Command {
 
     /// Adds only the options to a program.
     pub fn add_to(&self, command: clap::Command) -> clap::Command {
-        let mut taken: BTreeSet<String> = self.args.iter().map(|arg| arg.long.clone().into_owned()).collect();
+        let mut taken: BTreeSet<String> =
+            self.args.iter().map(|arg| arg.long.clone().into_owned()).collect();
         command.args(self.args.iter().map(|arg| {
             let dashed = arg.long.replace('_', "-");
             let free = !dashed.starts_with('-') && taken.insert(dashed.clone());
@@ -102,7 +103,8 @@ impl Arg {
             Scalar::Bool(_) => {
                 let on = self.default.as_deref() != Some("true");
                 let parser = BoolValueParser::new().map(|on| vec![u8::from(on)]);
-                arg.action(if on { ArgAction::SetTrue } else { ArgAction::SetFalse }).value_parser(parser)
+                arg.action(if on { ArgAction::SetTrue } else { ArgAction::SetFalse })
+                    .value_parser(parser)
             }
             scalar => arg
                 .action(ArgAction::Set)
@@ -122,15 +124,22 @@ struct Parser(Arc<Arg>);
 impl TypedValueParser for Parser {
     type Value = Vec<u8>;
 
-    fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &std::ffi::OsStr) -> Result<Self::Value, clap::Error> {
+    fn parse_ref(
+        &self,
+        cmd: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<Self::Value, clap::Error> {
         let this = Arc::clone(&self.0);
         // A closure makes clap report its own error, which names the option and the value.
-        let parse = move |text: &str| this.parse(text).map_err(|expected| format!("expected {expected}"));
+        let parse =
+            move |text: &str| this.parse(text).map_err(|expected| format!("expected {expected}"));
         parse.parse_ref(cmd, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let names = self.0.constants.iter().map(|(name, _)| PossibleValue::new(line(name).into_owned()));
+        let names =
+            self.0.constants.iter().map(|(name, _)| PossibleValue::new(line(name).into_owned()));
         (!self.0.constants.is_empty()).then(|| Box::new(names) as Box<_>)
     }
 }
@@ -141,12 +150,17 @@ mod tests {
 
     /// Parses with one argument for each variable, and returns those that were given.
     fn given(variables: &[(&'static str, &'static str)], line: &[&str]) -> Vec<(&'static str, u8)> {
-        let args = variables.iter().map(|&(variable, long)| Arg::new(variable, Scalar::Unsigned(1)).long(long));
+        let args = variables
+            .iter()
+            .map(|&(variable, long)| Arg::new(variable, Scalar::Unsigned(1)).long(long));
         let command = args.fold(Command::new("x"), Command::arg).to_clap().no_binary_name(true);
         command.clone().debug_assert();
         let matches = command.try_get_matches_from(line).unwrap();
         let given = Given::of(&matches);
-        variables.iter().filter_map(|(variable, long)| Some((*variable, *given.bytes(long)?.first()?))).collect()
+        variables
+            .iter()
+            .filter_map(|(variable, long)| Some((*variable, *given.bytes(long)?.first()?)))
+            .collect()
     }
 
     #[test]
@@ -189,6 +203,9 @@ mod tests {
 
     #[test]
     fn variables_may_have_names_of_clap_options() {
-        assert_eq!(given(&[("help", "x"), ("version", "y")], &["--x", "1", "--y", "2"]), [("help", 1), ("version", 2)]);
+        assert_eq!(
+            given(&[("help", "x"), ("version", "y")], &["--x", "1", "--y", "2"]),
+            [("help", 1), ("version", 2)]
+        );
     }
 }

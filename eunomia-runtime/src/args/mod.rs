@@ -115,7 +115,10 @@ impl Arg {
     /// Sets the named constants.
     #[must_use]
     pub fn constants(self, constants: impl IntoIterator<Item = (&'static str, i128)>) -> Self {
-        Self { constants: constants.into_iter().map(|(name, value)| (name.into(), value)).collect(), ..self }
+        Self {
+            constants: constants.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+            ..self
+        }
     }
 
     /// Sets the value that holds without the option.

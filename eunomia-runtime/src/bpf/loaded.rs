@@ -16,7 +16,8 @@ pub use skeleton::{Handles, Typed};
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object, libbpf_sys};
 
 use super::{
-    FromMap, Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section, SizedSection, StructOps, Target, UserRingBuffer,
+    FromMap, Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section,
+    SizedSection, StructOps, Target, UserRingBuffer,
     kind::Kind,
     link::attach,
     loaded::load::Facts,
@@ -52,9 +53,22 @@ impl Loaded {
         for (&index, inner) in &settings.inner {
             facts.inner.insert(index, InnerDef::like(inner.as_fd())?);
         }
-        let sources = settings.streams.iter().map(|stream| source(&object, stream, &settings)).collect::<Result<_>>()?;
+        let sources = settings
+            .streams
+            .iter()
+            .map(|stream| source(&object, stream, &settings))
+            .collect::<Result<_>>()?;
         let Settings { name, maps, streams, dropped, targets, .. } = settings;
-        Ok(Self { reader: Reader::new(sources)?, object: Arc::new(object), facts, name, maps, streams, dropped, targets })
+        Ok(Self {
+            reader: Reader::new(sources)?,
+            object: Arc::new(object),
+            facts,
+            name,
+            maps,
+            streams,
+            dropped,
+            targets,
+        })
     }
 
     /// Returns the name of the object.
@@ -152,7 +166,11 @@ impl Loaded {
 
     fn stream(&self, name: &str) -> Result<usize> {
         let found = self.streams.iter().position(|stream| stream == name);
-        found.ok_or_else(|| Error::NotFound { what: "stream", name: name.to_owned(), known: self.streams.clone() })
+        found.ok_or_else(|| Error::NotFound {
+            what: "stream",
+            name: name.to_owned(),
+            known: self.streams.clone(),
+        })
     }
 
     /// Returns a table of kernel functions that programs implement (struct_ops).
@@ -180,13 +198,19 @@ impl Loaded {
     /// # Errors
     /// [`Error::NotFound`] if the object has no program of this name.
     pub fn program(&self, name: &str) -> Result<Program<'_>> {
-        self.object.progs_mut().find(|program| program.name() == name).map(|program| Program::new(program, &self.object)).ok_or_else(|| {
-            Error::NotFound {
+        self.object
+            .progs_mut()
+            .find(|program| program.name() == name)
+            .map(|program| Program::new(program, &self.object))
+            .ok_or_else(|| Error::NotFound {
                 what: "program",
                 name: name.to_owned(),
-                known: self.object.progs().map(|program| program.name().to_string_lossy().into_owned()).collect(),
-            }
-        })
+                known: self
+                    .object
+                    .progs()
+                    .map(|program| program.name().to_string_lossy().into_owned())
+                    .collect(),
+            })
     }
 
     /// Returns a program as one of the kind `K`.
@@ -206,11 +230,17 @@ impl Loaded {
     /// variables (before 5.2).
     pub fn section<A: Access>(&self, name: &str) -> Result<Section<'_, A>> {
         let Some(map) = SectionMap::find(self.object.as_libbpf_object(), name) else {
-            return Err(Error::NotFound { what: "section", name: name.to_owned(), known: self.maps.clone() });
+            return Err(Error::NotFound {
+                what: "section",
+                name: name.to_owned(),
+                known: self.maps.clone(),
+            });
         };
         let refused = |why: &str| Error::Value { name: name.to_owned(), why: why.to_owned() };
         if A::WRITES && map.freezes() {
-            return Err(refused("the kernel has frozen the section; set it before the object is loaded"));
+            return Err(refused(
+                "the kernel has frozen the section; set it before the object is loaded",
+            ));
         }
         // libbpf keeps memory for a section that it did not create, but no program sees it.
         let created = map.is_made().then_some(map);
@@ -223,7 +253,10 @@ impl Loaded {
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::sized`].
-    pub fn sized_section<A: Access, const SIZE: usize>(&self, name: &str) -> Result<SizedSection<'_, A, SIZE>> {
+    pub fn sized_section<A: Access, const SIZE: usize>(
+        &self,
+        name: &str,
+    ) -> Result<SizedSection<'_, A, SIZE>> {
         self.section(name)?.sized(name)
     }
 
@@ -231,7 +264,11 @@ impl Loaded {
     ///
     /// # Errors
     /// Those of [`Reader::poll`].
-    pub fn poll(&self, timeout: Duration, deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+    pub fn poll(
+        &self,
+        timeout: Duration,
+        deliver: impl FnMut(usize, &[u8]) -> Verdict,
+    ) -> Result<u64> {
         self.reader.poll(timeout, deliver)
     }
 
@@ -262,13 +299,17 @@ impl Loaded {
 
     /// Returns the statistics of the records of each map, in the order of the map numbers.
     pub fn stats(&self) -> Vec<Stats> {
-        let counted = self.reader.stats().zip(&self.streams).map(|(stats, map)| match (stats.lost, self.dropped(map)) {
-            _ if self.map(map).is_err() => Stats { absent: true, ..stats },
-            (None, lost) => Stats { lost, ..stats },
-            // A program sees every refusal of a perf event array. The kernel counts those for lack
-            // of room, and older kernels miss some of these.
-            (Some(known), Some(lost)) if stats.lost_at_least => Stats { lost: Some(lost.max(known)), lost_at_least: false, ..stats },
-            (Some(_), _) => stats,
+        let counted = self.reader.stats().zip(&self.streams).map(|(stats, map)| {
+            match (stats.lost, self.dropped(map)) {
+                _ if self.map(map).is_err() => Stats { absent: true, ..stats },
+                (None, lost) => Stats { lost, ..stats },
+                // A program sees every refusal of a perf event array. The kernel counts those for lack
+                // of room, and older kernels miss some of these.
+                (Some(known), Some(lost)) if stats.lost_at_least => {
+                    Stats { lost: Some(lost.max(known)), lost_at_least: false, ..stats }
+                }
+                (Some(_), _) => stats,
+            }
         });
         counted.collect()
     }
@@ -304,9 +345,20 @@ impl AsFd for Loaded {
 }
 
 /// Returns the map `name` and its index, from `names` in the order of the object's maps.
-fn find_map<'a>(object: &'a Object, names: &[String], name: &str) -> Result<(usize, libbpf_rs::Map<'a>)> {
-    let found = names.iter().position(|map| map == name).and_then(|index| Some((index, object.maps().nth(index)?)));
-    found.ok_or_else(|| Error::NotFound { what: "map", name: name.to_owned(), known: names.to_vec() })
+fn find_map<'a>(
+    object: &'a Object,
+    names: &[String],
+    name: &str,
+) -> Result<(usize, libbpf_rs::Map<'a>)> {
+    let found = names
+        .iter()
+        .position(|map| map == name)
+        .and_then(|index| Some((index, object.maps().nth(index)?)));
+    found.ok_or_else(|| Error::NotFound {
+        what: "map",
+        name: name.to_owned(),
+        known: names.to_vec(),
+    })
 }
 
 pub(super) fn not_made(map: &str) -> Error {
@@ -326,7 +378,8 @@ fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
     }
     if let Some(&(every, clear, declared)) = settings.samples.get(name) {
         let sampler = Map::new(map, None).sampler()?;
-        let (sizes, declared_sizes) = (sampler.sizes(), (declared.key_size as usize, declared.value_size as usize));
+        let (sizes, declared_sizes) =
+            (sampler.sizes(), (declared.key_size as usize, declared.value_size as usize));
         if sizes != declared_sizes {
             let why = format!(
                 "its key and value sizes are {} and {} bytes, but {} and {} are declared",
@@ -339,15 +392,19 @@ fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
     }
     match map.map_type() {
         MapType::RingBuf => {
-            let info = map.info().map_err(|error| refused(format!("ask the kernel about the map `{name}`"), &error, ""))?;
+            let info = map.info().map_err(|error| {
+                refused(format!("ask the kernel about the map `{name}`"), &error, "")
+            })?;
             Ring::new(name, map.as_fd(), map.max_entries(), info.info.map_flags).map(Source::Ring)
         }
         MapType::PerfEventArray => {
-            let opened = PerfArray::open(name, map.as_fd(), map.max_entries(), settings.perf).map(Source::Perf);
+            let opened = PerfArray::open(name, map.as_fd(), map.max_entries(), settings.perf)
+                .map(Source::Perf);
             opened.map_err(|error| error.without(no_perf_events))
         }
-        other => {
-            Err(Error::Value { name: name.to_owned(), why: format!("a map of type {} delivers no records", map_type_name(other as u32)) })
-        }
+        other => Err(Error::Value {
+            name: name.to_owned(),
+            why: format!("a map of type {} delivers no records", map_type_name(other as u32)),
+        }),
     }
 }

@@ -26,17 +26,18 @@ pub(crate) use attach::name_of;
 #[cfg(feature = "dynamic")]
 pub(crate) use attach::xdp_features;
 pub use attach::{
-    Anchor, AttachedProgram, AttachedXdp, Direction, End, Every, Functions, Hook, Interface, NetfilterHook, Order, ProbePoint, Rank,
-    Sampling, Target, XdpMode, attached_tcx, attached_xdp,
+    Anchor, AttachedProgram, AttachedXdp, Direction, End, Every, Functions, Hook, Interface,
+    NetfilterHook, Order, ProbePoint, Rank, Sampling, Target, XdpMode, attached_tcx, attached_xdp,
 };
 pub use libbpf_rs::{MapType, ProgramAttachType, ProgramType};
 pub use link::{Attached, Link, LinkInfo, Links};
 pub use loaded::Loaded;
 pub use loaded::{Handles, Typed};
 pub use map::{
-    Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap, InPlace, Map, MapOfMaps, MapSpec,
-    PerCpu, PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler,
-    StackTraces, Storage, StructOps, UserRingBuffer,
+    Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap,
+    InPlace, Map, MapOfMaps, MapSpec, PerCpu, PerCpuArray, PerCpuEntries, PerCpuHashMap,
+    PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces,
+    Storage, StructOps, UserRingBuffer,
 };
 #[cfg(feature = "dynamic")]
 pub use open::BtfCache;

@@ -20,7 +20,10 @@ pub use btf_cache::BtfCache;
 pub use kernel_btf::{archived, kernel_btf, named_btf};
 pub use table::OpenTable;
 
-use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, ProgramAttachType, ProgramType, libbpf_sys};
+use libbpf_rs::{
+    AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, ProgramAttachType, ProgramType,
+    libbpf_sys,
+};
 
 use super::{
     Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target,
@@ -156,7 +159,10 @@ impl Open {
         if let Some(name) = without_table {
             let why = "it is of the type BPF_MAP_TYPE_STRUCT_OPS and defined in SEC(\".maps\"): define a variable of the kernel's type in \
                        SEC(\".struct_ops\")";
-            return Err(Error::Value { name: format!("map `{}`", name.to_string_lossy()), why: why.to_owned() });
+            return Err(Error::Value {
+                name: format!("map `{}`", name.to_string_lossy()),
+                why: why.to_owned(),
+            });
         }
         let settings = Settings {
             name: spec.name.to_owned(),
@@ -176,7 +182,12 @@ impl Open {
             dropped: spec
                 .dropped
                 .iter()
-                .map(|counter| (counter.map.to_owned(), (counter.section.to_owned(), counter.offset, counter.size)))
+                .map(|counter| {
+                    (
+                        counter.map.to_owned(),
+                        (counter.section.to_owned(), counter.offset, counter.size),
+                    )
+                })
                 .collect(),
             perf: PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() },
             left: BTreeSet::new(),
@@ -185,8 +196,15 @@ impl Open {
         let open = Self { object, settings };
         spec.streams.iter().try_for_each(|map| open.find_map(map).map(drop))?;
         open.refuse_pinned_values()?;
-        if let Some(twice) = spec.streams.iter().find(|map| spec.streams.iter().filter(|other| other == map).count() > 1) {
-            return Err(Error::Value { name: format!("map `{twice}`"), why: "it is listed twice in the maps to read".to_owned() });
+        if let Some(twice) = spec
+            .streams
+            .iter()
+            .find(|map| spec.streams.iter().filter(|other| other == map).count() > 1)
+        {
+            return Err(Error::Value {
+                name: format!("map `{twice}`"),
+                why: "it is listed twice in the maps to read".to_owned(),
+            });
         }
         Ok(open)
     }
@@ -195,9 +213,17 @@ impl Open {
     pub(super) fn find_map(&self, name: &str) -> Result<usize> {
         let names = &self.settings.maps;
         let section = || SectionMap::find(self.object.as_libbpf_object(), name);
-        let by_section = || section().and_then(|section| self.object.maps().position(|map| section.is(map.as_libbpf_object())));
+        let by_section = || {
+            section().and_then(|section| {
+                self.object.maps().position(|map| section.is(map.as_libbpf_object()))
+            })
+        };
         let found = names.iter().position(|map| map == name).or_else(by_section);
-        found.ok_or_else(|| Error::NotFound { what: "map", name: name.to_owned(), known: names.clone() })
+        found.ok_or_else(|| Error::NotFound {
+            what: "map",
+            name: name.to_owned(),
+            known: names.clone(),
+        })
     }
 
     /// Returns the variables of an ELF section, for example `.rodata`, or `.addr_space.1` for those
@@ -206,7 +232,8 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`] if the object has no such section.
     pub fn section(&mut self, name: &str) -> Result<Section<'_, ReadWrite>> {
-        let storage = SectionMap::find(self.object.as_libbpf_object(), name).and_then(SectionMap::open);
+        let storage =
+            SectionMap::find(self.object.as_libbpf_object(), name).and_then(SectionMap::open);
         storage.map(Section::new).ok_or_else(|| Error::NotFound {
             what: "section",
             name: name.to_owned(),
@@ -218,7 +245,10 @@ impl Open {
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::sized`].
-    pub fn sized_section<const SIZE: usize>(&mut self, name: &str) -> Result<SizedSection<'_, ReadWrite, SIZE>> {
+    pub fn sized_section<const SIZE: usize>(
+        &mut self,
+        name: &str,
+    ) -> Result<SizedSection<'_, ReadWrite, SIZE>> {
         self.section(name)?.sized(name)
     }
 
@@ -228,7 +258,9 @@ impl Open {
     /// # Errors
     /// Those of [`Self::section`] and [`Section::write`].
     pub fn write(&mut self, values: &[(&str, &str, usize, &[u8])]) -> Result<()> {
-        values.iter().try_for_each(|(section, variable, offset, bytes)| self.section(section)?.write(variable, *offset, bytes))
+        values.iter().try_for_each(|(section, variable, offset, bytes)| {
+            self.section(section)?.write(variable, *offset, bytes)
+        })
     }
 
     /// Sets variables to the values of command line options.
@@ -244,7 +276,9 @@ impl Open {
     pub fn write_args(&mut self, args: &[(&str, &str, usize, [&[u8]; 3])]) -> Result<()> {
         for (section, variable, offset, [value, default, opened]) in args {
             let section = self.section(section)?;
-            if value != default || (default != opened && section.read(variable, *offset, opened.len())? == *opened) {
+            if value != default
+                || (default != opened && section.read(variable, *offset, opened.len())? == *opened)
+            {
                 section.write(variable, *offset, value)?;
             }
         }
@@ -292,11 +326,16 @@ impl Open {
     pub fn add_target(&mut self, program: &str, target: Target) -> Result<()> {
         let target = match target {
             // By its own name, also if it is a section's.
-            Target::Map(name) => Target::Map(self.find_map(&name).map(|index| self.settings.maps.get(index).cloned().unwrap_or(name))?),
+            Target::Map(name) => Target::Map(
+                self.find_map(&name)
+                    .map(|index| self.settings.maps.get(index).cloned().unwrap_or(name))?,
+            ),
             other => other,
         };
         let mut found = self.program(program)?;
-        if let Some(why) = target.contradiction(found.0.prog_type(), &found.section().to_string_lossy()) {
+        if let Some(why) =
+            target.contradiction(found.0.prog_type(), &found.section().to_string_lossy())
+        {
             return Err(Error::Value { name: format!("target of the program `{program}`"), why });
         }
         if let Target::Function(function) = &target {
@@ -341,7 +380,11 @@ impl Open {
     pub fn leave_records(&mut self, map: &str) -> Result<()> {
         let streams = &self.settings.streams;
         if !streams.iter().any(|stream| stream == map) {
-            return Err(Error::NotFound { what: "stream", name: map.to_owned(), known: streams.clone() });
+            return Err(Error::NotFound {
+                what: "stream",
+                name: map.to_owned(),
+                known: streams.clone(),
+            });
         }
         self.settings.left.insert(map.to_owned());
         Ok(())
@@ -430,7 +473,8 @@ impl OpenProgram<'_> {
 
     fn set_type_number(&mut self, ty: libbpf_sys::bpf_prog_type) -> Result<()> {
         // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
-        let error = unsafe { libbpf_sys::bpf_program__set_type(self.0.as_libbpf_object().as_ptr(), ty) };
+        let error =
+            unsafe { libbpf_sys::bpf_program__set_type(self.0.as_libbpf_object().as_ptr(), ty) };
         self.check_set(error, "type")
     }
 
@@ -445,7 +489,12 @@ impl OpenProgram<'_> {
 
     fn set_attach_type_number(&mut self, ty: libbpf_sys::bpf_attach_type) -> Result<()> {
         // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
-        let error = unsafe { libbpf_sys::bpf_program__set_expected_attach_type(self.0.as_libbpf_object().as_ptr(), ty) };
+        let error = unsafe {
+            libbpf_sys::bpf_program__set_expected_attach_type(
+                self.0.as_libbpf_object().as_ptr(),
+                ty,
+            )
+        };
         self.check_set(error, "attach type")
     }
 
@@ -456,7 +505,8 @@ impl OpenProgram<'_> {
     }
 
     fn check_set(&self, error: i32, property: &str) -> Result<()> {
-        let tried = || format!("set the {property} of the program `{}`", self.name().to_string_lossy());
+        let tried =
+            || format!("set the {property} of the program `{}`", self.name().to_string_lossy());
         if error < 0 { Err(refusal(tried(), io::Error::from_raw_os_error(-error))) } else { Ok(()) }
     }
 
@@ -470,11 +520,15 @@ impl OpenProgram<'_> {
     /// [`Error::Kernel`] if libbpf refuses the function: ENOENT (for a function of the kernel also
     /// ESRCH) if it is not found, EINVAL if `of` has no BTF.
     pub fn set_attach_target(&mut self, function: &str, of: Option<BorrowedFd<'_>>) -> Result<()> {
-        let tried = format!("set `{function}` as the target of the program `{}`", self.name().to_string_lossy());
+        let tried = format!(
+            "set `{function}` as the target of the program `{}`",
+            self.name().to_string_lossy()
+        );
         let program = of.map_or(0, |program| program.as_raw_fd());
         let (set, log) = listen(|| self.0.set_attach_target(program, Some(function.to_owned())));
         set.map_err(|error| {
-            refused(tried, &error, &log).without(|| lacking(&[Need::by_number("finding the functions of another program")]))
+            refused(tried, &error, &log)
+                .without(|| lacking(&[Need::by_number("finding the functions of another program")]))
         })
     }
 
@@ -484,14 +538,24 @@ impl OpenProgram<'_> {
     /// # Errors
     /// [`Error::Value`] if libbpf does not know the section; otherwise those of [`Self::set_type`].
     pub fn set_type_of(&mut self, section: &str) -> Result<()> {
-        let name = || format!("type `{section}` of the program `{}`", self.name().to_string_lossy());
+        let name =
+            || format!("type `{section}` of the program `{}`", self.name().to_string_lossy());
         let c_section = c_string(section, name)?;
         let (mut ty, mut attach_type) = (0, 0);
         // SAFETY: the string ends with a NUL and lives through the call, as do the two numbers that
         // the call writes.
-        let (error, _) = listen(|| unsafe { libbpf_sys::libbpf_prog_type_by_name(c_section.as_ptr(), &raw mut ty, &raw mut attach_type) });
+        let (error, _) = listen(|| unsafe {
+            libbpf_sys::libbpf_prog_type_by_name(
+                c_section.as_ptr(),
+                &raw mut ty,
+                &raw mut attach_type,
+            )
+        });
         if error < 0 {
-            return Err(Error::Value { name: name(), why: "libbpf does not know this section".to_owned() });
+            return Err(Error::Value {
+                name: name(),
+                why: "libbpf does not know this section".to_owned(),
+            });
         }
         // Set as numbers, because libbpf-rs has no names for some of them.
         self.set_type_number(ty)?;

@@ -52,12 +52,17 @@ impl<'a, K> Program<'a, K> {
     /// [`Error::Value`] if the program has a type that is not of the kind.
     pub fn into_kind<Other: Kind>(self) -> Result<Program<'a, Other>> {
         let found = self.program.prog_type();
-        if Other::TYPES.is_empty() || Other::TYPES.contains(&found) || found == ProgramType::Unspec {
+        if Other::TYPES.is_empty() || Other::TYPES.contains(&found) || found == ProgramType::Unspec
+        {
             return Ok(Program::new(self.program, self.object));
         }
         Err(Error::Value {
             name: self.describe(),
-            why: format!("its type is {}, expected {}", type_name(found as u32), type_names(Other::TYPES)),
+            why: format!(
+                "its type is {}, expected {}",
+                type_name(found as u32),
+                type_names(Other::TYPES)
+            ),
         })
     }
 
@@ -85,7 +90,10 @@ impl<'a, K> Program<'a, K> {
         if self.program.autoload() {
             return Ok(self.program.as_fd());
         }
-        Err(Error::Value { name: self.describe(), why: "it was not loaded, so it has no descriptor".to_owned() })
+        Err(Error::Value {
+            name: self.describe(),
+            why: "it was not loaded, so it has no descriptor".to_owned(),
+        })
     }
 
     /// Returns the kernel's id of the program, which is unique in the system.
@@ -98,9 +106,18 @@ impl<'a, K> Program<'a, K> {
         let mut size = size_of_val(&info) as u32;
         // SAFETY: the call writes at most `size` bytes to `info`. Its fields name no other memory,
         // so nothing else is written. The descriptor lives through the call.
-        match unsafe { libbpf_sys::bpf_prog_get_info_by_fd(self.fd()?.as_raw_fd(), &raw mut info, &raw mut size) } {
+        match unsafe {
+            libbpf_sys::bpf_prog_get_info_by_fd(
+                self.fd()?.as_raw_fd(),
+                &raw mut info,
+                &raw mut size,
+            )
+        } {
             0 => Ok(info.id),
-            error => Err(refusal(format!("ask the kernel about the {}", self.describe()), io::Error::from_raw_os_error(-error))),
+            error => Err(refusal(
+                format!("ask the kernel about the {}", self.describe()),
+                io::Error::from_raw_os_error(-error),
+            )),
         }
     }
 
@@ -120,7 +137,8 @@ impl<'a, K> Program<'a, K> {
     /// [`Self::fd`], otherwise [`Error::Kernel`] with a hint. For EPERM and EACCES, the hint names
     /// what this process lacks.
     pub fn attach(&self) -> Result<Link> {
-        let tried = format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
+        let tried =
+            format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
         let link = if self.section().as_encoded_bytes().starts_with(b"usdt") {
             self.linked_usdt(tried, ProgramMut::attach)
         } else {
@@ -139,9 +157,13 @@ impl<'a, K> Program<'a, K> {
     pub(super) fn attach_type(&self) -> libbpf_sys::bpf_attach_type {
         // SAFETY: the pointer belongs to a program of a live object, and the call only reads a
         // number.
-        match unsafe { libbpf_sys::bpf_program__expected_attach_type(self.program.as_libbpf_object().as_ptr()) } {
+        match unsafe {
+            libbpf_sys::bpf_program__expected_attach_type(self.program.as_libbpf_object().as_ptr())
+        } {
             // The section `sk_skb` does not name an attach type, and the kernel accepts either.
-            0 if self.program.prog_type() == ProgramType::SkSkb => libbpf_sys::BPF_SK_SKB_STREAM_VERDICT,
+            0 if self.program.prog_type() == ProgramType::SkSkb => {
+                libbpf_sys::BPF_SK_SKB_STREAM_VERDICT
+            }
             attach_type => attach_type,
         }
     }
@@ -152,7 +174,11 @@ impl<'a, K> Program<'a, K> {
     }
 
     /// Attaches the program through libbpf.
-    pub(super) fn linked(&self, tried: String, attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>) -> Result<Link> {
+    pub(super) fn linked(
+        &self,
+        tried: String,
+        attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>,
+    ) -> Result<Link> {
         self.linked_as(Held::Libbpf, tried, attach)
     }
 
@@ -173,7 +199,8 @@ impl<'a, K> Program<'a, K> {
     ) -> Result<Link> {
         self.fd()?;
         let (link, messages) = listen(|| attach(&self.program));
-        link.map(|link| self.held(held(link))).map_err(|error| self.explain(refused(tried, &error, &messages)))
+        link.map(|link| self.held(held(link)))
+            .map_err(|error| self.explain(refused(tried, &error, &messages)))
     }
 
     /// Adds to an error what the kernel lacks for programs of this section, or what this process
@@ -182,8 +209,13 @@ impl<'a, K> Program<'a, K> {
         let closed = matches!(&error, Error::Kernel(refusal)
             if refusal.messages.contains("failed to determine tracepoint") && refusal.source.raw_os_error() == Some(libc::EACCES));
         match &error {
-            Error::Kernel(refusal) if refusal.is_denial() => error
-                .with_hint(|| if closed { Some(closed_tracefs()) } else { self.forbidden().or_else(|| self.lacking().map(Hint::from)) }),
+            Error::Kernel(refusal) if refusal.is_denial() => error.with_hint(|| {
+                if closed {
+                    Some(closed_tracefs())
+                } else {
+                    self.forbidden().or_else(|| self.lacking().map(Hint::from))
+                }
+            }),
             _ => error.with_hint(|| self.lacking()),
         }
     }
@@ -195,7 +227,10 @@ impl<'a, K> Program<'a, K> {
         let named = says(&section, self.program.prog_type());
         // libbpf returns EOPNOTSUPP for a section that it cannot attach by itself, and the others
         // for one that names only part of a target.
-        let incomplete = matches!(refusal.source.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::EBADF));
+        let incomplete = matches!(
+            refusal.source.raw_os_error(),
+            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::EBADF)
+        );
         match (named.wants.filter(|_| incomplete), named.place) {
             (Some(wants), _) => {
                 let program = self.name().to_string_lossy().into_owned();
@@ -227,11 +262,17 @@ impl<'a, K> Program<'a, K> {
         let (ty, section) = (self.program.prog_type(), self.section().to_string_lossy());
         let mechanism = section.split('/').next().unwrap_or_default();
         let mut needs = vec![Need::of_program(ty)];
-        if matches!(mechanism, "uprobe" | "uretprobe" | "usdt" | "uprobe.s" | "uretprobe.s" | "usdt.s") {
+        if matches!(
+            mechanism,
+            "uprobe" | "uretprobe" | "usdt" | "uprobe.s" | "uretprobe.s" | "usdt.s"
+        ) {
             needs.push(Need::of_uprobes());
         }
-        let by_event = matches!(ty, ProgramType::Kprobe | ProgramType::Tracepoint | ProgramType::PerfEvent);
-        missing(&needs).or_else(|| by_event.then(paranoid).flatten().map(Hint::from)).or_else(|| lacking(&needs))
+        let by_event =
+            matches!(ty, ProgramType::Kprobe | ProgramType::Tracepoint | ProgramType::PerfEvent);
+        missing(&needs)
+            .or_else(|| by_event.then(paranoid).flatten().map(Hint::from))
+            .or_else(|| lacking(&needs))
     }
 
     /// Returns a link that keeps the object alive.

@@ -116,15 +116,25 @@ impl<K> Program<'_, K> {
         // Programs of these types change the context in place, or return none.
         let in_place = matches!(
             self.prog_type(),
-            ProgramType::Syscall | ProgramType::RawTracepoint | ProgramType::RawTracepointWritable | ProgramType::Tracing
+            ProgramType::Syscall
+                | ProgramType::RawTracepoint
+                | ProgramType::RawTracepointWritable
+                | ProgramType::Tracing
         );
-        let grown = input.data.filter(|_| !live).map_or(0, |data| data.len().saturating_add(GROWTH));
+        let grown =
+            input.data.filter(|_| !live).map_or(0, |data| data.len().saturating_add(GROWTH));
         let room = input.room.unwrap_or(grown);
         // Refuse a size that does not fit the system call before memory of that size is allocated.
         self.size_of(room, "output buffer")?;
         let mut data = vec![0; room];
         let mut context_in = input.context.map(<[u8]>::to_vec);
-        let mut context = vec![0; context_in.as_ref().filter(|_| !live && !in_place).map_or(0, |context| context.len().max(CONTEXT))];
+        let mut context = vec![
+            0;
+            context_in
+                .as_ref()
+                .filter(|_| !live && !in_place)
+                .map_or(0, |context| context.len().max(CONTEXT))
+        ];
         let ran = self.run(input, context_in.as_deref_mut(), &mut data, &mut context)?;
         data.truncate(ran.data_size_out as usize);
         // A size that is still that of the room is none that the kernel has written.
@@ -151,8 +161,10 @@ impl<K> Program<'_, K> {
 
     /// Returns a size as the system call takes it.
     fn size_of(&self, len: usize, what: &str) -> Result<u32> {
-        u32::try_from(len)
-            .map_err(|_| Error::Value { name: format!("run the {}", self.describe()), why: format!("{what} of {len} bytes is too large") })
+        u32::try_from(len).map_err(|_| Error::Value {
+            name: format!("run the {}", self.describe()),
+            why: format!("{what} of {len} bytes is too large"),
+        })
     }
 
     fn run(
@@ -180,7 +192,8 @@ impl<K> Program<'_, K> {
             ctx_out: room(context_out),
             ctx_size_out: size(context_out.len(), "output buffer")?,
             repeat: input.repeat.cast_signed(),
-            flags: input.flags | if input.cpu.is_some() { libbpf_sys::BPF_F_TEST_RUN_ON_CPU } else { 0 },
+            flags: input.flags
+                | if input.cpu.is_some() { libbpf_sys::BPF_F_TEST_RUN_ON_CPU } else { 0 },
             cpu: input.cpu.unwrap_or(0),
             batch_size: input.batch_size,
             ..Default::default()
@@ -189,15 +202,20 @@ impl<K> Program<'_, K> {
         // many bytes to the output buffers as their sizes say. All buffers have the sizes in the
         // options and live through the call. An empty output buffer, which would mean one without a
         // limit to the kernel, is null.
-        match unsafe { libbpf_sys::bpf_prog_test_run_opts(self.fd()?.as_raw_fd(), &raw mut options) } {
+        match unsafe {
+            libbpf_sys::bpf_prog_test_run_opts(self.fd()?.as_raw_fd(), &raw mut options)
+        } {
             0 => Ok(options),
-            error if error == -libc::ENOSPC && options.data_size_out as usize > data_out.len() => Err(Error::Room {
-                name: format!("{}: the packet after the run", self.describe()),
-                needed: options.data_size_out as usize,
-                room: data_out.len(),
-            }),
+            error if error == -libc::ENOSPC && options.data_size_out as usize > data_out.len() => {
+                Err(Error::Room {
+                    name: format!("{}: the packet after the run", self.describe()),
+                    needed: options.data_size_out as usize,
+                    room: data_out.len(),
+                })
+            }
             error => {
-                let short = error == -libc::EINVAL && input.data.is_some_and(|data| data.len() < ETHERNET);
+                let short =
+                    error == -libc::EINVAL && input.data.is_some_and(|data| data.len() < ETHERNET);
                 let error = refusal(tried(), io::Error::from_raw_os_error(-error));
                 let hint = "the packet is shorter than an Ethernet header, 14 bytes";
                 Err(error.with_hint(|| short.then(|| hint.to_owned())))

@@ -64,24 +64,41 @@ impl Checked {
     pub(crate) fn arguments(&self, faults: &mut Found) -> Vec<Argument<'_>> {
         let place = self.skeleton.skel_place().key("data_sections");
         let described = self.described(&place);
-        let headers: HashMap<&str, &elf::Section> = self.layouts.elf.sections.iter().map(|header| (header.name.as_str(), header)).collect();
-        let mut reader = Reader { checked: self, options: Options::default(), constants: HashMap::new(), faults: Found::default() };
+        let headers: HashMap<&str, &elf::Section> =
+            self.layouts.elf.sections.iter().map(|header| (header.name.as_str(), header)).collect();
+        let mut reader = Reader {
+            checked: self,
+            options: Options::default(),
+            constants: HashMap::new(),
+            faults: Found::default(),
+        };
         let mut arguments = Vec::new();
         let prefix = &self.skeleton.option_prefix;
         if prefix.starts_with('-') || !prefix.chars().all(is_option) || prefix.len() > MAX_NAME {
             let what = format!("{prefix:?} is not a valid option prefix");
-            reader.faults.push(Fault::new(Place::default(), what, "use letters, digits and dashes, without the leading dashes: `net-`"));
+            reader.faults.push(Fault::new(
+                Place::default(),
+                what,
+                "use letters, digits and dashes, without the leading dashes: `net-`",
+            ));
         }
         for section in &self.sections {
             let header = headers.get(section.name.as_str()).copied();
             for variable in section.variables.iter().filter(|variable| !variable.is_dummy()) {
-                let (place, known) = match described.get(&(section.name.as_str(), variable.name.as_str())) {
-                    Some((place, known)) => (place, Some(*known)),
-                    None => (&place, None),
-                };
+                let (place, known) =
+                    match described.get(&(section.name.as_str(), variable.name.as_str())) {
+                        Some((place, known)) => (place, Some(*known)),
+                        None => (&place, None),
+                    };
                 let in_object = header.and_then(|header| self.value_in_object(header, variable));
                 let read = reader.argument(section, variable, known, place, in_object);
-                arguments.extend(read.map(|(default, opened, arg)| Argument { section, variable, default, opened, arg }));
+                arguments.extend(read.map(|(default, opened, arg)| Argument {
+                    section,
+                    variable,
+                    default,
+                    opened,
+                    arg,
+                }));
             }
         }
         faults.append(reader.faults);
@@ -106,7 +123,10 @@ impl Checked {
         for (i, section) in self.skeleton.sections.iter().enumerate() {
             let place = place.index(i).key("variables");
             for (j, variable) in section.variables.iter().enumerate() {
-                described.insert((section.name.as_str(), variable.name.as_str()), (place.index(j), variable));
+                described.insert(
+                    (section.name.as_str(), variable.name.as_str()),
+                    (place.index(j), variable),
+                );
             }
         }
         described
@@ -115,7 +135,12 @@ impl Checked {
     /// Returns the bytes that a variable is loaded with: the value in the document, else the value
     /// in the object. Returns `None` if the object ends before the value.
     #[cfg(feature = "cli")]
-    pub(crate) fn initial(&self, section: &DataSection, variable: &Variable, setup: &super::Setup<'_>) -> Option<Vec<u8>> {
+    pub(crate) fn initial(
+        &self,
+        section: &DataSection,
+        variable: &Variable,
+        setup: &super::Setup<'_>,
+    ) -> Option<Vec<u8>> {
         if let Some(given) = setup.values.iter().find(|value| value.variable.id == variable.id) {
             return Some(given.bytes.clone());
         }
@@ -162,7 +187,10 @@ impl Reader<'_> {
         }
         let Some(scalar) = self.option_type(variable).filter(|_| !section.is_kconfig()) else {
             if asked {
-                let what = format!("an option cannot set variable `{name}` of type `{}`", layouts.c_name(variable.ty));
+                let what = format!(
+                    "an option cannot set variable `{name}` of type `{}`",
+                    layouts.c_name(variable.ty)
+                );
                 let todo = if section.is_kconfig() {
                     "remove the key: the value comes from the kernel configuration"
                 } else if name.len() > MAX_NAME {
@@ -182,21 +210,33 @@ impl Reader<'_> {
             (None, Some(value)) => encode(layouts, variable.ty, value).map_err(drop),
             (None, None) => in_object.clone().ok_or_else(|| {
                 let what = format!("the object ends before the value of variable `{name}`");
-                self.faults.push(Fault::new(Place::default(), what, "copy or compile the object again"));
+                self.faults.push(Fault::new(
+                    Place::default(),
+                    what,
+                    "copy or compile the object again",
+                ));
             }),
         };
         let opened = value.and_then(|value| encode(layouts, variable.ty, value).ok()).or(in_object);
-        let text = default.as_ref().ok().map(|default| scalar.text(default, constants(layouts, variable.ty)));
+        let text = default
+            .as_ref()
+            .ok()
+            .map(|default| scalar.text(default, constants(layouts, variable.ty)));
         let long = self.long(variable, &cmdarg, place, |plain| match (scalar, text.as_deref()) {
             // Named after the action, as in other loaders of the format. A variable without an
             // explicit `false` gets an option with its plain name, which switches it on.
             (Scalar::Bool(_), Some("true")) => format!("disable-{plain}"),
-            (Scalar::Bool(_), Some("false")) if cmdarg.default.is_some() || value.is_some() => format!("enable-{plain}"),
+            (Scalar::Bool(_), Some("false")) if cmdarg.default.is_some() || value.is_some() => {
+                format!("enable-{plain}")
+            }
             _ => plain.to_owned(),
         });
         let short = cmdarg.short.as_deref().and_then(|short| self.short(variable, short, place));
         let help = cmdarg.help.or_else(|| described?.description.clone()).unwrap_or_else(|| {
-            let ty = described.map_or_else(|| layouts.c_name(layouts.btf.unmodified(variable.ty).0), |described| described.ty.clone());
+            let ty = described.map_or_else(
+                || layouts.c_name(layouts.btf.unmodified(variable.ty).0),
+                |described| described.ty.clone(),
+            );
             format!("Set value of `{ty}` variable {name}")
         });
         let default = default.ok()?;
@@ -208,10 +248,14 @@ impl Reader<'_> {
         // Some defaults cannot be shown: text that is not UTF-8 or continues after its NUL cannot
         // be written as an argument, control characters would affect the terminal, and empty text
         // would be invisible.
-        let exact = |text: &String| scalar.parse(text, constants(layouts, variable.ty)).as_ref() == Ok(&default);
+        let exact = |text: &String| {
+            scalar.parse(text, constants(layouts, variable.ty)).as_ref() == Ok(&default)
+        };
         let shown = match scalar {
             Scalar::Bool(_) => text,
-            _ => written.or(text).filter(|text| !text.is_empty() && !text.contains(char::is_control) && exact(text)),
+            _ => written
+                .or(text)
+                .filter(|text| !text.is_empty() && !text.contains(char::is_control) && exact(text)),
         };
         let arg = Arg {
             variable: name.clone().into(),
@@ -233,15 +277,21 @@ impl Reader<'_> {
         let name = variable.name.as_str();
         let counts = self.checked.streams.iter().filter_map(|stream| stream.dropped.as_ref());
         let is_counter = name == "dropped"
-            || name.strip_suffix("_dropped").is_some_and(|map| self.checked.maps.iter().any(|known| known.name == map))
-            || counts.into_iter().any(|dropped| (&dropped.section, dropped.offset) == (&section.name, variable.offset));
+            || name
+                .strip_suffix("_dropped")
+                .is_some_and(|map| self.checked.maps.iter().any(|known| known.name == map))
+            || counts.into_iter().any(|dropped| {
+                (&dropped.section, dropped.offset) == (&section.name, variable.offset)
+            });
         let option = format!("--{}{name}", self.checked.skeleton.option_prefix);
         // Variables of several files may have the same name. Any other option with this name is a
         // fault of the document.
         let owner = self.options.0.get(&option).map_or("", String::as_str);
         let is_taken = owner == EVERY_PROGRAM || owner == format!("variable `{name}`");
-        let can_be = !name.is_empty() && !name.starts_with('-') && name.chars().all(is_option) && !is_taken;
-        let starts = [".rodata", ".data"].iter().any(|kind| section.name.starts_with(kind)) || has_value;
+        let can_be =
+            !name.is_empty() && !name.starts_with('-') && name.chars().all(is_option) && !is_taken;
+        let starts =
+            [".rodata", ".data"].iter().any(|kind| section.name.starts_with(kind)) || has_value;
         starts && !is_counter && can_be
     }
 
@@ -257,16 +307,25 @@ impl Reader<'_> {
             Scalar::Text(size) => (1..=MAX_TEXT).contains(&size),
             Scalar::Bool(size) => size == 1,
             Scalar::Float(size) => matches!(size, 4 | 8),
-            Scalar::Signed(16) | Scalar::Unsigned(16) => !matches!(layouts.btf.resolve(variable.ty).1.kind, Kind::Enum { .. }),
+            Scalar::Signed(16) | Scalar::Unsigned(16) => {
+                !matches!(layouts.btf.resolve(variable.ty).1.kind, Kind::Enum { .. })
+            }
             Scalar::Signed(size) | Scalar::Unsigned(size) => {
-                matches!(size, 1 | 2 | 4 | 8) && constants(layouts, variable.ty).count() <= MAX_CONSTANTS
+                matches!(size, 1 | 2 | 4 | 8)
+                    && constants(layouts, variable.ty).count() <= MAX_CONSTANTS
             }
         };
         fits.then_some(scalar)
     }
 
     /// Returns the long option, which `prefixed` derives from its plain name.
-    fn long(&mut self, variable: &Variable, cmdarg: &model::CmdArg, place: &Place, prefixed: impl FnOnce(&str) -> String) -> String {
+    fn long(
+        &mut self,
+        variable: &Variable,
+        cmdarg: &model::CmdArg,
+        place: &Place,
+        prefixed: impl FnOnce(&str) -> String,
+    ) -> String {
         let (plain, place) = match &cmdarg.long {
             Some(long) => (long, place.key("cmdarg").key("long")),
             None => (&variable.name, place.key("name")),
@@ -274,11 +333,19 @@ impl Reader<'_> {
         let long = format!("{}{}", self.checked.skeleton.option_prefix, prefixed(plain));
         if plain.is_empty() || plain.starts_with('-') || !plain.chars().all(is_option) {
             let what = format!("{plain:?} is not a valid option name");
-            self.faults.push(Fault::new(place, what, "set another in `cmdarg.long`, without leading dashes"));
+            self.faults.push(Fault::new(
+                place,
+                what,
+                "set another in `cmdarg.long`, without leading dashes",
+            ));
         } else if plain.len() > MAX_NAME {
             // A name of this length is not repeated in the message.
             let what = format!("the option name is {} bytes long", plain.len());
-            self.faults.push(Fault::new(place, what, format!("set another of at most {MAX_NAME} bytes in `cmdarg.long`")));
+            self.faults.push(Fault::new(
+                place,
+                what,
+                format!("set another of at most {MAX_NAME} bytes in `cmdarg.long`"),
+            ));
         } else {
             self.faults.extend(self.options.claim(format!("--{long}"), variable, place, "long"));
         }
@@ -294,11 +361,20 @@ impl Reader<'_> {
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(short), None) if short != '-' && is_option(short) => {
-                self.faults.extend(self.options.claim(format!("-{short}"), variable, place, "short"));
+                self.faults.extend(self.options.claim(
+                    format!("-{short}"),
+                    variable,
+                    place,
+                    "short",
+                ));
                 Some(short)
             }
             _ => {
-                self.faults.push(Fault::new(place, format!("{text:?} is not a valid short option"), "use one letter or digit"));
+                self.faults.push(Fault::new(
+                    place,
+                    format!("{text:?} is not a valid short option"),
+                    "use one letter or digit",
+                ));
                 None
             }
         }
@@ -306,7 +382,9 @@ impl Reader<'_> {
 
     fn constants(&mut self, ty: TypeId) -> Constants {
         let layouts = &self.checked.layouts;
-        let owned = || constants(layouts, ty).map(|(name, value)| (name.to_owned().into(), value)).collect();
+        let owned = || {
+            constants(layouts, ty).map(|(name, value)| (name.to_owned().into(), value)).collect()
+        };
         Arc::clone(self.constants.entry(layouts.btf.resolve(ty).0).or_insert_with(owned))
     }
 }
@@ -327,7 +405,13 @@ impl Default for Options {
 
 impl Options {
     /// Assigns the option to the variable, or returns a fault if it has an owner.
-    fn claim(&mut self, option: String, variable: &Variable, place: Place, key: &str) -> Option<Fault> {
+    fn claim(
+        &mut self,
+        option: String,
+        variable: &Variable,
+        place: Place,
+        key: &str,
+    ) -> Option<Fault> {
         let name = &variable.name;
         if let Some(owner) = self.0.get(&option) {
             let what = format!("option `{option}` of variable `{name}` is already used by {owner}");

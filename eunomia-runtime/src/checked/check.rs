@@ -39,7 +39,10 @@ impl Skeleton {
         let top = Place::default();
         let Some(object) = &self.object else {
             let todo = "pass the object as well, or use the package that the compiler wrote";
-            return Err(Faults::one(file, Fault::new(top, "the document contains no BPF object", todo)));
+            return Err(Faults::one(
+                file,
+                Fault::new(top, "the document contains no BPF object", todo),
+            ));
         };
         let place = match self.format {
             Format::Package | Format::EarlyV1 => top.key("bpf_object"),
@@ -47,33 +50,50 @@ impl Skeleton {
             Format::LegacyV0 => top.key("data"),
             Format::Metadata | Format::Object => top,
         };
-        let layouts =
-            Layouts::new(object, self.export_btf.as_deref()).map_err(|(what, todo)| Faults::one(file, Fault::new(place, what, todo)))?;
+        let layouts = Layouts::new(object, self.export_btf.as_deref())
+            .map_err(|(what, todo)| Faults::one(file, Fault::new(place, what, todo)))?;
 
         let mut faults = Found::default();
         if self.name.contains('\0') {
-            let what = format!("object name {:?} contains a NUL byte, which libbpf does not accept", self.name);
+            let what = format!(
+                "object name {:?} contains a NUL byte, which libbpf does not accept",
+                self.name
+            );
             faults.push(Fault::new(self.skel_place().key("obj_name"), what, "rename the object"));
         }
         let maps = maps::read(&layouts);
         let sections = sections::read(&layouts, &mut faults);
-        let programs: Vec<_> = layouts.elf.programs().map(|(symbol, section)| (symbol.name.clone(), section.name.clone())).collect();
+        let programs: Vec<_> = layouts
+            .elf
+            .programs()
+            .map(|(symbol, section)| (symbol.name.clone(), section.name.clone()))
+            .collect();
         check_maps(&self, &layouts, &maps, &mut faults);
         check_programs(&self, &programs, &mut faults);
         check_variables(&self, &layouts, &sections, &mut faults);
         // If the calls cannot be read, every perf event array is assumed to deliver records.
         let has_arrays = maps.iter().any(|map| map.kind == MapKind::PERF_EVENT_ARRAY);
-        let calls = self.object.as_deref().filter(|_| has_arrays).and_then(|object| Calls::read(object, &layouts.elf, &maps).ok());
+        let calls = self
+            .object
+            .as_deref()
+            .filter(|_| has_arrays)
+            .and_then(|object| Calls::read(object, &layouts.elf, &maps).ok());
         let counters = calls.unwrap_or_default().counters;
         let streams = exports::resolve(&self, &layouts, (&maps, &counters), &sections, &mut faults);
-        Faults::or(file, faults, Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }))
+        Faults::or(
+            file,
+            faults,
+            Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }),
+        )
     }
 
     /// Returns the place of `bpf_skel` in the document.
     pub fn skel_place(&self) -> Place {
         match self.format {
             Format::Package => Place::default().key("meta").key("bpf_skel"),
-            Format::EarlyV1 if self.object.is_some() => Place::default().key("meta").key("bpf_skel"),
+            Format::EarlyV1 if self.object.is_some() => {
+                Place::default().key("meta").key("bpf_skel")
+            }
             Format::LegacyV0 | Format::Object => Place::default(),
             _ => Place::default().key("bpf_skel"),
         }
@@ -89,7 +109,8 @@ impl Skeleton {
     }
 }
 
-pub(crate) const STALE: &str = "skeleton and object come from different builds; rebuild the package";
+pub(crate) const STALE: &str =
+    "skeleton and object come from different builds; rebuild the package";
 
 fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Found) {
     let place = skeleton.skel_place().key("maps");
@@ -100,21 +121,37 @@ fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &
         // libbpf names an internal map after the object, whose name may contain dots, and the
         // section. It names custom ones after the section alone.
         let mut dots = map.name.match_indices('.');
-        if !declared.contains(map.name.as_str()) && !dots.any(|(dot, _)| map.name.get(dot..).is_some_and(|end| sections.contains(end))) {
+        if !declared.contains(map.name.as_str())
+            && !dots.any(|(dot, _)| map.name.get(dot..).is_some_and(|end| sections.contains(end)))
+        {
             let names = maps.iter().map(|def| def.name.as_str());
-            unknown(place.index(i).key("name"), &format!("the object has no map `{}`", map.name), &map.name, names, faults);
+            unknown(
+                place.index(i).key("name"),
+                &format!("the object has no map `{}`", map.name),
+                &map.name,
+                names,
+                faults,
+            );
         }
     }
 }
 
 /// Returns the sections of the ELF file, and those that only BTF has.
 fn all_sections(layouts: &Layouts) -> HashSet<&str> {
-    let of_btf = layouts.own_types().filter(|(_, ty)| matches!(ty.kind, Kind::Section { .. })).map(|(_, ty)| ty.name.as_str());
+    let of_btf = layouts
+        .own_types()
+        .filter(|(_, ty)| matches!(ty.kind, Kind::Section { .. }))
+        .map(|(_, ty)| ty.name.as_str());
     layouts.elf.sections.iter().map(|section| section.name.as_str()).chain(of_btf).collect()
 }
 
 /// Reports names that are listed twice, since it is unclear which description is valid.
-pub(crate) fn check_once<'a>(what: &str, names: impl Iterator<Item = &'a str>, place: &Place, faults: &mut Found) {
+pub(crate) fn check_once<'a>(
+    what: &str,
+    names: impl Iterator<Item = &'a str>,
+    place: &Place,
+    faults: &mut Found,
+) {
     let mut seen = HashSet::new();
     for (i, name) in names.enumerate() {
         if !seen.insert(name) {
@@ -129,8 +166,14 @@ pub(crate) fn check_once<'a>(what: &str, names: impl Iterator<Item = &'a str>, p
 
 fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &mut Found) {
     let place = skeleton.skel_place().key("progs");
-    check_once("program", skeleton.programs.iter().map(|program| program.name.as_str()), &place, faults);
-    let sections: HashMap<&str, &str> = programs.iter().map(|(name, section)| (name.as_str(), section.as_str())).collect();
+    check_once(
+        "program",
+        skeleton.programs.iter().map(|program| program.name.as_str()),
+        &place,
+        faults,
+    );
+    let sections: HashMap<&str, &str> =
+        programs.iter().map(|(name, section)| (name.as_str(), section.as_str())).collect();
     for (i, program) in skeleton.programs.iter().enumerate() {
         match (sections.get_key_value(program.name.as_str()), &program.attach) {
             (None, _) => {
@@ -148,24 +191,48 @@ fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &m
     }
 }
 
-fn check_variables(skeleton: &Skeleton, layouts: &Layouts, sections: &[DataSection], faults: &mut Found) {
+fn check_variables(
+    skeleton: &Skeleton,
+    layouts: &Layouts,
+    sections: &[DataSection],
+    faults: &mut Found,
+) {
     let place = skeleton.skel_place().key("data_sections");
-    check_once("section", skeleton.sections.iter().map(|section| section.name.as_str()), &place, faults);
+    check_once(
+        "section",
+        skeleton.sections.iter().map(|section| section.name.as_str()),
+        &place,
+        faults,
+    );
     let others = all_sections(layouts);
-    let by_name: HashMap<&str, &DataSection> = sections.iter().map(|section| (section.name.as_str(), section)).collect();
+    let by_name: HashMap<&str, &DataSection> =
+        sections.iter().map(|section| (section.name.as_str(), section)).collect();
     for (i, model::Section { name, variables, .. }) in skeleton.sections.iter().enumerate() {
         let Some(section) = by_name.get(name.as_str()) else {
             // Compilers also list sections without variables, such as `license`.
-            let has_settings = variables.iter().any(|variable| variable.value.is_some() || variable.arg.is_some());
+            let has_settings =
+                variables.iter().any(|variable| variable.value.is_some() || variable.arg.is_some());
             if has_settings || sections::is_data(name) || !others.contains(name.as_str()) {
                 let names = sections.iter().map(|section| section.name.as_str());
-                unknown(place.index(i).key("name"), &format!("the object has no section `{name}` with variables"), name, names, faults);
+                unknown(
+                    place.index(i).key("name"),
+                    &format!("the object has no section `{name}` with variables"),
+                    name,
+                    names,
+                    faults,
+                );
             }
             continue;
         };
-        let known: HashSet<&str> = section.variables.iter().map(|variable| variable.name.as_str()).collect();
+        let known: HashSet<&str> =
+            section.variables.iter().map(|variable| variable.name.as_str()).collect();
         let place = place.index(i).key("variables");
-        check_once("variable", variables.iter().map(|variable| variable.name.as_str()), &place, faults);
+        check_once(
+            "variable",
+            variables.iter().map(|variable| variable.name.as_str()),
+            &place,
+            faults,
+        );
         for (j, variable) in variables.iter().enumerate() {
             if variable.value.is_some() && section.is_kconfig() {
                 let what = format!("variable `{}` cannot be set", variable.name);
@@ -182,7 +249,13 @@ fn check_variables(skeleton: &Skeleton, layouts: &Layouts, sections: &[DataSecti
 }
 
 /// Reports that `name` is not one of the known names, lists them, and suggests a similar one.
-fn unknown<'a>(place: Place, what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone, faults: &mut Found) {
+fn unknown<'a>(
+    place: Place,
+    what: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+    faults: &mut Found,
+) {
     let todo = stale(name, known.clone(), faults.len());
     faults.push(Fault::new(place, format!("{what}, it has {}", list(known)), todo));
 }
@@ -191,5 +264,8 @@ fn unknown<'a>(place: Place, what: &str, name: &str, known: impl Iterator<Item =
 pub(crate) fn stale<'a>(name: &str, known: impl Iterator<Item = &'a str>, faults: usize) -> String {
     // A fault that is not shown needs no suggestion, which is expensive to compute.
     let similar = if faults < SHOWN { near(name, known) } else { None };
-    similar.map_or_else(|| STALE.to_owned(), |similar| format!("did you mean `{similar}`? Otherwise, {STALE}"))
+    similar.map_or_else(
+        || STALE.to_owned(),
+        |similar| format!("did you mean `{similar}`? Otherwise, {STALE}"),
+    )
 }

@@ -15,7 +15,8 @@ impl Checked {
     /// A [`Fault`] if the relocation or symbol tables are broken.
     pub fn calls(&self) -> Result<Calls, Fault> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
-        Calls::read(object, &self.layouts.elf, &self.maps).map_err(|(what, todo)| Fault::new(Place::default(), what, todo))
+        Calls::read(object, &self.layouts.elf, &self.maps)
+            .map_err(|(what, todo)| Fault::new(Place::default(), what, todo))
     }
 
     /// Returns the CO-RE relocations of the object, or none if it has no `.BTF.ext` section.
@@ -30,9 +31,23 @@ impl Checked {
             let at = usize::try_from(section.offset?).ok()?;
             object.get(at..at.checked_add(usize::try_from(section.size).ok()?)?)
         };
-        let (Some(ext), Some(btf)) = (bytes(".BTF.ext"), bytes(".BTF")) else { return Ok(Vec::new()) };
-        let indices: HashMap<&[u8], usize> = sections.iter().enumerate().map(|(i, section)| (section.name.as_bytes(), i)).collect();
-        relocations::read(ext, relocations::strings(btf).unwrap_or_default(), &indices, self.layouts.btf.iter().count())
-            .ok_or_else(|| Fault::new(Place::default(), "the .BTF.ext section is broken", "compile the object again"))
+        let (Some(ext), Some(btf)) = (bytes(".BTF.ext"), bytes(".BTF")) else {
+            return Ok(Vec::new());
+        };
+        let indices: HashMap<&[u8], usize> =
+            sections.iter().enumerate().map(|(i, section)| (section.name.as_bytes(), i)).collect();
+        relocations::read(
+            ext,
+            relocations::strings(btf).unwrap_or_default(),
+            &indices,
+            self.layouts.btf.iter().count(),
+        )
+        .ok_or_else(|| {
+            Fault::new(
+                Place::default(),
+                "the .BTF.ext section is broken",
+                "compile the object again",
+            )
+        })
     }
 }

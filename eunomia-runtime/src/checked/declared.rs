@@ -37,9 +37,17 @@ pub(crate) fn declared_type(
         Some(id) => TypeId(id),
         None => structs.get(export.name.as_str()).copied().or_else(|| {
             // In BTF order, so that the choice between two equally similar names is stable.
-            let names = layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. })).map(|(_, ty)| ty.name.as_str());
+            let names = layouts
+                .btf
+                .iter()
+                .filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. }))
+                .map(|(_, ty)| ty.name.as_str());
             let todo = stale(&export.name, names, before);
-            faults.push(Fault::new(place.key("name"), format!("the object has no `struct {}`", export.name), todo));
+            faults.push(Fault::new(
+                place.key("name"),
+                format!("the object has no `struct {}`", export.name),
+                todo,
+            ));
             None
         })?,
     };
@@ -47,7 +55,12 @@ pub(crate) fn declared_type(
     let ty = layouts.btf.get(id);
     let (Kind::Struct { size, members } | Kind::Union { size, members }) = &ty.kind else {
         let what = if layouts.btf.contains(id) {
-            format!("type {} of the object is `{}`, not `struct {}`", id.0, layouts.c_name(id), export.name)
+            format!(
+                "type {} of the object is `{}`, not `struct {}`",
+                id.0,
+                layouts.c_name(id),
+                export.name
+            )
         } else {
             no_values(layouts, id)
         };
@@ -55,21 +68,39 @@ pub(crate) fn declared_type(
         return None;
     };
     if ty.name != export.name {
-        fault(place.key("name"), format!("type {} of the object is `struct {}`, not `struct {}`", id.0, ty.name, export.name));
+        fault(
+            place.key("name"),
+            format!(
+                "type {} of the object is `struct {}`, not `struct {}`",
+                id.0, ty.name, export.name
+            ),
+        );
         return None;
     }
     if let Some(declared) = export.size
         && declared != *size
     {
-        fault(place.key("size"), format!("`struct {}` has {size} bytes in the object, but {declared} in the document", ty.name));
+        fault(
+            place.key("size"),
+            format!(
+                "`struct {}` has {size} bytes in the object, but {declared} in the document",
+                ty.name
+            ),
+        );
     }
     for (i, declared) in export.members.iter().flatten().enumerate() {
         let place = place.key("members").index(i);
         match members.get(i) {
-            None => fault(place, format!("`struct {}` has only {} members in the object", ty.name, members.len())),
+            None => fault(
+                place,
+                format!("`struct {}` has only {} members in the object", ty.name, members.len()),
+            ),
             Some(member) if member.name != declared.name => fault(
                 place.key("name"),
-                format!("member {i} of `struct {}` is `{}` in the object, but `{}` in the document", ty.name, member.name, declared.name),
+                format!(
+                    "member {i} of `struct {}` is `{}` in the object, but `{}` in the document",
+                    ty.name, member.name, declared.name
+                ),
             ),
             Some(member) if !layouts.is_spelled(member.ty, &declared.ty) => fault(
                 place.key("type"),
@@ -89,7 +120,12 @@ pub(crate) fn declared_type(
     {
         fault(
             place.key("members"),
-            format!("`struct {}` has {} members in the object, but {} in the document", ty.name, members.len(), declared.len()),
+            format!(
+                "`struct {}` has {} members in the object, but {} in the document",
+                ty.name,
+                members.len(),
+                declared.len()
+            ),
         );
     }
     (faults.len() == before).then_some(id)

@@ -5,7 +5,9 @@ use crate::{
     fault::{Fault, Faults, Found, Place},
     object::{DataSection, Kind, Layouts},
     skeleton::{
-        model::{ExportConfig, Format, Interpreter, Map, Program, Section, Settings, Skeleton, Variable},
+        model::{
+            ExportConfig, Format, Interpreter, Map, Program, Section, Settings, Skeleton, Variable,
+        },
         write::export_of,
     },
 };
@@ -43,25 +45,47 @@ impl Skeleton {
     ///
     /// # Errors
     /// [`Faults`] if the object cannot be read.
-    pub fn from_object(name: impl Into<String>, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
+    pub fn from_object(
+        name: impl Into<String>,
+        object: Vec<u8>,
+        file: &str,
+    ) -> Result<Self, Faults> {
         let checked = Self::bare(name.into(), object).check(file)?;
         let layouts = &checked.layouts;
         let mut faults = Found::default();
         let mut skeleton = checked.skeleton;
-        let declared = checked.maps.iter().map(|def| plain_map(def.name.clone(), def.name.clone(), false));
-        let internal = checked.sections.iter().filter(|section| !section.is_arena()).map(|section| {
-            let ident: String = section.name.trim_start_matches('.').replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-            plain_map(internal_map_name(&skeleton.name, &section.name), ident, true)
-        });
+        let declared =
+            checked.maps.iter().map(|def| plain_map(def.name.clone(), def.name.clone(), false));
+        let internal =
+            checked.sections.iter().filter(|section| !section.is_arena()).map(|section| {
+                let ident: String = section
+                    .name
+                    .trim_start_matches('.')
+                    .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                plain_map(internal_map_name(&skeleton.name, &section.name), ident, true)
+            });
         skeleton.maps = declared.chain(internal).collect();
         skeleton.programs = checked
             .programs
             .iter()
-            .map(|(name, section)| Program { name: name.clone(), attach: Some(section.clone()), link: true, other: Default::default() })
+            .map(|(name, section)| Program {
+                name: name.clone(),
+                attach: Some(section.clone()),
+                link: true,
+                other: Default::default(),
+            })
             .collect();
-        skeleton.sections =
-            checked.sections.iter().filter(|section| !section.is_kconfig()).map(|section| section_of(section, layouts)).collect();
-        let dummies = checked.sections.iter().flat_map(|section| &section.variables).filter(|variable| variable.is_dummy());
+        skeleton.sections = checked
+            .sections
+            .iter()
+            .filter(|section| !section.is_kconfig())
+            .map(|section| section_of(section, layouts))
+            .collect();
+        let dummies = checked
+            .sections
+            .iter()
+            .flat_map(|section| &section.variables)
+            .filter(|variable| variable.is_dummy());
         for dummy in dummies {
             match pointee(layouts, dummy.ty) {
                 Some(id) => skeleton.exports.push(export_of(layouts, id)),
@@ -97,9 +121,11 @@ impl Checked {
             return Ok(skeleton);
         }
         let mut faults = Found::default();
-        let refuse = |what: String, todo: &str| Fault::new(Place::default().key("events"), what, todo);
+        let refuse =
+            |what: String, todo: &str| Fault::new(Place::default().key("events"), what, todo);
         if skeleton.export_btf.is_some() {
-            let what = "the document's export types refer to its own BTF, which has no other types".to_owned();
+            let what = "the document's export types refer to its own BTF, which has no other types"
+                .to_owned();
             return Err(Faults::one(file, refuse(what, "rebuild the package from the object")));
         }
         // The format's other tools can read this form, too.
@@ -109,21 +135,34 @@ impl Checked {
             && !self.layouts.btf.get(id).name.is_empty()
             && stream.sampled.is_none()
         {
-            (skeleton.exports, skeleton.multiple_exports) = (vec![export_of(&self.layouts, id)], false);
+            (skeleton.exports, skeleton.multiple_exports) =
+                (vec![export_of(&self.layouts, id)], false);
             return Ok(skeleton);
         }
         for stream in &self.streams {
-            let Some(map) = skeleton.maps.iter_mut().find(|map| map.name == stream.map) else { continue };
+            let Some(map) = skeleton.maps.iter_mut().find(|map| map.name == stream.map) else {
+                continue;
+            };
             match &stream.payload {
                 Payload::Type(id) => map.export = ExportConfig::BtfType(id.0),
                 Payload::Custom(_) => {}
                 Payload::Tagged(_) => {
-                    let what = format!("a package cannot give several types to the records of `{}`", stream.map);
-                    faults.push(refuse(what, "give the types to the program that uses the package"));
+                    let what = format!(
+                        "a package cannot give several types to the records of `{}`",
+                        stream.map
+                    );
+                    faults
+                        .push(refuse(what, "give the types to the program that uses the package"));
                 }
                 Payload::Bytes { .. } => {
-                    let what = format!("the records of `{}` have no type, but those of other maps have one", stream.map);
-                    faults.push(refuse(what, "name it, too: a package names the types of all maps or of none"));
+                    let what = format!(
+                        "the records of `{}` have no type, but those of other maps have one",
+                        stream.map
+                    );
+                    faults.push(refuse(
+                        what,
+                        "name it, too: a package names the types of all maps or of none",
+                    ));
                 }
             }
         }
@@ -133,7 +172,15 @@ impl Checked {
 }
 
 fn plain_map(name: String, ident: String, mmaped: bool) -> Map {
-    Map { name, ident, mmaped, sample: None, export: ExportConfig::None, interpreter: Interpreter::Struct, other: Default::default() }
+    Map {
+        name,
+        ident,
+        mmaped,
+        sample: None,
+        export: ExportConfig::None,
+        interpreter: Interpreter::Struct,
+        other: Default::default(),
+    }
 }
 
 fn section_of(section: &DataSection, layouts: &Layouts) -> Section {
@@ -145,7 +192,11 @@ fn section_of(section: &DataSection, layouts: &Layouts) -> Section {
         arg: None,
         other: Default::default(),
     };
-    Section { name: section.name.clone(), variables: section.variables.iter().map(variable).collect(), other: Default::default() }
+    Section {
+        name: section.name.clone(),
+        variables: section.variables.iter().map(variable).collect(),
+        other: Default::default(),
+    }
 }
 
 /// Returns the name that libbpf gives a section's map (`internal_map_name`): 15 bytes, of which the

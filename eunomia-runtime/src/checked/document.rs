@@ -42,7 +42,8 @@ impl Document {
             let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
             (Skeleton::from_object(object_name(name.trim_matches(['<', '>'])), bytes, file)?, None)
         } else {
-            let text = String::from_utf8(bytes).map_err(|_| refuse("neither a BPF object nor a text file in UTF-8"))?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| refuse("neither a BPF object nor a text file in UTF-8"))?;
             if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
                 return Err(refuse("neither a BPF object nor a skeleton, which is a JSON object"));
             }
@@ -65,7 +66,10 @@ impl Document {
     pub fn with_object(self, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
         if self.is_object() {
             let what = "an object can be given for a skeleton only, and this is an object";
-            return Err(Faults::one(self.file, Fault::new(Place::default(), what, "leave out the other object")));
+            return Err(Faults::one(
+                self.file,
+                Fault::new(Place::default(), what, "leave out the other object"),
+            ));
         }
         Skeleton::bare(self.skeleton.name.clone(), object.clone()).check(file)?;
         let skeleton = self.skeleton.with_object(object);
@@ -86,7 +90,8 @@ impl Document {
     /// # Errors
     /// All faults of [`Skeleton::check`], or if it finds none, all of [`Checked::setup`].
     pub fn check(&self) -> Result<Checked, Faults> {
-        let checked = self.skeleton.clone().check(&self.file).map_err(|faults| self.locate(faults))?;
+        let checked =
+            self.skeleton.clone().check(&self.file).map_err(|faults| self.locate(faults))?;
         checked.setup(&self.file).map_err(|faults| self.locate(faults))?;
         Ok(checked)
     }
@@ -109,7 +114,8 @@ impl Skeleton {
     /// [`Error::File`] if the file cannot be read, [`Error::Input`] with every fault of its content.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = crate::file::read_any(path, crate::file::MOST).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        let bytes = crate::file::read_any(path, crate::file::MOST)
+            .map_err(|source| Error::File { path: path.to_owned(), source })?;
         Ok(Self::from_slice(&bytes, &path.display().to_string())?)
     }
 
@@ -118,7 +124,8 @@ impl Skeleton {
     /// # Errors
     /// Those of [`Self::from_file`].
     pub fn from_reader(from: impl Read, file: &str) -> Result<Self> {
-        let bytes = crate::file::read_from(from, crate::file::MOST).map_err(|source| Error::File { path: file.into(), source })?;
+        let bytes = crate::file::read_from(from, crate::file::MOST)
+            .map_err(|source| Error::File { path: file.into(), source })?;
         Ok(Document::new(bytes, file)?.skeleton)
     }
 }

@@ -112,10 +112,18 @@ pub(crate) fn resolve(
     faults: &mut Found,
 ) -> Vec<Stream> {
     // The first struct of each name that is looked up.
-    let asked = skeleton.exports.iter().filter(|export| export.type_id.is_none()).map(|export| export.name.as_str());
+    let asked = skeleton
+        .exports
+        .iter()
+        .filter(|export| export.type_id.is_none())
+        .map(|export| export.name.as_str());
     let asked: HashSet<&str> = asked.collect();
     let mut structs = HashMap::new();
-    for (id, ty) in layouts.btf.iter().filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. })) {
+    for (id, ty) in layouts
+        .btf
+        .iter()
+        .filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }))
+    {
         if asked.contains(ty.name.as_str()) {
             structs.entry(ty.name.as_str()).or_insert(id);
         }
@@ -124,20 +132,39 @@ pub(crate) fn resolve(
         .exports
         .iter()
         .enumerate()
-        .map(|(i, export)| declared_type(skeleton, export, &skeleton.exports_place().index(i), layouts, &structs, faults))
+        .map(|(i, export)| {
+            declared_type(
+                skeleton,
+                export,
+                &skeleton.exports_place().index(i),
+                layouts,
+                &structs,
+                faults,
+            )
+        })
         .collect();
     // A type that is declared twice in a row counts once.
     declared.dedup();
     let place = skeleton.skel_place().key("maps");
-    let sampled: HashSet<&str> = skeleton.maps.iter().filter(|map| map.sample.is_some()).map(|map| map.name.as_str()).collect();
+    let sampled: HashSet<&str> = skeleton
+        .maps
+        .iter()
+        .filter(|map| map.sample.is_some())
+        .map(|map| map.name.as_str())
+        .collect();
     let is_ring = |def: &MapDef| match def.kind {
         MapKind::RINGBUF => true,
         MapKind::PERF_EVENT_ARRAY => !counters.contains(&def.name),
         _ => false,
     };
-    let exported = |map: &crate::skeleton::model::Map| !matches!(map.export, ExportConfig::None) && counters.contains(&map.name);
+    let exported = |map: &crate::skeleton::model::Map| {
+        !matches!(map.export, ExportConfig::None) && counters.contains(&map.name)
+    };
     for (i, map) in skeleton.maps.iter().enumerate().filter(|(_, map)| exported(map)) {
-        let what = format!("perf event array `{}` delivers no records: programs only read counters from it", map.name);
+        let what = format!(
+            "perf event array `{}` delivers no records: programs only read counters from it",
+            map.name
+        );
         faults.push(Fault::new(
             place.index(i).key("export_config"),
             what,
@@ -145,29 +172,47 @@ pub(crate) fn resolve(
         ));
     }
     let streams = |def: &&MapDef| is_ring(def) || sampled.contains(def.name.as_str());
-    let defs: HashMap<&str, &MapDef> = maps.iter().filter(streams).map(|def| (def.name.as_str(), def)).collect();
+    let defs: HashMap<&str, &MapDef> =
+        maps.iter().filter(streams).map(|def| (def.name.as_str(), def)).collect();
     let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();
-    for (i, map) in skeleton.maps.iter().enumerate().filter(|(_, map)| map.sample.is_some() && map.name.contains('.')) {
-        let what = format!("map `{}` holds the variables of a section, which cannot be sampled", map.name);
-        faults.push(Fault::new(place.index(i).key("sample"), what, "remove the key, and put the data to sample into a separate map"));
+    for (i, map) in skeleton
+        .maps
+        .iter()
+        .enumerate()
+        .filter(|(_, map)| map.sample.is_some() && map.name.contains('.'))
+    {
+        let what =
+            format!("map `{}` holds the variables of a section, which cannot be sampled", map.name);
+        faults.push(Fault::new(
+            place.index(i).key("sample"),
+            what,
+            "remove the key, and put the data to sample into a separate map",
+        ));
     }
     let listed = skeleton.maps.iter().enumerate().filter_map(|(i, map)| {
         let def = *defs.get(map.name.as_str())?;
         Some((def, place.index(i), &map.export, map.sample.as_ref()))
     });
     let unlisted = maps.iter().filter(streams).filter(|def| !names.contains(def.name.as_str()));
-    let all: Vec<_> = listed.chain(unlisted.map(|def| (def, place.clone(), &ExportConfig::None, None))).collect();
+    let all: Vec<_> =
+        listed.chain(unlisted.map(|def| (def, place.clone(), &ExportConfig::None, None))).collect();
 
     let count = all.len();
-    let single = single_mode(&declared, &skeleton.exports, &dummies(layouts, sections), all.len(), layouts);
+    let single =
+        single_mode(&declared, &skeleton.exports, &dummies(layouts, sections), all.len(), layouts);
     let unknown = skeleton.events.keys().filter(|map| !defs.contains_key(map.as_str()));
     faults.extend(unknown.map(|map| {
         let what = format!(
             "no map `{map}` that delivers records (maps that do: {})",
             list(defs.keys().copied().collect::<BTreeSet<_>>().into_iter())
         );
-        let similar = near(map, defs.keys().copied().collect::<BTreeSet<_>>()).map(|similar| format!("did you mean `{similar}`?"));
-        Fault::new(Place::default().key("events").key(map), what, similar.unwrap_or_else(|| "use one of them".to_owned()))
+        let similar = near(map, defs.keys().copied().collect::<BTreeSet<_>>())
+            .map(|similar| format!("did you mean `{similar}`?"));
+        Fault::new(
+            Place::default().key("events").key(map),
+            what,
+            similar.unwrap_or_else(|| "use one of them".to_owned()),
+        )
     }));
     all.into_iter()
         .filter_map(|(def, place, config, sample)| {
@@ -178,16 +223,29 @@ pub(crate) fn resolve(
             let payload = if let Some(event) = skeleton.events.get(&def.name) {
                 let place = Place::default().key("events").key(&def.name);
                 match event {
-                    EventType::One(c_type) => Payload::Type(named(c_type, &place, layouts, faults)?),
+                    EventType::One(c_type) => {
+                        Payload::Type(named(c_type, &place, layouts, faults)?)
+                    }
                     EventType::Tagged { .. } if sampled.is_some() => {
-                        let what = format!("map `{}` is sampled, so all its values have one type", def.name);
+                        let what = format!(
+                            "map `{}` is sampled, so all its values have one type",
+                            def.name
+                        );
                         faults.push(Fault::new(place, what, "name that type"));
                         return None;
                     }
-                    EventType::Tagged { member, types } => Payload::Tagged(tagged::resolve(member, types, &place, layouts, faults)?),
+                    EventType::Tagged { member, types } => {
+                        Payload::Tagged(tagged::resolve(member, types, &place, layouts, faults)?)
+                    }
                 }
             } else if skeleton.multiple_exports {
-                multiple_mode(config, sampled.is_some().then_some(def), &place.key("export_config"), layouts, faults)?
+                multiple_mode(
+                    config,
+                    sampled.is_some().then_some(def),
+                    &place.key("export_config"),
+                    layouts,
+                    faults,
+                )?
             } else if sampled.is_some() && !matches!(single, Payload::Type(_)) {
                 own_value(def, layouts)
             } else {
@@ -196,7 +254,11 @@ pub(crate) fn resolve(
             if let (Payload::Type(id), true) = (&payload, sampled.is_some()) {
                 check_size(layouts, *id, def, &place, faults);
             }
-            let dropped = if def.kind == MapKind::RINGBUF { dropped(&def.name, count == 1, layouts, sections) } else { None };
+            let dropped = if def.kind == MapKind::RINGBUF {
+                dropped(&def.name, count == 1, layouts, sections)
+            } else {
+                None
+            };
             Some(Stream { map: def.name.clone(), kind: def.kind, payload, sampled, dropped, place })
         })
         .collect()
@@ -205,13 +267,22 @@ pub(crate) fn resolve(
 /// Returns the variable in which programs count the records that did not fit into a ring buffer.
 fn dropped(map: &str, alone: bool, layouts: &Layouts, sections: &[DataSection]) -> Option<Dropped> {
     let own = format!("{map}_dropped");
-    let counts = |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Int { size: 4 | 8, signed: false, bool: false, .. });
-    let variables = sections
-        .iter()
-        .filter(|section| !section.read_only())
-        .flat_map(|section| section.variables.iter().filter(|variable| counts(variable.ty)).map(move |variable| (section, variable)));
+    let counts = |id| {
+        matches!(
+            layouts.btf.resolve(id).1.kind,
+            Kind::Int { size: 4 | 8, signed: false, bool: false, .. }
+        )
+    };
+    let variables = sections.iter().filter(|section| !section.read_only()).flat_map(|section| {
+        section
+            .variables
+            .iter()
+            .filter(|variable| counts(variable.ty))
+            .map(move |variable| (section, variable))
+    });
     let named = |name: &str| variables.clone().find(|(_, variable)| variable.name == name);
-    let (section, variable) = named(&own).or_else(|| if alone { named("dropped") } else { None })?;
+    let (section, variable) =
+        named(&own).or_else(|| if alone { named("dropped") } else { None })?;
     Some(Dropped { section: section.name.clone(), offset: variable.offset, size: variable.size })
 }
 
@@ -225,41 +296,75 @@ fn own_value(def: &MapDef, layouts: &Layouts) -> Payload {
 
 /// Returns how a map is sampled, if its type supports it.
 fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Found) -> Option<Sampled> {
-    const WITH_ENTRIES: [MapKind; 7] =
-        [MapKind::HASH, MapKind::LRU_HASH, MapKind::ARRAY, MapKind::LPM_TRIE, MapKind::DEVMAP, MapKind::DEVMAP_HASH, MapKind::CPUMAP];
+    const WITH_ENTRIES: [MapKind; 7] = [
+        MapKind::HASH,
+        MapKind::LRU_HASH,
+        MapKind::ARRAY,
+        MapKind::LPM_TRIE,
+        MapKind::DEVMAP,
+        MapKind::DEVMAP_HASH,
+        MapKind::CPUMAP,
+    ];
     if !WITH_ENTRIES.contains(&def.kind) {
         let what = format!("a map of type {} cannot be sampled", def.kind);
-        faults.push(Fault::new(place.clone(), what, "remove the key; per-CPU maps have their own samplers"));
+        faults.push(Fault::new(
+            place.clone(),
+            what,
+            "remove the key; per-CPU maps have their own samplers",
+        ));
         return None;
     }
     let Sample { interval, clear_map, .. } = *sample;
-    Some(Sampled { key: def.key, key_size: def.key_size, value_size: def.value_size, interval, clear: clear_map })
+    Some(Sampled {
+        key: def.key,
+        key_size: def.key_size,
+        value_size: def.value_size,
+        interval,
+        clear: clear_map,
+    })
 }
 
 /// Reports a type that is larger than the map's values.
 fn check_size(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut Found) {
     let size = layouts.layout(id).size;
     if size > def.value_size.into() {
-        let what = format!("`{}` has {size} bytes, but the map values have {}", layouts.c_name(id), def.value_size);
+        let what = format!(
+            "`{}` has {size} bytes, but the map values have {}",
+            layouts.c_name(id),
+            def.value_size
+        );
         faults.push(Fault::new(place.clone(), what, "name the value type of the map"));
     }
 }
 
 /// Returns the type with the C name that the application gives.
-pub(crate) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<TypeId> {
+pub(crate) fn named(
+    c_type: &str,
+    place: &Place,
+    layouts: &Layouts,
+    faults: &mut Found,
+) -> Option<TypeId> {
     // Pointers, arrays and functions have no name of their own. They are only spelled out if
     // `c_type` may denote one.
     let spelled = c_type.contains(['*', '[', '(']);
-    let candidates = || layouts.btf.iter().filter(|(_, ty)| spelled || !ty.name.is_empty()).map(|(id, _)| id);
+    let candidates =
+        || layouts.btf.iter().filter(|(_, ty)| spelled || !ty.name.is_empty()).map(|(id, _)| id);
     let found = candidates().find(|id| layouts.c_name(*id) == c_type && has_values(layouts, *id));
     if found.is_none() {
-        let named = candidates().filter(|id| !layouts.btf.get(*id).name.is_empty() && has_values(layouts, *id));
+        let named = candidates()
+            .filter(|id| !layouts.btf.get(*id).name.is_empty() && has_values(layouts, *id));
         let names: Vec<String> = named.map(|id| layouts.c_name(id)).collect();
         let todo = match similar(c_type, &names) {
-            Some(similar) => format!("did you mean `{similar}`? Otherwise, {}", declare_hint(c_type)),
+            Some(similar) => {
+                format!("did you mean `{similar}`? Otherwise, {}", declare_hint(c_type))
+            }
             None => declare_hint(c_type),
         };
-        faults.push(Fault::new(place.clone(), format!("the object has no complete type `{c_type}`"), todo));
+        faults.push(Fault::new(
+            place.clone(),
+            format!("the object has no complete type `{c_type}`"),
+            todo,
+        ));
     }
     found
 }
@@ -267,15 +372,25 @@ pub(crate) fn named(c_type: &str, place: &Place, layouts: &Layouts, faults: &mut
 /// Returns the hint how to add a type to BTF. The compiler omits types that only local variables
 /// have.
 fn declare_hint(c_type: &str) -> String {
-    let c_type = if c_type.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ')) { c_type } else { "struct event" };
-    format!("add `const {c_type} *unused __attribute__((unused));` to the C source: BTF contains the types that globals and maps refer to")
+    let c_type = if c_type.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ')) {
+        c_type
+    } else {
+        "struct event"
+    };
+    format!(
+        "add `const {c_type} *unused __attribute__((unused));` to the C source: BTF contains the types that globals and maps refer to"
+    )
 }
 
 /// Returns the type that was probably meant. Its keyword may be missing as well: `evnt` for
 /// `struct event`.
 fn similar<'a>(c_type: &str, names: &'a [String]) -> Option<&'a str> {
     fn bare(name: &str) -> &str {
-        ["struct ", "union ", "enum "].into_iter().find_map(|kind| name.strip_prefix(kind)).unwrap_or(name).trim()
+        ["struct ", "union ", "enum "]
+            .into_iter()
+            .find_map(|kind| name.strip_prefix(kind))
+            .unwrap_or(name)
+            .trim()
     }
     let known = || names.iter().map(String::as_str);
     let of = |name: &str| known().find(|known| bare(known) == name);
@@ -290,12 +405,16 @@ fn similar<'a>(c_type: &str, names: &'a [String]) -> Option<&'a str> {
 /// `const struct T *unused`.
 fn dummies(layouts: &Layouts, sections: &[DataSection]) -> Vec<TypeId> {
     let variables = || sections.iter().flat_map(|section| &section.variables);
-    let own: Vec<TypeId> =
-        variables().filter(|variable| variable.is_dummy()).filter_map(|variable| pointee(layouts, variable.ty)).collect();
+    let own: Vec<TypeId> = variables()
+        .filter(|variable| variable.is_dummy())
+        .filter_map(|variable| pointee(layouts, variable.ty))
+        .collect();
     if !own.is_empty() {
         return own;
     }
-    let unused = variables().filter(|variable| is_unused(&variable.name)).filter_map(|variable| record(layouts, variable.ty));
+    let unused = variables()
+        .filter(|variable| is_unused(&variable.name))
+        .filter_map(|variable| record(layouts, variable.ty));
     let mut unused: Vec<TypeId> = unused.collect();
     unused.sort_unstable();
     unused.dedup();
@@ -304,7 +423,10 @@ fn dummies(layouts: &Layouts, sections: &[DataSection]) -> Vec<TypeId> {
 
 /// Matches `unused`, `unused_event`, `_unused`, `event_unused`, `unused2`.
 fn is_unused(name: &str) -> bool {
-    name.trim_matches('_').trim_end_matches(|c: char| c.is_ascii_digit()).split('_').any(|word| word == "unused")
+    name.trim_matches('_')
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .split('_')
+        .any(|word| word == "unused")
 }
 
 /// Returns the struct or union that a pointer refers to; an anonymous one by its typedef.
@@ -312,7 +434,8 @@ fn record(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
     let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
     pointee(layouts, id).or_else(|| {
         let (id, ty) = layouts.btf.unmodified(to);
-        let is_record = matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
+        let is_record =
+            matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
         (is_record && matches!(ty.kind, Kind::Typedef { .. })).then_some(id)
     })
 }
@@ -321,29 +444,50 @@ fn record(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
 pub(crate) fn pointee(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
     let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
     let (id, ty) = layouts.btf.resolve(to);
-    (matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }) && !ty.name.is_empty()).then_some(id)
+    (matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }) && !ty.name.is_empty())
+        .then_some(id)
 }
 
 /// Returns the payload in single mode, in which the only export type belongs to the only map that
 /// delivers records. Anything else would be a guess.
-fn single_mode(declared: &[Option<TypeId>], exports: &[Export], dummies: &[TypeId], streams: usize, layouts: &Layouts) -> Payload {
+fn single_mode(
+    declared: &[Option<TypeId>],
+    exports: &[Export],
+    dummies: &[TypeId],
+    streams: usize,
+    layouts: &Layouts,
+) -> Payload {
     let bytes = |why: String| Payload::Bytes { why };
     match (declared, dummies, streams) {
         ([Some(id)], _, 1) | ([], [id], 1) => Payload::Type(*id),
         ([], [], _) => bytes("the document declares no export type".to_owned()),
         ([], ..) => {
             let names: Vec<String> = dummies.iter().map(|id| layouts.c_name(*id)).collect();
-            bytes(format!("the object declares {}, and {streams} maps deliver records", list(names.iter().map(String::as_str))))
+            bytes(format!(
+                "the object declares {}, and {streams} maps deliver records",
+                list(names.iter().map(String::as_str))
+            ))
         }
         ([_], _, 1) => bytes("its export type is invalid".to_owned()),
-        ([_], ..) => bytes(format!("the document declares one export type, and {streams} maps deliver records")),
-        _ => bytes(format!("the document does not say which of {} it is", list(exports.iter().map(|export| export.name.as_str())))),
+        ([_], ..) => bytes(format!(
+            "the document declares one export type, and {streams} maps deliver records"
+        )),
+        _ => bytes(format!(
+            "the document does not say which of {} it is",
+            list(exports.iter().map(|export| export.name.as_str()))
+        )),
     }
 }
 
 /// Returns the payload in multiple mode, in which each map names its type, or `None` if the map is
 /// not exported.
-fn multiple_mode(config: &ExportConfig, sampled: Option<&MapDef>, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Payload> {
+fn multiple_mode(
+    config: &ExportConfig,
+    sampled: Option<&MapDef>,
+    place: &Place,
+    layouts: &Layouts,
+    faults: &mut Found,
+) -> Option<Payload> {
     match config {
         ExportConfig::None => None,
         ExportConfig::Default if sampled.is_some() => sampled.map(|def| own_value(def, layouts)),
@@ -360,7 +504,11 @@ fn multiple_mode(config: &ExportConfig, sampled: Option<&MapDef>, place: &Place,
             if has_values(layouts, id) {
                 return Some(Payload::Type(id));
             }
-            faults.push(Fault::new(place.key("btf_type_id"), no_values(layouts, id), "take the id from `bpftool btf dump file <object>`"));
+            faults.push(Fault::new(
+                place.key("btf_type_id"),
+                no_values(layouts, id),
+                "take the id from `bpftool btf dump file <object>`",
+            ));
             None
         }
         ExportConfig::Custom(members) => {
@@ -370,27 +518,44 @@ fn multiple_mode(config: &ExportConfig, sampled: Option<&MapDef>, place: &Place,
     }
 }
 
-fn custom(members: &[CustomMember], room: u64, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Payload> {
+fn custom(
+    members: &[CustomMember],
+    room: u64,
+    place: &Place,
+    layouts: &Layouts,
+    faults: &mut Found,
+) -> Option<Payload> {
     let before = faults.len();
     let mut fields = Vec::new();
     check_once("member", members.iter().map(|member| member.name.as_str()), place, faults);
     for (i, member) in members.iter().enumerate() {
         let ty = TypeId(member.type_id);
         if has_values(layouts, ty) {
-            fields.push((i, CustomField { name: member.name.clone(), offset: member.offset.into(), ty }));
+            fields.push((
+                i,
+                CustomField { name: member.name.clone(), offset: member.offset.into(), ty },
+            ));
         } else {
             faults.push(Fault::new(place.index(i).key("btf_type_id"), no_values(layouts, ty), ""));
         }
     }
     if members.is_empty() {
-        faults.push(Fault::new(place.clone(), "the list is empty", "list the members, or use {\"btf_type_id\": N}"));
+        faults.push(Fault::new(
+            place.clone(),
+            "the list is empty",
+            "list the members, or use {\"btf_type_id\": N}",
+        ));
     }
     fields.sort_by_key(|(_, field)| field.offset);
     for pair in fields.windows(2) {
         if let [(_, a), (i, b)] = pair
             && a.offset + layouts.layout(a.ty).size > b.offset
         {
-            faults.push(Fault::new(place.index(*i).key("offset"), format!("`{}` overlaps `{}`", b.name, a.name), ""));
+            faults.push(Fault::new(
+                place.index(*i).key("offset"),
+                format!("`{}` overlaps `{}`", b.name, a.name),
+                "",
+            ));
         }
     }
     if let Some((i, last)) = fields.last()
@@ -399,7 +564,8 @@ fn custom(members: &[CustomMember], room: u64, place: &Place, layouts: &Layouts,
         let what = format!("`{}` does not fit into a record of at most {room} bytes", last.name);
         faults.push(Fault::new(place.index(*i).key("offset"), what, ""));
     }
-    (faults.len() == before).then(|| Payload::Custom(fields.into_iter().map(|(_, field)| field).collect()))
+    (faults.len() == before)
+        .then(|| Payload::Custom(fields.into_iter().map(|(_, field)| field).collect()))
 }
 
 /// The maximum size of a record, which is larger than any event. A ring buffer record may have 2^30
@@ -415,8 +581,16 @@ pub(crate) fn has_values(layouts: &Layouts, id: TypeId) -> bool {
 
 pub(crate) fn no_values(layouts: &Layouts, id: TypeId) -> String {
     if layouts.btf.contains(id) {
-        format!("type {} of the object (`{}`) is not a complete data type", id.0, layouts.c_name(id))
+        format!(
+            "type {} of the object (`{}`) is not a complete data type",
+            id.0,
+            layouts.c_name(id)
+        )
     } else {
-        format!("the object has no type {}, its last type is {}", id.0, layouts.btf.iter().count() - 1)
+        format!(
+            "the object has no type {}, its last type is {}",
+            id.0,
+            layouts.btf.iter().count() - 1
+        )
     }
 }

@@ -36,28 +36,60 @@ impl Checked {
         let layouts = &self.layouts;
         let mut texts = Texts { layouts, types: Vec::new(), known: HashMap::new() };
         let (c_type, mut size, mut least, mut root) = match &stream.payload {
-            Payload::Type(id) => (layouts.c_name(*id), layouts.layout(*id).size, layouts.layout(*id).least(), texts.of(*id)),
+            Payload::Type(id) => (
+                layouts.c_name(*id),
+                layouts.layout(*id).size,
+                layouts.layout(*id).least(),
+                texts.of(*id),
+            ),
             Payload::Custom(fields) => {
-                let members = fields.iter().map(|field| line(&field.offset, &texts.of(field.ty), &field.name)).collect();
-                let size = fields.iter().map(|field| field.offset + layouts.layout(field.ty).size).max().unwrap_or(0);
-                ("custom members".to_owned(), size, layouts.least_of(fields), texts.add("members", size, members))
+                let members = fields
+                    .iter()
+                    .map(|field| line(&field.offset, &texts.of(field.ty), &field.name))
+                    .collect();
+                let size = fields
+                    .iter()
+                    .map(|field| field.offset + layouts.layout(field.ty).size)
+                    .max()
+                    .unwrap_or(0);
+                (
+                    "custom members".to_owned(),
+                    size,
+                    layouts.least_of(fields),
+                    texts.add("members", size, members),
+                )
             }
             Payload::Tagged(tagged) => {
-                let mut types: Vec<_> = tagged.tags.iter().map(|tag| (tag.value, texts.of(tag.ty))).collect();
+                let mut types: Vec<_> =
+                    tagged.tags.iter().map(|tag| (tag.value, texts.of(tag.ty))).collect();
                 types.sort();
                 let types = types.iter().map(|(value, ty)| format!(" {value} {ty}\n")).collect();
-                ("several types".to_owned(), 0, 0, texts.add(&format!("tagged {}", tagged.offset), tagged.size, types))
+                (
+                    "several types".to_owned(),
+                    0,
+                    0,
+                    texts.add(&format!("tagged {}", tagged.offset), tagged.size, types),
+                )
             }
             Payload::Bytes { .. } => ("bytes".to_owned(), 0, 0, "bytes".to_owned()),
         };
         if let Some(sampled) = &stream.sampled {
-            let key = sampled.key.filter(|id| layouts.has_values(*id)).map_or_else(|| bytes(sampled.key_size.into()), |id| texts.of(id));
+            let key = sampled
+                .key
+                .filter(|id| layouts.has_values(*id))
+                .map_or_else(|| bytes(sampled.key_size.into()), |id| texts.of(id));
             root = format!("entry {} {key} {} {root}", sampled.key_size, sampled.value_size);
             size = (value_offset(sampled.key_size as usize) + sampled.value_size as usize) as u64;
             least = size;
         }
         let layout = texts.types.concat() + &root;
-        recording::Stream { map: stream.map.as_str().into(), c_type: c_type.into(), size, least, layout: layout.into() }
+        recording::Stream {
+            map: stream.map.as_str().into(),
+            c_type: c_type.into(),
+            size,
+            least,
+            layout: layout.into(),
+        }
     }
 }
 
@@ -75,7 +107,11 @@ impl Texts<'_> {
         let (id, ty) = layouts.btf.resolve(id);
         match &ty.kind {
             Kind::Array { element, len } => {
-                let element = if layouts.char_array(id).is_some() { "char".to_owned() } else { self.of(*element) };
+                let element = if layouts.char_array(id).is_some() {
+                    "char".to_owned()
+                } else {
+                    self.of(*element)
+                };
                 // As in C, the outer dimension comes first.
                 let (of, inner) = element.split_at(element.find('[').unwrap_or(element.len()));
                 format!("{of}[{len}]{inner}")
@@ -84,7 +120,9 @@ impl Texts<'_> {
             Kind::Union { size, .. } => self.members(id, "union", (*size).into()),
             Kind::Int { bool: true, size: 1, .. } => "bool".to_owned(),
             Kind::Int { size: size @ (1 | 2 | 4 | 8 | 16), signed, .. } => number(*size, *signed),
-            Kind::Enum { size: size @ (1 | 2 | 4 | 8), signed, .. } => format!("enum({})", number(*size, *signed)),
+            Kind::Enum { size: size @ (1 | 2 | 4 | 8), signed, .. } => {
+                format!("enum({})", number(*size, *signed))
+            }
             Kind::Float { size: size @ (4 | 8) } => format!("f{}", 8 * size),
             Kind::Pointer { .. } => "pointer".to_owned(),
             _ => bytes(layouts.layout(id).size),
@@ -99,7 +137,11 @@ impl Texts<'_> {
         let members = layouts.fields(id).into_iter().map(|field| {
             let text = field.ty.map_or_else(|| bytes(field.size), |ty| self.of(ty));
             match field.bits {
-                Some(bits) => line(&format_args!("{}.{}", field.offset(), field.bit_offset % 8), &format!("{text}:{bits}"), field.name),
+                Some(bits) => line(
+                    &format_args!("{}.{}", field.offset(), field.bit_offset % 8),
+                    &format!("{text}:{bits}"),
+                    field.name,
+                ),
                 None => line(&field.offset(), &text, field.name),
             }
         });

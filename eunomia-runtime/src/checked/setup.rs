@@ -54,15 +54,28 @@ impl Checked {
     fn values(&self, faults: &mut Found) -> Vec<InitialValue<'_>> {
         let place = self.skeleton.skel_place().key("data_sections");
         let mut values = Vec::new();
-        let sections: HashMap<&str, &DataSection> = self.sections.iter().map(|section| (section.name.as_str(), section)).collect();
+        let sections: HashMap<&str, &DataSection> =
+            self.sections.iter().map(|section| (section.name.as_str(), section)).collect();
         for (i, described) in self.skeleton.sections.iter().enumerate() {
             let Some(&section) = sections.get(described.name.as_str()) else { continue };
-            let known: HashMap<&str, &Variable> = section.variables.iter().map(|variable| (variable.name.as_str(), variable)).collect();
+            let known: HashMap<&str, &Variable> = section
+                .variables
+                .iter()
+                .map(|variable| (variable.name.as_str(), variable))
+                .collect();
             for (j, described) in described.variables.iter().enumerate() {
-                let (Some(&variable), Some(value)) = (known.get(described.name.as_str()), &described.value) else { continue };
+                let (Some(&variable), Some(value)) =
+                    (known.get(described.name.as_str()), &described.value)
+                else {
+                    continue;
+                };
                 match encode(&self.layouts, variable.ty, value) {
                     Ok(bytes) => values.push(InitialValue { section, variable, bytes }),
-                    Err(why) => faults.push(Fault::new(place.index(i).key("variables").index(j).key("value"), why, "")),
+                    Err(why) => faults.push(Fault::new(
+                        place.index(i).key("variables").index(j).key("value"),
+                        why,
+                        "",
+                    )),
                 }
             }
         }

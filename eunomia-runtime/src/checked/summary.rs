@@ -8,9 +8,18 @@ impl Checked {
     pub fn summary(&self) -> String {
         let maps = self.maps.iter().map(|map| cut(&map.name).into_owned());
         let programs = self.programs.iter().map(|(name, _)| cut(name).into_owned());
-        let exports = self.streams.iter().map(|stream| format!("{} ({})", cut(&stream.map), self.payload(stream)));
+        let exports = self
+            .streams
+            .iter()
+            .map(|stream| format!("{} ({})", cut(&stream.map), self.payload(stream)));
         let name = cut(&self.skeleton.name);
-        line(&format!("object {name}; maps: {}; programs: {}; exports: {}", list(maps), list(programs), list(exports))).into_owned()
+        line(&format!(
+            "object {name}; maps: {}; programs: {}; exports: {}",
+            list(maps),
+            list(programs),
+            list(exports)
+        ))
+        .into_owned()
     }
 
     /// Returns a description of the records of a map.
@@ -18,11 +27,16 @@ impl Checked {
         match &stream.payload {
             Payload::Type(id) => self.layouts.c_name(*id),
             Payload::Custom(fields) => {
-                let fields = fields.iter().map(|field| self.layouts.c_declaration(&cut(&field.name), field.ty));
+                let fields = fields
+                    .iter()
+                    .map(|field| self.layouts.c_declaration(&cut(&field.name), field.ty));
                 format!("custom: {}", list(fields))
             }
             Payload::Tagged(tagged) => {
-                let types = tagged.tags.iter().map(|tag| format!("{} {}", tag.text, self.layouts.c_name(tag.ty)));
+                let types = tagged
+                    .tags
+                    .iter()
+                    .map(|tag| format!("{} {}", tag.text, self.layouts.c_name(tag.ty)));
                 format!("by {}: {}", tagged.member, list(types))
             }
             Payload::Bytes { why } => format!("bytes: {why}"),

@@ -47,16 +47,30 @@ impl Tagged {
 }
 
 /// Checks the pairs of a value of `member` and a C type, which the application gives, against BTF.
-pub(crate) fn resolve(member: &str, types: &[(String, String)], place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<Tagged> {
+pub(crate) fn resolve(
+    member: &str,
+    types: &[(String, String)],
+    place: &Place,
+    layouts: &Layouts,
+    faults: &mut Found,
+) -> Option<Tagged> {
     let before = faults.len();
     if types.is_empty() {
-        faults.push(Fault::new(place.clone(), "the list of types is empty", "name a value and its type"));
+        faults.push(Fault::new(
+            place.clone(),
+            "the list of types is empty",
+            "name a value and its type",
+        ));
     }
     let mut found = Vec::new();
     for (text, c_type) in types {
         let place = place.key(text);
         let ty = named(c_type, &place, layouts, faults);
-        found.push(ty.and_then(|ty| Some((ty, c_type, discriminant(member, ty, &place, layouts, faults)?))));
+        found.push(
+            ty.and_then(|ty| {
+                Some((ty, c_type, discriminant(member, ty, &place, layouts, faults)?))
+            }),
+        );
     }
     let first = found.iter().flatten().next()?;
     let (_, first_type, expected) = first;
@@ -66,33 +80,60 @@ pub(crate) fn resolve(member: &str, types: &[(String, String)], place: &Place, l
         // The value of a faulty type is still checked.
         let (ty, c_type, field) = found.as_ref().unwrap_or(first);
         if (field.offset(), field.size) != (expected.offset(), expected.size) {
-            let at = |field: &Field<'_>| format!("at byte {} with size {}", field.offset(), field.size);
-            let what = format!("`{member}` of `{c_type}` is {}, but in `{first_type}` {}", at(field), at(expected));
-            faults.push(Fault::new(place.clone(), what, "use the same offset and size in all types"));
+            let at =
+                |field: &Field<'_>| format!("at byte {} with size {}", field.offset(), field.size);
+            let what = format!(
+                "`{member}` of `{c_type}` is {}, but in `{first_type}` {}",
+                at(field),
+                at(expected)
+            );
+            faults.push(Fault::new(
+                place.clone(),
+                what,
+                "use the same offset and size in all types",
+            ));
         }
         let Some(value) = value(text, field.ty?, &place, layouts, faults) else { continue };
         match tags.iter().find(|tag| tag.value == value) {
             Some(tag) => {
-                let what = format!("`{text}` is the value {value} of `{member}`, already used by `{}`", tag.text);
+                let what = format!(
+                    "`{text}` is the value {value} of `{member}`, already used by `{}`",
+                    tag.text
+                );
                 faults.push(Fault::new(place, what, "give each value one type"));
             }
             None => tags.push(Tag { text: text.clone(), value, ty: *ty }),
         }
     }
-    let tagged = Tagged { member: member.to_owned(), offset: expected.offset(), size: expected.size, tags };
+    let tagged =
+        Tagged { member: member.to_owned(), offset: expected.offset(), size: expected.size, tags };
     (faults.len() == before).then_some(tagged)
 }
 
 /// Returns the member of `ty` at `path`, relative to the outermost struct.
-fn discriminant<'a>(path: &str, ty: TypeId, place: &Place, layouts: &'a Layouts, faults: &mut Found) -> Option<Field<'a>> {
+fn discriminant<'a>(
+    path: &str,
+    ty: TypeId,
+    place: &Place,
+    layouts: &'a Layouts,
+    faults: &mut Found,
+) -> Option<Field<'a>> {
     let (mut inside, mut start) = (ty, 0);
     let mut found = None;
     for name in path.split('.') {
         let fields = layouts.fields(inside);
         let Some(field) = fields.iter().find(|field| field.name == name) else {
             let names = || fields.iter().map(|field| field.name).filter(|name| !name.is_empty());
-            let what = format!("`{}` has no member `{name}`, it has {}", layouts.c_name(inside), list(names()));
-            faults.push(Fault::new(place.clone(), what, similar(name, names()).unwrap_or_default()));
+            let what = format!(
+                "`{}` has no member `{name}`, it has {}",
+                layouts.c_name(inside),
+                list(names())
+            );
+            faults.push(Fault::new(
+                place.clone(),
+                what,
+                similar(name, names()).unwrap_or_default(),
+            ));
             return None;
         };
         let field = Field { bit_offset: start + field.bit_offset, ..*field };
@@ -100,7 +141,8 @@ fn discriminant<'a>(path: &str, ty: TypeId, place: &Place, layouts: &'a Layouts,
         found = Some(field);
     }
     let field = found?;
-    let integer = matches!(layouts.btf.resolve(inside).1.kind, Kind::Int { .. } | Kind::Enum { .. });
+    let integer =
+        matches!(layouts.btf.resolve(inside).1.kind, Kind::Int { .. } | Kind::Enum { .. });
     let is = match field.bits {
         // A bit field is not read as whole bytes, which would include its neighbours.
         Some(_) => "is a bit field".to_owned(),
@@ -115,14 +157,23 @@ fn discriminant<'a>(path: &str, ty: TypeId, place: &Place, layouts: &'a Layouts,
 /// Returns the value of `text` for a member of type `ty`: a number or a constant of its enum.
 /// Constants of other enums are accepted as well, since C code often declares a member that holds
 /// enum constants as an integer.
-fn value(text: &str, ty: TypeId, place: &Place, layouts: &Layouts, faults: &mut Found) -> Option<u64> {
-    let all = || constants(layouts, ty).chain(layouts.btf.iter().flat_map(|(id, _)| constants(layouts, id)));
+fn value(
+    text: &str,
+    ty: TypeId,
+    place: &Place,
+    layouts: &Layouts,
+    faults: &mut Found,
+) -> Option<u64> {
+    let all = || {
+        constants(layouts, ty).chain(layouts.btf.iter().flat_map(|(id, _)| constants(layouts, id)))
+    };
     let number = all().find(|(name, _)| *name == text).map(|(_, number)| number.to_string());
     match parse(layouts, ty, number.as_deref().unwrap_or(text)) {
         Ok(bytes) => Some(unsigned(&bytes)),
         Err(what) => {
             // A number out of range is not a misspelled name.
-            let is_unknown = number.is_none() && text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+            let is_unknown =
+                number.is_none() && text.starts_with(|c: char| c.is_alphabetic() || c == '_');
             let todo = is_unknown.then(|| {
                 let elsewhere = "if no type in BTF uses the enum, give the constant as a number";
                 similar(text, all().map(|(name, _)| name)).unwrap_or_else(|| elsewhere.to_owned())

@@ -45,7 +45,11 @@ impl Checked {
     pub(crate) fn targets(&self, faults: &mut Found) -> Vec<Target<'_>> {
         let place = self.skeleton.skel_place().key("progs");
         let targets = self.skeleton.programs.iter().enumerate().filter_map(|(i, program)| {
-            let section = self.programs.iter().find(|(name, _)| *name == program.name).map_or("", |(_, section)| section.as_str());
+            let section = self
+                .programs
+                .iter()
+                .find(|(name, _)| *name == program.name)
+                .map_or("", |(_, section)| section.as_str());
             let mut reader = Reader { place: place.index(i), faults };
             match section.trim_start_matches('?').split(['/', '.']).next()? {
                 "xdp" => reader.xdp(program),
@@ -66,12 +70,20 @@ impl Reader<'_> {
     fn xdp<'a>(&mut self, program: &'a Program) -> Option<Target<'a>> {
         let interface = program.other.get("ifindex")?;
         let place = self.place.clone();
-        let flags = program.other.get("flags").map_or(Some(0), |flags| self.number(flags, &place.key("flags"), 0));
-        if let Some(old) = program.other.get("xdpopts").and_then(|options| options.get("old_prog_fd"))
+        let flags = program
+            .other
+            .get("flags")
+            .map_or(Some(0), |flags| self.number(flags, &place.key("flags"), 0));
+        if let Some(old) =
+            program.other.get("xdpopts").and_then(|options| options.get("old_prog_fd"))
             && old.as_i64() != Some(0)
         {
             let what = format!("{old} is a file descriptor of another process");
-            self.faults.push(Fault::new(place.key("xdpopts").key("old_prog_fd"), what, "remove the key; no program is replaced"));
+            self.faults.push(Fault::new(
+                place.key("xdpopts").key("old_prog_fd"),
+                what,
+                "remove the key; no program is replaced",
+            ));
         }
         let interface = self.number(interface, &place.key("ifindex"), 1)?;
         Some(Target { program: &program.name, interface, hook: Hook::Xdp(flags?) })
@@ -81,13 +93,19 @@ impl Reader<'_> {
         let hook = program.other.get("tchook")?;
         let place = self.place.key("tchook");
         let rank = program.other.get("tcopts").map_or(Some((0, 0)), |options| self.rank(options));
-        let interface = hook.get("ifindex").map_or(Some(1), |interface| self.number(interface, &place.key("ifindex"), 1));
+        let interface = hook
+            .get("ifindex")
+            .map_or(Some(1), |interface| self.number(interface, &place.key("ifindex"), 1));
         let ingress = match hook.get("attach_point").map_or(Some("BPF_TC_INGRESS"), Json::as_str) {
             Some("BPF_TC_INGRESS") => true,
             Some("BPF_TC_EGRESS") => false,
             _ => {
                 let what = "expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"";
-                self.faults.push(Fault::new(place.key("attach_point"), what, "for other attach points, attach the program by its handle"));
+                self.faults.push(Fault::new(
+                    place.key("attach_point"),
+                    what,
+                    "for other attach points, attach the program by its handle",
+                ));
                 return None;
             }
         };
@@ -96,26 +114,43 @@ impl Reader<'_> {
             Some("last") => false,
             _ => {
                 let todo = "to place it next to another program, attach it by its handle";
-                self.faults.push(Fault::new(place.key("order"), "expected \"first\" or \"last\"", todo));
+                self.faults.push(Fault::new(
+                    place.key("order"),
+                    "expected \"first\" or \"last\"",
+                    todo,
+                ));
                 return None;
             }
         };
         let (handle, priority) = rank?;
-        Some(Target { program: &program.name, interface: interface?, hook: Hook::Tc { ingress, handle, priority, first } })
+        Some(Target {
+            program: &program.name,
+            interface: interface?,
+            hook: Hook::Tc { ingress, handle, priority, first },
+        })
     }
 
     /// Returns `handle` and `priority` of `tcopts`. Each is 1 if it is missing.
     fn rank(&mut self, options: &Json) -> Option<(u32, u32)> {
         let place = self.place.key("tcopts");
-        let mut number = |key| options.get(key).map_or(Some(1), |number| self.number(number, &place.key(key), 0));
+        let mut number = |key| {
+            options.get(key).map_or(Some(1), |number| self.number(number, &place.key(key), 0))
+        };
         let (handle, priority) = (number("handle"), number("priority"));
         Some((handle?, priority?))
     }
 
     fn number(&mut self, json: &Json, place: &Place, least: u32) -> Option<u32> {
-        let number = json.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number >= least);
+        let number = json
+            .as_u64()
+            .and_then(|number| u32::try_from(number).ok())
+            .filter(|number| *number >= least);
         if number.is_none() {
-            self.faults.push(Fault::new(place.clone(), format!("expected a whole number from {least} to 4294967295, found {json}"), ""));
+            self.faults.push(Fault::new(
+                place.clone(),
+                format!("expected a whole number from {least} to 4294967295, found {json}"),
+                "",
+            ));
         }
         number
     }

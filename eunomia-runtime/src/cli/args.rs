@@ -67,7 +67,11 @@ pub(super) struct Source {
 impl Source {
     /// Returns the files that the command reads.
     pub(super) fn paths(&self) -> Vec<&Path> {
-        [Some(&self.file), self.object.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect()
+        [Some(&self.file), self.object.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+            .collect()
     }
 }
 
@@ -278,8 +282,12 @@ pub(super) fn man(command: Option<&str>) -> Result<Vec<u8>, Failure> {
                 command.clone().name(full)
             }
             None => {
-                let known: Vec<&str> = whole.get_subcommands().map(clap::Command::get_name).collect();
-                return Err(usage(ErrorKind::InvalidValue, &format!("no command `{name}`; there are {}", known.join(", "))));
+                let known: Vec<&str> =
+                    whole.get_subcommands().map(clap::Command::get_name).collect();
+                return Err(usage(
+                    ErrorKind::InvalidValue,
+                    &format!("no command `{name}`; there are {}", known.join(", ")),
+                ));
             }
         },
     };

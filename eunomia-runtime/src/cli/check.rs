@@ -7,5 +7,8 @@ pub(super) fn run(args: &Check, streams: &mut Streams<'_>) -> Result<(), Failure
     let document = Input::read(&args.source, streams.input)?.document;
     let checked = document.check()?;
     checked.loadable(&document.file).map_err(|faults| document.locate(faults))?;
-    output::print(streams.out, format!("{}: {}\n", line(&document.file), checked.summary()).as_bytes())
+    output::print(
+        streams.out,
+        format!("{}: {}\n", line(&document.file), checked.summary()).as_bytes(),
+    )
 }

@@ -30,8 +30,12 @@ impl FromStr for Attach {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (program, target) = pair(text).ok_or("expected PROGRAM=TARGET, as `handle=xdp:eth0`")?;
-        Ok(Self { program: program.to_owned(), target: target.parse().map_err(|error: Error| error.to_string())? })
+        let (program, target) =
+            pair(text).ok_or("expected PROGRAM=TARGET, as `handle=xdp:eth0`")?;
+        Ok(Self {
+            program: program.to_owned(),
+            target: target.parse().map_err(|error: Error| error.to_string())?,
+        })
     }
 }
 
@@ -48,10 +52,17 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = || "expected MAP=ENTRIES, as `counts=10240`, or `events=256K` for a ring buffer".to_owned();
+        let wanted = || {
+            "expected MAP=ENTRIES, as `counts=10240`, or `events=256K` for a ring buffer".to_owned()
+        };
         let (map, sizes) = pair(text).ok_or_else(wanted)?;
-        let (entries, value) = sizes.split_once(':').map_or((sizes, None), |(entries, value)| (entries, Some(value)));
-        let value = value.map(|value| number(value).ok_or_else(|| format!("`{value}`: expected the bytes of a value"))).transpose()?;
+        let (entries, value) =
+            sizes.split_once(':').map_or((sizes, None), |(entries, value)| (entries, Some(value)));
+        let value = value
+            .map(|value| {
+                number(value).ok_or_else(|| format!("`{value}`: expected the bytes of a value"))
+            })
+            .transpose()?;
         Ok(Self { map: map.to_owned(), entries: number(entries).ok_or_else(wanted)?, value })
     }
 }
@@ -83,7 +94,8 @@ impl FromStr for Type {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (program, section) = pair(text).ok_or("expected PROGRAM=TYPE, as `hook=xdp` or `hook=cgroup/connect4`")?;
+        let (program, section) =
+            pair(text).ok_or("expected PROGRAM=TYPE, as `hook=xdp` or `hook=cgroup/connect4`")?;
         Ok(Self { program: program.to_owned(), section: section.to_owned() })
     }
 }
@@ -120,8 +132,16 @@ impl Choice {
             .map(|layouts| layouts.own_types().map(|(id, _)| layouts.c_name(id)).collect())
             .unwrap_or_default();
         for Event { map, c_type } in &self.events {
-            let tagged = || ["struct", "union", "enum"].into_iter().map(|tag| format!("{tag} {c_type}")).find(|name| known.contains(name));
-            let c_type = Some(c_type.clone()).filter(|name| known.contains(name)).or_else(tagged).unwrap_or_else(|| c_type.clone());
+            let tagged = || {
+                ["struct", "union", "enum"]
+                    .into_iter()
+                    .map(|tag| format!("{tag} {c_type}"))
+                    .find(|name| known.contains(name))
+            };
+            let c_type = Some(c_type.clone())
+                .filter(|name| known.contains(name))
+                .or_else(tagged)
+                .unwrap_or_else(|| c_type.clone());
             document.skeleton = document.skeleton.clone().with_event(map, c_type);
         }
     }
@@ -129,16 +149,20 @@ impl Choice {
     /// Applies the options to an open object.
     pub(super) fn apply(&self, open: &mut Open) -> Result<(), Failure> {
         let wrong = |error: Error| match error {
-            Error::NotFound { .. } | Error::Value { .. } => usage(ErrorKind::InvalidValue, &error.to_string()),
+            Error::NotFound { .. } | Error::Value { .. } => {
+                usage(ErrorKind::InvalidValue, &error.to_string())
+            }
             error => error.into(),
         };
         self.switch(open.object()).map_err(wrong)?;
-        let type_of = |Type { program, section }: &Type| open.object().program(program)?.set_type_of(section);
+        let type_of =
+            |Type { program, section }: &Type| open.object().program(program)?.set_type_of(section);
         self.types.iter().try_for_each(type_of).map_err(wrong)?;
         let mut seen = HashSet::new();
         for Attach { program, target } in &self.attach {
             let object = open.object();
-            let set = if seen.insert(program) { bpf::Open::set_target } else { bpf::Open::add_target };
+            let set =
+                if seen.insert(program) { bpf::Open::set_target } else { bpf::Open::add_target };
             set(object, program, target.clone()).map_err(wrong)?;
         }
         self.maps.iter().try_for_each(|size| resize(open.object(), size)).map_err(wrong)
@@ -148,8 +172,10 @@ impl Choice {
         let (programs, tables) = (object.programs(), object.tables());
         let known: Vec<&str> = programs.iter().chain(&tables).map(String::as_str).collect();
         let only = matching(&self.only, &known)?;
-        let attached: Vec<String> = self.attach.iter().map(|attach| attach.program.clone()).collect();
-        let wanted: HashSet<String> = only.union(&matching(&self.with, &known)?).cloned().chain(attached).collect();
+        let attached: Vec<String> =
+            self.attach.iter().map(|attach| attach.program.clone()).collect();
+        let wanted: HashSet<String> =
+            only.union(&matching(&self.with, &known)?).cloned().chain(attached).collect();
         let unwanted = matching(&self.without, &known)?;
         for name in &programs {
             let mut program = object.program(name)?;
@@ -231,7 +257,16 @@ pub(super) fn no_target(program: &str, section: &str, wants: &str) -> String {
         "raw_tp" | "raw_tracepoint" => "raw_tp:NAME",
         "perf_event" => "cpu-clock:99hz",
         // The section names no type; the program's type was set by an option.
-        _ if matches!(wants, "an interface" | "a cgroup" | "a network namespace" | "a perf event" | "a probe" | "a tracepoint") => {
+        _ if matches!(
+            wants,
+            "an interface"
+                | "a cgroup"
+                | "a network namespace"
+                | "a perf event"
+                | "a probe"
+                | "a tracepoint"
+        ) =>
+        {
             return format!(
                 "the program `{program}` ({section}) is not attached: its section names no target; name {wants} with \
                  `--attach {program}=TARGET`"
@@ -243,7 +278,9 @@ pub(super) fn no_target(program: &str, section: &str, wants: &str) -> String {
             );
         }
     };
-    format!("the program `{program}` ({section}) is not attached: its section names no target; name one, as `--attach {program}={example}`")
+    format!(
+        "the program `{program}` ({section}) is not attached: its section names no target; name one, as `--attach {program}={example}`"
+    )
 }
 
 #[cfg(test)]
@@ -254,12 +291,20 @@ mod tests {
     fn sizes() {
         let entries = |text: &str| text.parse::<Size>().map(|size| size.entries);
         assert_eq!(
-            [entries("a=1"), entries("a=0x10"), entries("a=256K"), entries("a=4M"), entries("a=3G")],
+            [
+                entries("a=1"),
+                entries("a=0x10"),
+                entries("a=256K"),
+                entries("a=4M"),
+                entries("a=3G")
+            ],
             [1, 16, 256 << 10, 4 << 20, 3 << 30].map(Ok)
         );
         let sizes: Size = "stacks=1K:1016".parse().unwrap();
         assert_eq!((sizes.entries, sizes.value), (1024, Some(1016)));
-        for wrong in ["a", "a=1:", "a=1:0", "a=1:x", "a=", "=1", "a=0", "a=4G", "a=x", "a=K", "a=-1", "a=é"] {
+        for wrong in
+            ["a", "a=1:", "a=1:0", "a=1:x", "a=", "=1", "a=0", "a=4G", "a=x", "a=K", "a=-1", "a=é"]
+        {
             assert!(entries(wrong).is_err(), "{wrong}");
         }
     }

@@ -18,7 +18,10 @@ use crate::{
 pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
     let mut answers = preflight();
     if let Some(file) = &args.file {
-        let mut input = Input::read(&Source { file: file.clone(), object: args.object.clone() }, streams.input)?;
+        let mut input = Input::read(
+            &Source { file: file.clone(), object: args.object.clone() },
+            streams.input,
+        )?;
         args.choice.name_events(&mut input.document);
         let btf = input.kernel_btf(args.btf.as_deref())?;
         let (doctor, checked) = (doctor::Doctor::new(btf.as_deref()), input.document.check()?);
@@ -37,7 +40,8 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
                     applied => applied?,
                 }
                 let only = args.choice.only(open.object())?;
-                let only: Option<Vec<&str>> = only.as_ref().map(|only| only.iter().map(String::as_str).collect());
+                let only: Option<Vec<&str>> =
+                    only.as_ref().map(|only| only.iter().map(String::as_str).collect());
                 doctor.examine_open(open, only.as_deref(), args.choice.strict)
             }
             // `examine` reports why the object cannot be opened.
@@ -47,7 +51,10 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
         // A caller of the library may attach such programs by other calls; `run` has only
         // `--attach`.
         if args.choice.strict {
-            of_object.iter_mut().filter(|check| check.what.starts_with(TARGET_OF)).for_each(|check| check.required = true);
+            of_object
+                .iter_mut()
+                .filter(|check| check.what.starts_with(TARGET_OF))
+                .for_each(|check| check.required = true);
         }
         // If both made the same check, the object's answer has more detail.
         answers.checks.retain(|check| !of_object.iter().any(|other| other.what == check.what));
@@ -57,7 +64,11 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
         let checks = answers.checks.iter().map(|check| {
             json!({ "what": check.what, "ok": check.ok, "required": check.required, "found": check.found, "todo": if check.ok { "" } else { check.todo.for_command() } })
         });
-        plain::json(&format!("{}\n", json!({ "ok": answers.ok(), "checks": checks.collect::<Vec<_>>() }))).into_owned()
+        plain::json(&format!(
+            "{}\n",
+            json!({ "ok": answers.ok(), "checks": checks.collect::<Vec<_>>() })
+        ))
+        .into_owned()
     } else {
         answers.for_command()
     };

@@ -36,11 +36,16 @@ pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Fa
         [mount::tracefs, mount::bpffs].into_iter().try_for_each(|mount| mount().map(drop))?;
     }
     let btf = match (input.kernel_btf(live.kernel.btf.as_deref())?, &live.kernel.btf_cache) {
-        (None, Some(folder)) => BtfCache::new(folder)?.file(checked.skeleton.object.as_deref().unwrap_or_default())?,
+        (None, Some(folder)) => {
+            BtfCache::new(folder)?.file(checked.skeleton.object.as_deref().unwrap_or_default())?
+        }
         (btf, _) => btf,
     };
     let open = checked.open(btf.as_deref())?;
-    let own = open.command()?.no_binary_name(true).bin_name(format!("eunomia {command} {} --", input.document.file));
+    let own = open
+        .command()?
+        .no_binary_name(true)
+        .bin_name(format!("eunomia {command} {} --", input.document.file));
     let mut open = open.args(&own.try_get_matches_from(&live.args)?)?;
     live.choice.apply(&mut open)?;
     Ok(open)
@@ -80,14 +85,22 @@ const BUSY: Duration = Duration::from_millis(5);
 
 /// Loads and attaches programs and takes records until a limit is reached, a signal comes or the
 /// reader of the output is gone. Then detaches the programs and takes the remaining records.
-pub(super) fn follow(open: Open, live: &Live, err: &mut Messages<'_>, to: &mut impl Taker) -> Result<()> {
+pub(super) fn follow(
+    open: Open,
+    live: &Live,
+    err: &mut Messages<'_>,
+    to: &mut impl Taker,
+) -> Result<()> {
     let quiet = live.quiet;
     let loaded = open.load()?;
     // Installed before anything runs that a signal would have to end.
     let signals = Handlers::new(loaded.control(), quiet)?;
     let start = Instant::now();
     let running = Running::start(loaded, live.choice.strict, err)?;
-    to.begin(Ending { control: Some(running.skel.control()), at: live.limits.duration.and_then(|time| start.checked_add(time)) });
+    to.begin(Ending {
+        control: Some(running.skel.control()),
+        at: live.limits.duration.and_then(|time| start.checked_add(time)),
+    });
     let only_iterators = running.only_iterators();
     if !quiet {
         running.announce(err);
@@ -95,7 +108,8 @@ pub(super) fn follow(open: Open, live: &Live, err: &mut Messages<'_>, to: &mut i
             untyped(running.skel.checked(), err);
         }
     }
-    let mut follower = Follower { to, limits: &live.limits, start, count: 0, ended: false, unread: 0 };
+    let mut follower =
+        Follower { to, limits: &live.limits, start, count: 0, ended: false, unread: 0 };
     let walked = follower.walk(&running, err);
     let (loaded, followed) = match only_iterators {
         true => (running.skel.detach(), Ok(())),
@@ -108,7 +122,9 @@ pub(super) fn follow(open: Open, live: &Live, err: &mut Messages<'_>, to: &mut i
     }
     if let Ok(unwritten @ 1..) = finished {
         let were = if unwritten == 1 { "event was" } else { "events were" };
-        err.print(&line(&format!("{unwritten} {were} not written because nobody reads the output")));
+        err.print(&line(&format!(
+            "{unwritten} {were} not written because nobody reads the output"
+        )));
     }
     // Until here, a signal can end a write to a full pipe.
     drop(signals);
@@ -156,16 +172,28 @@ impl Running {
             return Err(last);
         }
         refused.iter().for_each(|error| err.print(&error_text(error)));
-        let programs: Vec<&str> = loaded.checked().programs.iter().map(|(name, _)| name.as_str()).collect();
+        let programs: Vec<&str> =
+            loaded.checked().programs.iter().map(|(name, _)| name.as_str()).collect();
         if wanted.is_empty() && !programs.is_empty() {
             let shown = programs.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
             let more = if programs.len() > SHOWN { ", .." } else { "" };
             err.print(&line(&format!("all programs are off by default; turn them on with `--with PROGRAM`; there are {shown}{more}")));
         }
-        let sections: Vec<(String, &str)> = attached.iter().filter_map(|name| Some((section(&loaded, name)?, name.as_str()))).collect();
-        let unheard = security_module(sections.iter().map(|(section, name)| (section.as_str(), *name)), true).filter(|check| !check.ok);
+        let sections: Vec<(String, &str)> = attached
+            .iter()
+            .filter_map(|name| Some((section(&loaded, name)?, name.as_str())))
+            .collect();
+        let unheard =
+            security_module(sections.iter().map(|(section, name)| (section.as_str(), *name)), true)
+                .filter(|check| !check.ok);
         let (attached, wanted) = (attached.len(), wanted.len());
-        Ok(Self { skel: Attached::new(loaded, links.into_iter().collect()), attached, wanted, unheard, iterators })
+        Ok(Self {
+            skel: Attached::new(loaded, links.into_iter().collect()),
+            attached,
+            wanted,
+            unheard,
+            iterators,
+        })
     }
 
     /// Reports whether no event can follow after the iterators were read.
@@ -179,12 +207,22 @@ impl Running {
         let delivers = match &checked.streams[..] {
             _ if self.only_iterators() => "the text of iterators follows".to_owned(),
             [] => "no map delivers events".to_owned(),
-            streams => format!("events of {}", streams.iter().map(|stream| stream.map.as_str()).collect::<Vec<_>>().join(", ")),
+            streams => format!(
+                "events of {}",
+                streams.iter().map(|stream| stream.map.as_str()).collect::<Vec<_>>().join(", ")
+            ),
         };
-        let total = if self.attached == self.wanted { String::new() } else { format!(" of {}", self.wanted) };
+        let total = if self.attached == self.wanted {
+            String::new()
+        } else {
+            format!(" of {}", self.wanted)
+        };
         let plural = if self.wanted == 1 { "" } else { "s" };
         let ends = if self.only_iterators() { "" } else { "; Ctrl-C ends" };
-        err.print(&line(&format!("{}: {}{total} program{plural} attached, {delivers}{ends}", checked.skeleton.name, self.attached)));
+        err.print(&line(&format!(
+            "{}: {}{total} program{plural} attached, {delivers}{ends}",
+            checked.skeleton.name, self.attached
+        )));
         if let Some(Check { what, found, todo, .. }) = &self.unheard {
             err.print(&line(&format!("{what}: {found}; {}", todo.for_command())));
         }
@@ -219,12 +257,19 @@ impl<T: Taker> Follower<'_, T> {
                     Ok(0) => break,
                     Ok(count) => count,
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(refusal(format!("read the text of the iterator `{name}`"), error)),
+                    Err(error) => {
+                        return Err(refusal(
+                            format!("read the text of the iterator `{name}`"),
+                            error,
+                        ));
+                    }
                 };
                 match self.to.text(piece.get(..count).unwrap_or_default()) {
                     Some(more) => self.ended |= !more,
                     None => {
-                        err.print(&line(&format!("the text of the iterator `{name}` is not recorded")));
+                        err.print(&line(&format!(
+                            "the text of the iterator `{name}` is not recorded"
+                        )));
                         break;
                     }
                 }
@@ -257,11 +302,16 @@ impl<T: Taker> Follower<'_, T> {
     fn poll(&mut self, skel: &Attached) -> Result<()> {
         let control = skel.control();
         while !self.ended && !control.is_stopped() {
-            let left = self.limits.duration.map_or(IDLE, |time| time.saturating_sub(self.start.elapsed()));
+            let left =
+                self.limits.duration.map_or(IDLE, |time| time.saturating_sub(self.start.elapsed()));
             if left.is_zero() {
                 break;
             }
-            let polled = skel.object().poll(left.min(if self.to.is_done() { IDLE } else { BUSY }), |map, record| self.take(map, record));
+            let polled = skel
+                .object()
+                .poll(left.min(if self.to.is_done() { IDLE } else { BUSY }), |map, record| {
+                    self.take(map, record)
+                });
             // Events that were taken before an error are written.
             self.ended |= self.to.flush()? != Reader::There;
             polled?;
@@ -273,7 +323,8 @@ impl<T: Taker> Follower<'_, T> {
         let verdict = self.to.take(map, record);
         let delivered = matches!(verdict, Verdict::Delivered);
         self.count += u64::from(delivered);
-        if matches!(verdict, Verdict::Stop) || (delivered && Some(self.count) == self.limits.count) {
+        if matches!(verdict, Verdict::Stop) || (delivered && Some(self.count) == self.limits.count)
+        {
             self.ended = true;
             return Verdict::Stop;
         }
@@ -316,7 +367,9 @@ fn map_summary(map: &str, stats: &Stats, sampled: bool, time: Duration) -> Strin
         None if sampled => String::new(),
         None => format!(", lost: unknown (the program has no counter `{map}_dropped`)"),
     };
-    for (number, reason) in [(discarded, "discarded by the program"), (short, "shorter than their type")] {
+    for (number, reason) in
+        [(discarded, "discarded by the program"), (short, "shorter than their type")]
+    {
         if number > 0 {
             text += &format!(", {number} {reason}");
         }
@@ -330,16 +383,29 @@ mod tests {
 
     #[test]
     fn map_summary_counts_records() {
-        let summary = |stats: Stats, sampled| map_summary("rb", &Stats { received: 5, ..stats }, sampled, Duration::from_millis(1234));
-        let (counted, lost) = (Stats { lost: Some(3), ..Stats::default() }, Stats { lost: Some(0), ..Stats::default() });
+        let summary = |stats: Stats, sampled| {
+            map_summary("rb", &Stats { received: 5, ..stats }, sampled, Duration::from_millis(1234))
+        };
+        let (counted, lost) = (
+            Stats { lost: Some(3), ..Stats::default() },
+            Stats { lost: Some(0), ..Stats::default() },
+        );
         assert_eq!(summary(counted, false), "rb: 5 events in 1.2 s, 3 lost");
-        assert_eq!(summary(Stats { lost_at_least: true, ..counted }, false), "rb: 5 events in 1.2 s, at least 3 lost");
-        assert_eq!(summary(Stats { lost_at_least: true, ..lost }, false), "rb: 5 events in 1.2 s, at least 0 lost");
+        assert_eq!(
+            summary(Stats { lost_at_least: true, ..counted }, false),
+            "rb: 5 events in 1.2 s, at least 3 lost"
+        );
+        assert_eq!(
+            summary(Stats { lost_at_least: true, ..lost }, false),
+            "rb: 5 events in 1.2 s, at least 0 lost"
+        );
         let unknown = Stats { discarded: 1, short: 2, lost: None, ..Stats::default() };
         let rest = ", 1 discarded by the program, 2 shorter than their type";
         assert_eq!(
             summary(unknown, false),
-            format!("rb: 5 events in 1.2 s, lost: unknown (the program has no counter `rb_dropped`){rest}")
+            format!(
+                "rb: 5 events in 1.2 s, lost: unknown (the program has no counter `rb_dropped`){rest}"
+            )
         );
         assert_eq!(summary(unknown, true), format!("rb: 5 events in 1.2 s{rest}"));
     }

@@ -38,9 +38,13 @@ impl Input {
         let mut document = Document::new(bytes, &file)?;
         if let Some(object) = &source.object {
             if document.is_object() {
-                return Err(usage(ErrorKind::ArgumentConflict, "`--object` belongs to a skeleton, but the input is an object"));
+                return Err(usage(
+                    ErrorKind::ArgumentConflict,
+                    "`--object` belongs to a skeleton, but the input is an object",
+                ));
             }
-            document = document.with_object(read(object, stdin)?.0, &object.display().to_string())?;
+            document =
+                document.with_object(read(object, stdin)?.0, &object.display().to_string())?;
         }
         Ok(Self { document, btf })
     }
@@ -51,7 +55,10 @@ impl Input {
         if let Some(asked) = asked {
             return bpf::named_btf(asked).map(Some);
         }
-        let packed = self.btf.as_ref().map(|btf| PathBuf::from(format!("/proc/self/fd/{}", btf.0.as_raw_fd())));
+        let packed = self
+            .btf
+            .as_ref()
+            .map(|btf| PathBuf::from(format!("/proc/self/fd/{}", btf.0.as_raw_fd())));
         bpf::kernel_btf(packed.as_deref())
     }
 }
@@ -59,7 +66,10 @@ impl Input {
 /// Refuses to read standard input more than once.
 pub(super) fn read_once(inputs: &[&Path]) -> Result<(), Failure> {
     if inputs.iter().filter(|path| is_stream(path)).count() > 1 {
-        return Err(usage(ErrorKind::ArgumentConflict, "`-` is standard input and can be read only once"));
+        return Err(usage(
+            ErrorKind::ArgumentConflict,
+            "`-` is standard input and can be read only once",
+        ));
     }
     Ok(())
 }
@@ -72,11 +82,13 @@ pub(super) fn is_stream(path: &Path) -> bool {
 /// Returns the bytes of a file and its name for messages.
 fn read(path: &Path, stdin: &mut dyn Read) -> Result<(Vec<u8>, String), Error> {
     if !is_stream(path) {
-        let bytes = file::read_any(path, MOST).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        let bytes = file::read_any(path, MOST)
+            .map_err(|source| Error::File { path: path.to_owned(), source })?;
         return Ok((bytes, path.display().to_string()));
     }
     let file = "<stdin>";
-    let bytes = file::read_from(stdin, MOST).map_err(|source| Error::File { path: file.into(), source })?;
+    let bytes =
+        file::read_from(stdin, MOST).map_err(|source| Error::File { path: file.into(), source })?;
     Ok((bytes, file.to_owned()))
 }
 
@@ -102,7 +114,9 @@ fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error>
             once(&mut btf, contents, &path).map_err(failed)?;
         }
     }
-    let package = package.ok_or_else(|| failed(io::Error::new(io::ErrorKind::NotFound, "the archive has no package.json")))?;
+    let package = package.ok_or_else(|| {
+        failed(io::Error::new(io::ErrorKind::NotFound, "the archive has no package.json"))
+    })?;
     Ok((package, btf))
 }
 
@@ -110,7 +124,10 @@ fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error>
 fn once<T>(slot: &mut Option<T>, contents: T, path: &Path) -> io::Result<()> {
     match slot.replace(contents) {
         None => Ok(()),
-        Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("the archive has a second {}", path.display()))),
+        Some(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the archive has a second {}", path.display()),
+        )),
     }
 }
 
@@ -140,7 +157,8 @@ mod tests {
 
     #[test]
     fn unpack_finds_package_and_btf_of_this_kernel() {
-        let (own, other) = (Path::new("btf").join(bpf::archived()), Path::new("btf/other/1/x86_64/1.2.3.btf"));
+        let (own, other) =
+            (Path::new("btf").join(bpf::archived()), Path::new("btf/other/1/x86_64/1.2.3.btf"));
         let package: (&Path, &[u8]) = (Path::new("x/package.json"), b"{}");
         let bytes = archive(&[(other, b"other"), (&own, b"own"), package]);
         assert!(is_tar(&bytes));
@@ -149,7 +167,9 @@ mod tests {
         let fd = btf.unwrap().0;
         assert_eq!(fs::read(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap(), b"own");
         let second: (&Path, &[u8]) = (Path::new("y/package.json"), b"[]");
-        let Err(refused) = unpack(&archive(&[package, second]), "x.tar") else { panic!("a second package was accepted") };
+        let Err(refused) = unpack(&archive(&[package, second]), "x.tar") else {
+            panic!("a second package was accepted")
+        };
         assert_eq!(refused.to_string(), "x.tar: the archive has a second y/package.json");
         let (_, none) = unpack(&archive(&[(other, b"other"), package]), "x.tar").unwrap();
         assert!(none.is_none());

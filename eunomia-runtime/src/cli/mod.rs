@@ -140,7 +140,15 @@ pub fn main() -> Exit {
 /// Runs the command with other arguments than those of this process, otherwise as [`main`]. The
 /// program's name comes first.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
-    execute(args, Streams { input: &mut io::stdin(), out: &mut io::stdout(), err: &mut io::stderr(), own: true })
+    execute(
+        args,
+        Streams {
+            input: &mut io::stdin(),
+            out: &mut io::stdout(),
+            err: &mut io::stderr(),
+            own: true,
+        },
+    )
 }
 
 /// Runs the command with arguments and streams of the caller. The program's name is the first
@@ -149,25 +157,31 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> Exit {
 /// Events and answers go to `out`, everything else to `err`. A closed pipe behind `out` is no
 /// error. `run` and `record` handle the process's signals SIGINT, SIGTERM, SIGHUP and SIGTSTP while
 /// they run.
-pub fn run(args: impl IntoIterator<Item = OsString>, input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+pub fn run(
+    args: impl IntoIterator<Item = OsString>,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
     execute(args, Streams { input, out, err, own: false })
 }
 
 fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -> Exit {
-    let result = Args::try_parse_from(args).map_err(Failure::from).and_then(|args| match args.command {
-        Command::Run(args) => run::run(&args, &mut streams),
-        Command::Inspect(args) => inspect::run(&args, &mut streams),
-        Command::Check(args) => check::run(&args, &mut streams),
-        Command::Doctor(args) => doctor::run(&args, &mut streams),
-        Command::Record(args) => record::run(&args, &mut streams),
-        Command::Replay(args) => replay::run(&args, &mut streams),
-        Command::Completions { shell } => {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "eunomia", &mut text);
-            output::print(streams.out, &text)
-        }
-        Command::Man { command } => output::print(streams.out, &args::man(command.as_deref())?),
-    });
+    let result =
+        Args::try_parse_from(args).map_err(Failure::from).and_then(|args| match args.command {
+            Command::Run(args) => run::run(&args, &mut streams),
+            Command::Inspect(args) => inspect::run(&args, &mut streams),
+            Command::Check(args) => check::run(&args, &mut streams),
+            Command::Doctor(args) => doctor::run(&args, &mut streams),
+            Command::Record(args) => record::run(&args, &mut streams),
+            Command::Replay(args) => replay::run(&args, &mut streams),
+            Command::Completions { shell } => {
+                let mut text = Vec::new();
+                clap_complete::generate(shell, &mut Args::command(), "eunomia", &mut text);
+                output::print(streams.out, &text)
+            }
+            Command::Man { command } => output::print(streams.out, &args::man(command.as_deref())?),
+        });
     let (exit, text) = match result {
         Ok(()) => return Exit::Done,
         Err(Failure::No) => return Exit::Refused,
@@ -179,8 +193,12 @@ fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
                 _ => return Exit::Done,
             }
         }
-        Err(Failure::Usage(wrong)) => (Exit::Usage, rendered(&wrong, std::io::stderr().is_terminal())),
-        Err(Failure::Error(error @ (Error::Kernel(_) | Error::NoTarget { .. }))) => (Exit::Kernel, error_text(&error)),
+        Err(Failure::Usage(wrong)) => {
+            (Exit::Usage, rendered(&wrong, std::io::stderr().is_terminal()))
+        }
+        Err(Failure::Error(error @ (Error::Kernel(_) | Error::NoTarget { .. }))) => {
+            (Exit::Kernel, error_text(&error))
+        }
         Err(Failure::Error(error)) => (Exit::Refused, error_text(&error)),
     };
     // If this write fails, no other place is left for the message.
@@ -191,6 +209,7 @@ fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -
 /// Renders a text of clap, in colours on a terminal unless NO_COLOR is set
 /// (<https://no-color.org>).
 fn rendered(text: &clap::Error, terminal: bool) -> String {
-    let colours = terminal && environment::variable("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours =
+        terminal && environment::variable("NO_COLOR").is_none_or(|value| value.is_empty());
     if colours { text.render().ansi().to_string() } else { text.render().to_string() }
 }

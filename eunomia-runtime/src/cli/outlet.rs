@@ -31,7 +31,8 @@ pub(super) struct Ending {
 
 impl Ending {
     fn has_come(&self) -> bool {
-        self.control.as_ref().is_some_and(Control::is_stopped) || self.at.is_some_and(|at| at <= Instant::now())
+        self.control.as_ref().is_some_and(Control::is_stopped)
+            || self.at.is_some_and(|at| at <= Instant::now())
     }
 }
 
@@ -80,7 +81,8 @@ impl Outlet {
     pub(super) fn new(file: File) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let of_writer = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("output".to_owned()).spawn(move || of_writer.write(file));
+        let thread =
+            thread::Builder::new().name("output".to_owned()).spawn(move || of_writer.write(file));
         thread.map_err(|error| refusal("start the output thread", error))?;
         Ok(Self { shared, ending: None })
     }
@@ -136,7 +138,12 @@ impl Outlet {
                 state.abandoned = Some(state.written);
                 return (Given::Stuck, state);
             }
-            state = self.shared.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, GLANCE)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
@@ -241,6 +248,8 @@ mod tests {
         drop(reader);
         let (mut bytes, mut ends) = batch(1);
         assert!(matches!(outlet.give(&mut bytes, &mut ends), Given::Taken));
-        assert!(matches!(outlet.finish(), Given::Failed(error) if error.kind() == io::ErrorKind::BrokenPipe));
+        assert!(
+            matches!(outlet.finish(), Given::Failed(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        );
     }
 }

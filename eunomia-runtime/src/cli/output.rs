@@ -26,7 +26,9 @@ use crate::{Error, Result};
 /// error.
 pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Failure> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::File { path: "<stdout>".into(), source }.into()),
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::File { path: "<stdout>".into(), source }.into())
+        }
         _ => Ok(()),
     }
 }
@@ -85,18 +87,34 @@ const BATCH: usize = 1 << 16;
 impl<'a> Sink<'a> {
     /// Opens a file, or standard output without a `path`. Refuses a file that is one of the
     /// `inputs`. The file keeps its contents until [`Self::begin`].
-    pub(super) fn new(path: Option<&Path>, readers: Readers, inputs: &[&Path], out: Out<'a>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        path: Option<&Path>,
+        readers: Readers,
+        inputs: &[&Path],
+        out: Out<'a>,
+    ) -> Result<Self, Failure> {
         let (to, path) = match path.filter(|path| !is_stream(path)) {
             None => (To::stream(out)?, PathBuf::from("<stdout>")),
             Some(path) => {
                 if inputs.iter().any(|input| is_same(path, input)) {
-                    let message = format!("{} is read by this command and cannot be its output", path.display());
+                    let message = format!(
+                        "{} is read by this command and cannot be its output",
+                        path.display()
+                    );
                     return Err(usage(Usage::ArgumentConflict, &message));
                 }
                 (To::path(path, readers)?, path.to_owned())
             }
         };
-        Ok(Self { to, path, ends: VecDeque::new(), unwritten: 0, written: 0, reader: Reader::There, failed: None })
+        Ok(Self {
+            to,
+            path,
+            ends: VecDeque::new(),
+            unwritten: 0,
+            written: 0,
+            reader: Reader::There,
+            failed: None,
+        })
     }
 
     /// Makes waits for the reader end with the command from now on.
@@ -220,13 +238,21 @@ impl Target {
     fn open(path: &Path, readers: Readers) -> Result<Self> {
         let failed = |source| Error::File { path: path.to_owned(), source };
         let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
-        let (file, empty) = match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
-            Ok(file) => (file, true),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                (OpenOptions::new().write(true).create(true).truncate(false).mode(mode).open(path).map_err(failed)?, false)
-            }
-            Err(error) => return Err(failed(error)),
-        };
+        let (file, empty) =
+            match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
+                Ok(file) => (file, true),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => (
+                    OpenOptions::new()
+                        .write(true)
+                        .create(true)
+                        .truncate(false)
+                        .mode(mode)
+                        .open(path)
+                        .map_err(failed)?,
+                    false,
+                ),
+                Err(error) => return Err(failed(error)),
+            };
         Ok(Self { file, path: path.to_owned(), empty })
     }
 
@@ -280,7 +306,8 @@ mod tests {
     }
 
     fn sink<'a>(path: Option<&Path>, out: &'a mut dyn Write) -> Sink<'a> {
-        Sink::new(path, Readers::Usual, &[], Out { to: out, own: false }).unwrap_or_else(|_| panic!("the output cannot be opened"))
+        Sink::new(path, Readers::Usual, &[], Out { to: out, own: false })
+            .unwrap_or_else(|_| panic!("the output cannot be opened"))
     }
 
     #[test]
@@ -293,7 +320,8 @@ mod tests {
         assert_eq!(to.flush(&mut b"cd\n".to_vec()).unwrap(), Reader::Gone);
         assert!(!to.offer(&mut Vec::new()));
         let mut full = Full(1, ErrorKind::StorageFull);
-        let refused = sink(Some(Path::new("-")), &mut full).flush(&mut b"ab\n".to_vec()).unwrap_err();
+        let refused =
+            sink(Some(Path::new("-")), &mut full).flush(&mut b"ab\n".to_vec()).unwrap_err();
         assert!(refused.to_string().starts_with("<stdout>: "), "{refused}");
     }
 
@@ -325,7 +353,9 @@ mod tests {
         }
         let recording = folder.join("recording");
         let mut out = io::sink();
-        let mut to = Sink::new(Some(&recording), Readers::Owner, &[], Out { to: &mut out, own: false }).unwrap_or_else(|_| panic!());
+        let mut to =
+            Sink::new(Some(&recording), Readers::Owner, &[], Out { to: &mut out, own: false })
+                .unwrap_or_else(|_| panic!());
         to.begin();
         assert_eq!(fs::metadata(&recording).unwrap().mode() & 0o777, 0o600);
         drop(to);

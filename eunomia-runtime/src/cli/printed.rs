@@ -47,7 +47,14 @@ impl<'a> Printed<'a> {
         // Reads the kernel's names before programs run, so that the first events do not wait for
         // it.
         printer.read_kernel();
-        Ok(Self { checked, printer, sink, batch: Vec::new(), located: VecDeque::new(), second: None })
+        Ok(Self {
+            checked,
+            printer,
+            sink,
+            batch: Vec::new(),
+            located: VecDeque::new(),
+            second: None,
+        })
     }
 
     /// Prints the time before each event.
@@ -77,7 +84,9 @@ impl<'a> Printed<'a> {
         {
             let (printer, batch) = (&mut self.printer, &mut self.batch);
             let mut located = Some(located);
-            self.checked.deliver(map, &record, |event| printer.write_located(&event, located.take().flatten(), batch));
+            self.checked.deliver(map, &record, |event| {
+                printer.write_located(&event, located.take().flatten(), batch)
+            });
             more &= self.sink.offer(&mut self.batch);
         }
         more

@@ -20,7 +20,12 @@ pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), Failur
     let out = Out { to: streams.out, own: streams.own };
     let sink = Sink::new(Some(&args.output), Readers::Owner, &args.source.paths(), out)?;
     let mut recorded = Recorded { recorder: checked.recorder(Vec::new())?.timed(), sink };
-    Ok(events::follow(open, &args.live, &mut Messages { to: streams.err, own: streams.own, stuck: false }, &mut recorded)?)
+    Ok(events::follow(
+        open,
+        &args.live,
+        &mut Messages { to: streams.err, own: streams.own, stuck: false },
+        &mut recorded,
+    )?)
 }
 
 /// A consumer that writes records to a recording, in batches.

@@ -37,7 +37,11 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failur
             printed.empty();
         }
         count += 1;
-        if printed.event(&event) && Some(count) != args.count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if printed.event(&event) && Some(count) != args.count {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     });
     // Events before the damaged part of a recording are printed.
     printed.finish()?;
@@ -46,7 +50,10 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failur
         printed.empty();
     }
     let lines = [
-        (replayed.short, ["record is shorter than its type", "records are shorter than their type"]),
+        (
+            replayed.short,
+            ["record is shorter than its type", "records are shorter than their type"],
+        ),
         (
             replayed.left_over,
             [

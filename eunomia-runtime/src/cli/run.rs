@@ -24,15 +24,24 @@ pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> 
     let out = Out { to: streams.out, own: streams.own };
     let sink = Sink::new(args.shown.output.as_deref(), Readers::Usual, &args.source.paths(), out)?;
     let mut printed = Printed::new(&checked, &args.shown, sink)?.timed();
-    Ok(events::follow(open, &args.live, &mut Messages { to: streams.err, own: streams.own, stuck: false }, &mut printed)?)
+    Ok(events::follow(
+        open,
+        &args.live,
+        &mut Messages { to: streams.err, own: streams.own, stuck: false },
+        &mut printed,
+    )?)
 }
 
 /// Refuses raw output of several maps, whose bytes could not be told apart.
 pub(super) fn can_be_raw(checked: &Checked, style: Style) -> Result<(), Failure> {
     match (&checked.streams[..], style) {
         ([_, _, ..], Style::Raw) => {
-            let maps: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
-            let message = format!("{} deliver events, and raw bytes do not tell the maps apart; `eunomia record` does", maps.join(", "));
+            let maps: Vec<&str> =
+                checked.streams.iter().map(|stream| stream.map.as_str()).collect();
+            let message = format!(
+                "{} deliver events, and raw bytes do not tell the maps apart; `eunomia record` does",
+                maps.join(", ")
+            );
             Err(usage(ErrorKind::ArgumentConflict, &message))
         }
         _ => Ok(()),

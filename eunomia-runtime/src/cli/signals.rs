@@ -32,7 +32,8 @@ impl Handlers {
     /// that the process was started to ignore (`nohup`) stay ignored.
     pub(super) fn new(control: Control, quiet: bool) -> Result<Self> {
         let failed = |source: io::Error| -> Error { refusal("install signal handlers", source) };
-        let handled = [SIGHUP, SIGINT, SIGTERM, SIGTSTP].into_iter().filter(|signal| !is_ignored(*signal));
+        let handled =
+            [SIGHUP, SIGINT, SIGTERM, SIGTSTP].into_iter().filter(|signal| !is_ignored(*signal));
         let mut signals = Signals::new(handled).map_err(failed)?;
         let handle = signals.handle();
         let work = move || {
@@ -56,7 +57,8 @@ impl Handlers {
                 }
             }
         };
-        let thread = thread::Builder::new().name("signals".to_owned()).spawn(work).map_err(failed)?;
+        let thread =
+            thread::Builder::new().name("signals".to_owned()).spawn(work).map_err(failed)?;
         Ok(Self { handle, thread: Some(thread) })
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, LargeBinaryArray, LargeListArray, LargeStringArray, PrimitiveArray,
-    RecordBatch, cast::AsArray as _, types,
+    ArrayRef, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, LargeBinaryArray,
+    LargeListArray, LargeStringArray, PrimitiveArray, RecordBatch, cast::AsArray as _, types,
 };
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
@@ -34,7 +34,12 @@ pub trait Cell: Copy + 'static {
     /// # Errors
     /// Arrow's own.
     fn list(values: Vec<Self>, len: i32) -> Result<ArrayRef, ArrowError> {
-        Ok(Arc::new(FixedSizeListArray::try_new(item(Self::data_type()), len, Self::array(values)?, None)?))
+        Ok(Arc::new(FixedSizeListArray::try_new(
+            item(Self::data_type()),
+            len,
+            Self::array(values)?,
+            None,
+        )?))
     }
 }
 
@@ -126,19 +131,35 @@ const fn length<const N: usize>() -> i32 {
 }
 
 pub(super) fn text_type<const N: usize>() -> DataType {
-    if N == 1 { DataType::LargeUtf8 } else { DataType::FixedSizeList(item(DataType::LargeUtf8), length::<N>()) }
+    if N == 1 {
+        DataType::LargeUtf8
+    } else {
+        DataType::FixedSizeList(item(DataType::LargeUtf8), length::<N>())
+    }
 }
 
 pub(super) fn texts<const N: usize>(texts: &mut Text<N>) -> Result<ArrayRef, ArrowError> {
     let (offsets, bytes) = texts.take();
-    let (offsets, bytes) = (OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(bytes));
-    let array = LargeStringArray::try_new(offsets.clone(), bytes.clone(), None).unwrap_or_else(|_| {
-        let ends = offsets.iter().zip(offsets.iter().skip(1));
-        let texts = ends.map(|(start, end)| bytes.get(*start as usize..*end as usize).unwrap_or_default());
-        LargeStringArray::from_iter_values(texts.map(String::from_utf8_lossy))
-    });
+    let (offsets, bytes) =
+        (OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(bytes));
+    let array =
+        LargeStringArray::try_new(offsets.clone(), bytes.clone(), None).unwrap_or_else(|_| {
+            let ends = offsets.iter().zip(offsets.iter().skip(1));
+            let texts = ends
+                .map(|(start, end)| bytes.get(*start as usize..*end as usize).unwrap_or_default());
+            LargeStringArray::from_iter_values(texts.map(String::from_utf8_lossy))
+        });
     let array: ArrayRef = Arc::new(array);
-    if N == 1 { Ok(array) } else { Ok(Arc::new(FixedSizeListArray::try_new(item(DataType::LargeUtf8), length::<N>(), array, None)?)) }
+    if N == 1 {
+        Ok(array)
+    } else {
+        Ok(Arc::new(FixedSizeListArray::try_new(
+            item(DataType::LargeUtf8),
+            length::<N>(),
+            array,
+            None,
+        )?))
+    }
 }
 
 /// Returns the type of lists with these items; lists of bytes are binary.
@@ -153,7 +174,9 @@ pub(super) fn lists(offsets: Vec<i64>, items: &mut dyn Column) -> Result<ArrayRe
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     let (ty, items) = (items.data_type(), items.take()?);
     Ok(match items.as_primitive_opt::<types::UInt8Type>() {
-        Some(bytes) => Arc::new(LargeBinaryArray::try_new(offsets, bytes.values().inner().clone(), None)?),
+        Some(bytes) => {
+            Arc::new(LargeBinaryArray::try_new(offsets, bytes.values().inner().clone(), None)?)
+        }
         None => Arc::new(LargeListArray::try_new(item(ty), offsets, items, None)?),
     })
 }

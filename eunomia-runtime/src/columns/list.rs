@@ -99,9 +99,15 @@ mod tests {
         let mut lists = List::<Vec<u16>>::default();
         lists.fill([vec![1, 2], vec![], vec![3]].into_iter().map(Vec::into_iter));
         lists.add([4, 5].into_iter());
-        assert_eq!((lists.rows(), lists.offsets(), &lists.items()[..]), (4, &[0, 2, 2, 3, 5][..], &[1, 2, 3, 4, 5][..]));
+        assert_eq!(
+            (lists.rows(), lists.offsets(), &lists.items()[..]),
+            (4, &[0, 2, 2, 3, 5][..], &[1, 2, 3, 4, 5][..])
+        );
         assert_eq!(lists.iter().collect::<Vec<_>>(), [&[1, 2][..], &[], &[3], &[4, 5]]);
-        assert_eq!((lists.get(3), lists.get(4), lists.get(usize::MAX)), (Some(&[4, 5][..]), None, None));
+        assert_eq!(
+            (lists.get(3), lists.get(4), lists.get(usize::MAX)),
+            (Some(&[4, 5][..]), None, None)
+        );
         lists.clear();
         assert_eq!((lists.rows(), lists.offsets(), lists.items().len()), (0, &[0][..], 0));
     }

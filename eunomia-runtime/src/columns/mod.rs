@@ -204,6 +204,10 @@ impl<T> Fill<T> for Vec<T> {
 ///
 /// Generated code fills a batch column by column with it, so that each loop runs over one field.
 #[inline]
-pub fn fill<'a, E: 'a, V, C: Fill<V>>(column: &mut C, events: &'a [impl Borrow<E>], value: impl Fn(&'a E) -> V) {
+pub fn fill<'a, E: 'a, V, C: Fill<V>>(
+    column: &mut C,
+    events: &'a [impl Borrow<E>],
+    value: impl Fn(&'a E) -> V,
+) {
     column.fill(events.iter().map(|event| value(event.borrow())));
 }

@@ -34,7 +34,9 @@ impl<const N: usize> Text<N> {
     /// The bytes are as the program wrote them, UTF-8 or not.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         match self.offsets.get(index..)? {
-            [start, end, ..] => self.bytes.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?),
+            [start, end, ..] => {
+                self.bytes.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?)
+            }
             _ => None,
         }
     }
@@ -149,13 +151,21 @@ mod tests {
 
     #[test]
     fn texts_end_at_nul() {
-        let rows =
-            [[CharArray::from(*b"sh\0junk!"), CharArray::from(*b"12345678")], [CharArray::from([0; 8]), CharArray::from(*b"\xff\0......")]];
+        let rows = [
+            [CharArray::from(*b"sh\0junk!"), CharArray::from(*b"12345678")],
+            [CharArray::from([0; 8]), CharArray::from(*b"\xff\0......")],
+        ];
         let mut texts = Text::<2>::default();
         texts.fill(rows.iter());
-        assert_eq!((texts.rows(), texts.bytes(), texts.offsets()), (2, &b"sh12345678\xff"[..], &[0, 2, 10, 10, 11][..]));
+        assert_eq!(
+            (texts.rows(), texts.bytes(), texts.offsets()),
+            (2, &b"sh12345678\xff"[..], &[0, 2, 10, 10, 11][..])
+        );
         assert_eq!(texts.iter().collect::<Vec<_>>(), [&b"sh"[..], b"12345678", b"", b"\xff"]);
-        assert_eq!((texts.get(2), texts.get(4), texts.get(usize::MAX)), (Some(&b""[..]), None, None));
+        assert_eq!(
+            (texts.get(2), texts.get(4), texts.get(usize::MAX)),
+            (Some(&b""[..]), None, None)
+        );
         let memory = (texts.offsets.as_ptr(), texts.bytes.as_ptr());
         texts.clear();
         assert_eq!((texts.rows(), texts.iter().count(), texts.offsets()), (0, 0, &[0][..]));

@@ -62,7 +62,8 @@ impl Binary {
     }
 
     fn parse(&self) -> Result<File64<'_>, Answer> {
-        ElfBytes::minimal_parse(&self.bytes).map_err(|_| Answer::NoFile(format!("{} is not an ELF file", self.place)))
+        ElfBytes::minimal_parse(&self.bytes)
+            .map_err(|_| Answer::NoFile(format!("{} is not an ELF file", self.place)))
     }
 
     /// Returns access to the names of the file. Many symbols may share a name, so the names together may
@@ -94,7 +95,8 @@ impl Binary {
                     Ok(None) => continue,
                     Err(answer) => return answer,
                 };
-                let (short, own) = known.split_once('@').map_or((known, None), |(short, _)| (short, Some(known)));
+                let (short, own) =
+                    known.split_once('@').map_or((known, None), |(short, _)| (short, Some(known)));
                 if short == name {
                     chosen |= symbol.st_symtype() == STT_GNU_IFUNC;
                 }
@@ -110,7 +112,10 @@ impl Binary {
                     Some(version) if dynamic => {
                         looked_up += 1;
                         if looked_up > MOST_VERSIONS {
-                            return Answer::Untold(format!("{} has more than {MOST_VERSIONS} functions of this name", self.place));
+                            return Answer::Untold(format!(
+                                "{} has more than {MOST_VERSIONS} functions of this name",
+                                self.place
+                            ));
                         }
                         let found = version_of(&file, index);
                         let same = found.as_deref() == Some(version);
@@ -120,12 +125,17 @@ impl Binary {
                     // Symbols of the other table have their version in their names.
                     Some(_) => own == Some(requested),
                 };
-                if let Some(offset) = matches.then(|| offset(&file, &symbol)).flatten().filter(|offset| *offset != 0) {
+                if let Some(offset) =
+                    matches.then(|| offset(&file, &symbol)).flatten().filter(|offset| *offset != 0)
+                {
                     *offsets.entry(offset).or_default() |= symbol.st_bind() != STB_WEAK;
                 }
             }
             if offsets.values().filter(|strong| **strong).count() > 1 {
-                let why = format!("{} has several functions of this name, and libbpf accepts none of them", self.place);
+                let why = format!(
+                    "{} has several functions of this name, and libbpf accepts none of them",
+                    self.place
+                );
                 return Answer::Missing { why, near: Vec::new(), all: Vec::new() };
             }
             if !offsets.is_empty() {
@@ -134,10 +144,17 @@ impl Binary {
         }
         if !versions.is_empty() {
             let near = versions.iter().map(|version| format!("{name}@{version}")).collect();
-            return Answer::Missing { why: format!("{} has no such version of the function", self.place), near, all: Vec::new() };
+            return Answer::Missing {
+                why: format!("{} has no such version of the function", self.place),
+                near,
+                all: Vec::new(),
+            };
         }
         let why = match (chosen, names.is_empty()) {
-            (true, _) => format!("{} chooses its implementation when it is loaded (IFUNC), which libbpf does not follow", self.place),
+            (true, _) => format!(
+                "{} chooses its implementation when it is loaded (IFUNC), which libbpf does not follow",
+                self.place
+            ),
             (false, true) => format!("not a symbol of {}, which is stripped", self.place),
             (false, false) => format!("not a symbol of {}, which may be stripped", self.place),
         };
@@ -153,7 +170,10 @@ impl Binary {
         };
         for (_, symbols, strings) in tables(&file) {
             let mut texts = self.texts(strings);
-            for symbol in symbols.iter().filter(|symbol| symbol.st_symtype() == STT_FUNC && !symbol.is_undefined()) {
+            for symbol in symbols
+                .iter()
+                .filter(|symbol| symbol.st_symtype() == STT_FUNC && !symbol.is_undefined())
+            {
                 match texts.get(symbol.st_name) {
                     Ok(Some(name)) if is(name) => return Answer::There(self.place.clone()),
                     Ok(_) => {}
@@ -161,7 +181,11 @@ impl Binary {
                 }
             }
         }
-        Answer::Missing { why: format!("not a symbol of {}, which may be stripped", self.place), near: Vec::new(), all: Vec::new() }
+        Answer::Missing {
+            why: format!("not a symbol of {}, which may be stripped", self.place),
+            near: Vec::new(),
+            all: Vec::new(),
+        }
     }
 
     /// Looks up a static probe.
@@ -185,7 +209,9 @@ impl Binary {
                 Err(answer) => return answer,
             }
         }
-        let Some(section) = named else { return Answer::NoFile(format!("{} has no static probes", self.place)) };
+        let Some(section) = named else {
+            return Answer::NoFile(format!("{} has no static probes", self.place));
+        };
         let Ok(notes) = file.section_data_as_notes(&section) else {
             return Answer::Untold(format!("cannot read the notes of {}", self.place));
         };
@@ -201,12 +227,23 @@ impl Binary {
             }
             left = left.saturating_sub(owner.len() + name.len() + 1);
             if left > 0 {
-                all.insert(format!("{}:{}", String::from_utf8_lossy(owner), String::from_utf8_lossy(name)));
+                all.insert(format!(
+                    "{}:{}",
+                    String::from_utf8_lossy(owner),
+                    String::from_utf8_lossy(name)
+                ));
             }
         }
         let requested = format!("{provider}:{probe}");
-        let near = similar(&requested, all.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
-        Answer::Missing { why: format!("not a static probe of {}", self.place), near, all: all.into_iter().collect() }
+        let near = similar(&requested, all.iter().map(String::as_str))
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        Answer::Missing {
+            why: format!("not a static probe of {}", self.place),
+            near,
+            all: all.into_iter().collect(),
+        }
     }
 }
 
@@ -228,12 +265,19 @@ impl<'a> Texts<'a> {
     fn get(&mut self, at: u32) -> Result<Option<&'a str>, Answer> {
         let text = match self.strings.get_raw(at as usize) {
             Ok(text) => text,
-            Err(ParseError::StringTableMissingNul(_)) => return Err(Answer::Untold(format!("the names of {} do not end", self.place))),
+            Err(ParseError::StringTableMissingNul(_)) => {
+                return Err(Answer::Untold(format!("the names of {} do not end", self.place)));
+            }
             Err(_) => return Ok(None),
         };
         match self.left.checked_sub(text.len()) {
             Some(left) => self.left = left,
-            None => return Err(Answer::Untold(format!("the names of {} are longer together than the file", self.place))),
+            None => {
+                return Err(Answer::Untold(format!(
+                    "the names of {} are longer together than the file",
+                    self.place
+                )));
+            }
         }
         Ok(str::from_utf8(text).ok())
     }
@@ -243,8 +287,13 @@ type Table<'a> = (bool, SymbolTable<'a, AnyEndian>, StringTable<'a>);
 
 /// Returns the symbol tables in libbpf's order, each with whether it is that of the dynamic linker.
 fn tables<'a>(file: &File64<'a>) -> Vec<Table<'a>> {
-    let dynamic = file.dynamic_symbol_table().ok().flatten().map(|(symbols, strings)| (true, symbols, strings));
-    let plain = file.symbol_table().ok().flatten().map(|(symbols, strings)| (false, symbols, strings));
+    let dynamic = file
+        .dynamic_symbol_table()
+        .ok()
+        .flatten()
+        .map(|(symbols, strings)| (true, symbols, strings));
+    let plain =
+        file.symbol_table().ok().flatten().map(|(symbols, strings)| (false, symbols, strings));
     dynamic.into_iter().chain(plain).collect()
 }
 
@@ -265,14 +314,25 @@ fn offset(file: &File64<'_>, symbol: &Symbol) -> Option<u64> {
 fn found(name: &str) -> Result<String, Answer> {
     let library = name.ends_with(".so") || name.contains(".so.");
     let (variable, places, access) = match library {
-        true => ("LD_LIBRARY_PATH", format!("/usr/lib64:/usr/lib:/lib/{0}:/usr/lib/{0}", libraries()), Access::READ_OK),
+        true => (
+            "LD_LIBRARY_PATH",
+            format!("/usr/lib64:/usr/lib:/lib/{0}:/usr/lib/{0}", libraries()),
+            Access::READ_OK,
+        ),
         false => ("PATH", "/usr/bin:/usr/sbin".to_owned(), Access::READ_OK | Access::EXEC_OK),
     };
     // libbpf searches these whoever started the process, and the result must match libbpf's.
     let places = format!("{}:{places}", env::var(variable).unwrap_or_default());
-    let mut files = places.split(':').filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/{name}"));
+    let mut files = places
+        .split(':')
+        .filter(|folder| !folder.is_empty())
+        .map(|folder| format!("{folder}/{name}"));
     let found = files.find(|file| accessat(CWD, file, access, AtFlags::EACCESS).is_ok());
-    found.ok_or_else(|| Answer::NoFile(format!("{name} is not in the directories of {variable}, nor in the default ones")))
+    found.ok_or_else(|| {
+        Answer::NoFile(format!(
+            "{name} is not in the directories of {variable}, nor in the default ones"
+        ))
+    })
 }
 
 /// Returns Debian's library directory of this architecture, as libbpf does.
@@ -291,7 +351,9 @@ enum Refused {
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::FileTooLarge => Self::Untold(error.to_string()),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::FileTooLarge => {
+                Self::Untold(error.to_string())
+            }
             _ => Self::Not(error.to_string()),
         }
     }
@@ -336,14 +398,23 @@ mod tests {
             (path("link-to-fifo"), "it is a FIFO, and is not opened"),
             (path("socket"), "it is a socket, and is not opened"),
             (path("large"), "it has more than 512 MiB"),
-            ("/proc/self/status".to_owned(), "it is generated by the kernel, like those of /proc and /sys, and is not opened"),
-            ("/proc/kmsg".to_owned(), "it is generated by the kernel, like those of /proc and /sys, and is not opened"),
+            (
+                "/proc/self/status".to_owned(),
+                "it is generated by the kernel, like those of /proc and /sys, and is not opened",
+            ),
+            (
+                "/proc/kmsg".to_owned(),
+                "it is generated by the kernel, like those of /proc and /sys, and is not opened",
+            ),
             ("/proc/self".to_owned(), "it is a directory"),
             (path("none"), "No such file or directory (os error 2)"),
         ] {
             assert_eq!(why(&path), format!("{path}: {expected}"));
         }
-        assert!(matches!(Binary::read(&path("empty")).unwrap_or_else(|_| panic!()).function("main"), Answer::NoFile(_)));
+        assert!(matches!(
+            Binary::read(&path("empty")).unwrap_or_else(|_| panic!()).function("main"),
+            Answer::NoFile(_)
+        ));
         // A link of procfs to a regular file is accepted.
         assert!(Binary::read("/proc/self/exe").is_ok());
         fs::remove_dir_all(folder).unwrap();
@@ -362,7 +433,9 @@ mod tests {
         let (mut bytes, mut headers) = (vec![0; 64], vec![0; 64]);
         let mut section = |name: usize, kind: u32, link: u32, info: u32, contents: &[u8]| {
             headers.extend([name as u32, kind].map(u32::to_le_bytes).concat());
-            headers.extend([0, 0, bytes.len() as u64, contents.len() as u64].map(u64::to_le_bytes).concat());
+            headers.extend(
+                [0, 0, bytes.len() as u64, contents.len() as u64].map(u64::to_le_bytes).concat(),
+            );
             headers.extend([link, info].map(u32::to_le_bytes).concat());
             let size: u64 = match kind {
                 2 | 11 => 24,
@@ -388,7 +461,15 @@ mod tests {
     }
 
     fn symbols(count: u32, name: impl Fn(u32) -> u32) -> Vec<u8> {
-        let symbol = |at: u32| [&name(at).to_le_bytes()[..], &[0x12, 0, 1, 0], &u64::from(at + 16).to_le_bytes(), &[0; 8]].concat();
+        let symbol = |at: u32| {
+            [
+                &name(at).to_le_bytes()[..],
+                &[0x12, 0, 1, 0],
+                &u64::from(at + 16).to_le_bytes(),
+                &[0; 8],
+            ]
+            .concat()
+        };
         iter::once(vec![0; 24]).chain((0..count).map(symbol)).flatten().collect()
     }
 
@@ -397,7 +478,11 @@ mod tests {
     fn files_that_keep_a_reader_busy() {
         let long = [b"\0", &b"a".repeat(1 << 20)[..], b"\0"].concat();
         let text = || (".text", 1, 0, 0, vec![0; 64]);
-        let overlapping = binary(&[text(), (".strtab", 3, 0, 0, long.clone()), (".symtab", 2, 2, 1, symbols(10_000, |at| 1 + at))]);
+        let overlapping = binary(&[
+            text(),
+            (".strtab", 3, 0, 0, long.clone()),
+            (".symtab", 2, 2, 1, symbols(10_000, |at| 1 + at)),
+        ]);
         let untold = |answer| match answer {
             Answer::Untold(why) => why,
             _ => panic!("it is told"),
@@ -405,12 +490,17 @@ mod tests {
         let expected = "the names of x.so are longer together than the file";
         assert_eq!(untold(overlapping.function("b")), expected);
         assert_eq!(untold(overlapping.functions(|_| false)), expected);
-        let endless = binary(&[text(), (".strtab", 3, 0, 0, b"a".repeat(1 << 20)), (".symtab", 2, 2, 1, symbols(10_000, |at| at))]);
+        let endless = binary(&[
+            text(),
+            (".strtab", 3, 0, 0, b"a".repeat(1 << 20)),
+            (".symtab", 2, 2, 1, symbols(10_000, |at| at)),
+        ]);
         assert_eq!(untold(endless.function("b")), "the names of x.so do not end");
 
         let names = b"\0f\0V\0".to_vec();
         let count = 20_000;
-        let of_symbols: Vec<u8> = iter::repeat_n(0x7ff0_u16.to_le_bytes(), count + 1).flatten().collect();
+        let of_symbols: Vec<u8> =
+            iter::repeat_n(0x7ff0_u16.to_le_bytes(), count + 1).flatten().collect();
         let definition = [1u16, 0, 1, 1].map(u16::to_le_bytes).concat();
         let definition = [definition, [0u32, 20, 28, 3, 0].map(u32::to_le_bytes).concat()].concat();
         let versions = binary(&[
@@ -420,7 +510,10 @@ mod tests {
             (".gnu.version", 0x6fff_ffff, 3, 0, of_symbols),
             (".gnu.version_d", 0x6fff_fffd, 2, count as u32, definition.repeat(count)),
         ]);
-        assert_eq!(untold(versions.function("f@W")), "x.so has more than 16 functions of this name");
+        assert_eq!(
+            untold(versions.function("f@W")),
+            "x.so has more than 16 functions of this name"
+        );
 
         let note = |at: u32| {
             let head = [8u32, 92, 3].map(u32::to_le_bytes).concat();
@@ -429,15 +522,24 @@ mod tests {
         let notes = binary(&[(".note.stapsdt", 7, 0, 0, (0..20_000).flat_map(note).collect())]);
         assert!(matches!(notes.probe("p", &format!("{:064x}", 19_999)), Answer::There(_)));
         let Answer::Missing { all, .. } = notes.probe("p", "none") else { panic!("it is there") };
-        assert!(all.len() > 1000 && all.iter().map(String::len).sum::<usize>() <= 1 << 20, "{}", all.len());
+        assert!(
+            all.len() > 1000 && all.iter().map(String::len).sum::<usize>() <= 1 << 20,
+            "{}",
+            all.len()
+        );
     }
 
     #[test]
     fn symbol_versions_are_matched() {
         let Ok(libc) = Binary::read("libc.so.6") else { panic!("the C library is there") };
         let there = |name: &str| matches!(libc.function(name), Answer::There(_));
-        let all: Vec<String> = ["GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.2", "GLIBC_2.0"].map(|version| format!("malloc@{version}")).into();
-        let version = all.iter().find(|name| there(name)).unwrap_or_else(|| panic!("malloc has a version of those"));
+        let all: Vec<String> = ["GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.2", "GLIBC_2.0"]
+            .map(|version| format!("malloc@{version}"))
+            .into();
+        let version = all
+            .iter()
+            .find(|name| there(name))
+            .unwrap_or_else(|| panic!("malloc has a version of those"));
         assert!(there("malloc") && there(&version.replace('@', "@@")), "{version}");
         assert!(!there("malloc@GLIBC_1.0") && !there("mallocs"));
         let Answer::Missing { near, .. } = libc.function("malloc@GLIBC_1.0") else { panic!() };

@@ -32,10 +32,17 @@ fn name_of(id: u32) -> Option<String> {
     let mut size = size_of_val(&info) as u32;
     // SAFETY: the call writes at most `size` bytes and, since the pointers in `info` are null,
     // nothing else; the descriptor lives through it.
-    if unsafe { libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) } != 0 {
+    if unsafe { libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) }
+        != 0
+    {
         return None;
     }
-    let name: Vec<u8> = info.name.iter().map(|letter| letter.cast_unsigned()).take_while(|letter| *letter != 0).collect();
+    let name: Vec<u8> = info
+        .name
+        .iter()
+        .map(|letter| letter.cast_unsigned())
+        .take_while(|letter| *letter != 0)
+        .collect();
     (!name.is_empty()).then(|| String::from_utf8_lossy(&name).into_owned())
 }
 
@@ -61,7 +68,9 @@ pub(crate) fn links(is: impl Fn(&libbpf_sys::bpf_link_info) -> bool) -> Vec<(u32
         let mut size = size_of_val(&info) as u32;
         // SAFETY: the call writes at most `size` bytes and, since the pointers in `info` are null,
         // nothing else; the descriptor lives through it.
-        let known = unsafe { libbpf_sys::bpf_link_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) } == 0;
+        let known = unsafe {
+            libbpf_sys::bpf_link_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size)
+        } == 0;
         if known && is(&info) {
             links.push((info.id, info.prog_id));
         }

@@ -20,7 +20,10 @@ pub(crate) struct Setting<'a> {
 
 /// What a declared variable of `.kconfig` can hold, `enum kcfg_type` of libbpf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "dynamic"), allow(dead_code, reason = "the types of an object's variables are read by the doctor"))]
+#[cfg_attr(
+    not(feature = "dynamic"),
+    allow(dead_code, reason = "the types of an object's variables are read by the doctor")
+)]
 pub(crate) enum Holds {
     /// `bool`.
     Switch,
@@ -39,11 +42,17 @@ impl Holds {
     fn takes(self, value: &str) -> bool {
         match (value.as_bytes().first(), self) {
             (Some(b'm'), Self::Switch) => false,
-            (Some(b'y' | b'n' | b'm'), held) => matches!(held, Self::Switch | Self::Tristate | Self::Number { size: 1, .. }),
+            (Some(b'y' | b'n' | b'm'), held) => {
+                matches!(held, Self::Switch | Self::Tristate | Self::Number { size: 1, .. })
+            }
             (Some(b'"'), held) => held == Self::Text,
             (_, Self::Number { size, signed }) => {
                 // Every number fits into 8 bytes.
-                let Some((bits, number)) = size.checked_mul(8).filter(|bits| *bits < 64).zip(number(value)) else { return true };
+                let Some((bits, number)) =
+                    size.checked_mul(8).filter(|bits| *bits < 64).zip(number(value))
+                else {
+                    return true;
+                };
                 let number = if signed { number.wrapping_add(1 << (bits - 1)) } else { number };
                 number >> bits == 0
             }
@@ -68,8 +77,7 @@ pub(crate) fn settings(requested: &[Setting<'_>]) -> Finding {
     let (path, text) = match configuration() {
         Ok(found) => found,
         Err(why) => {
-            let todo =
-                "libbpf does not load the object without it: the kernel needs CONFIG_IKCONFIG_PROC, or a configuration file in /boot";
+            let todo = "libbpf does not load the object without it: the kernel needs CONFIG_IKCONFIG_PROC, or a configuration file in /boot";
             return Finding::Missing(why, todo.into());
         }
     };
@@ -81,29 +89,43 @@ pub(crate) fn settings(requested: &[Setting<'_>]) -> Finding {
             let why = format!("{path}: {}", cannot_hold(setting.name, value));
             return Finding::Missing(
                 why,
-                format!("libbpf does not load the object: declare it {}", declaration(setting.name, value)).into(),
+                format!(
+                    "libbpf does not load the object: declare it {}",
+                    declaration(setting.name, value)
+                )
+                .into(),
             );
         }
     }
-    let unset: Vec<&str> =
-        requested.iter().filter(|setting| !setting.weak).map(|setting| setting.name).filter(|name| !set.contains_key(name)).collect();
+    let unset: Vec<&str> = requested
+        .iter()
+        .filter(|setting| !setting.weak)
+        .map(|setting| setting.name)
+        .filter(|name| !set.contains_key(name))
+        .collect();
     if unset.is_empty() {
         return Finding::There(Some(path));
     }
-    Finding::Missing(format!("{path} does not set {}", list(unset.into_iter())), format!("libbpf does not load the object: {WEAK}").into())
+    Finding::Missing(
+        format!("{path} does not set {}", list(unset.into_iter())),
+        format!("libbpf does not load the object: {WEAK}").into(),
+    )
 }
 
 /// Returns why libbpf did not load an object with externs, derived from its messages.
 pub(crate) fn reason(messages: &str) -> Option<Hint> {
-    let quoted = |before: &str, after: &str| messages.split_once(before)?.1.split_once(after).map(|(name, _)| name);
+    let quoted = |before: &str, after: &str| {
+        messages.split_once(before)?.1.split_once(after).map(|(name, _)| name)
+    };
     if messages.contains("failed to open system Kconfig") {
         return unset("");
     }
     if let Some(hint) = messages.lines().find_map(unfit) {
         return Some(hint);
     }
-    let strong =
-        messages.lines().find_map(|line| line.split_once("extern '")?.1.split_once("' (strong): not resolved").map(|(name, _)| name));
+    let strong = messages.lines().find_map(|line| {
+        line.split_once("extern '")?.1.split_once("' (strong): not resolved").map(|(name, _)| name)
+    });
     match strong {
         Some(name) if name.starts_with("CONFIG_") => return unset(name),
         Some(name) => return Some(unknown("symbol", name, "/proc/kallsyms")),
@@ -113,8 +135,11 @@ pub(crate) fn reason(messages: &str) -> Option<Hint> {
         let why = "the kernel declares it with another prototype: compile with the vmlinux.h of a similar kernel";
         return Some(format!("function `{name}`: {why}").into());
     }
-    let variable = quoted("extern (var ksym) '", "': not found in kernel BTF").map(|name| ("variable", name));
-    let (what, name) = variable.or_else(|| quoted("extern (func ksym) '", "': not found in kernel").map(|name| ("function", name)))?;
+    let variable =
+        quoted("extern (var ksym) '", "': not found in kernel BTF").map(|name| ("variable", name));
+    let (what, name) = variable.or_else(|| {
+        quoted("extern (func ksym) '", "': not found in kernel").map(|name| ("function", name))
+    })?;
     Some(unknown(what, name, "the BTF of this kernel or of a loaded module"))
 }
 
@@ -124,7 +149,14 @@ fn unfit(line: &str) -> Option<Hint> {
     let (name, rest) = line.split_once("extern (kcfg) '")?.1.split_once("': value '")?;
     // String values may contain quotes.
     let (value, _) = rest.rsplit_once("' ")?;
-    Some(format!("kernel configuration: {}: declare it {}", cannot_hold(name, value), declaration(name, value)).into())
+    Some(
+        format!(
+            "kernel configuration: {}: declare it {}",
+            cannot_hold(name, value),
+            declaration(name, value)
+        )
+        .into(),
+    )
 }
 
 fn cannot_hold(name: &str, value: &str) -> String {
@@ -148,7 +180,9 @@ fn declaration(name: &str, value: &str) -> String {
 fn unset(name: &str) -> Option<Hint> {
     let requested = Setting { name, weak: name.is_empty(), holds: None };
     match settings(&[requested]) {
-        Finding::Missing(why, todo) => Some(todo.after(format_args!("kernel configuration: {why}; "))),
+        Finding::Missing(why, todo) => {
+            Some(todo.after(format_args!("kernel configuration: {why}; ")))
+        }
         _ => None,
     }
 }
@@ -156,8 +190,13 @@ fn unset(name: &str) -> Option<Hint> {
 fn unknown(what: &str, name: &str, place: &str) -> Hint {
     let kernel = Kernel::default();
     let names = kernel.symbols.all();
-    let near = names.map(|symbols| similar(name, symbols.keys().map(String::as_str))).unwrap_or_default();
-    let near = if near.is_empty() { String::new() } else { format!(" (similar: `{}`)", near.join("`, `")) };
+    let near =
+        names.map(|symbols| similar(name, symbols.keys().map(String::as_str))).unwrap_or_default();
+    let near = if near.is_empty() {
+        String::new()
+    } else {
+        format!(" (similar: `{}`)", near.join("`, `"))
+    };
     format!(
         "the {what} `{name}` is not in {place}{near}: declare it __weak and check bpf_ksym_exists before using it, load the module that \
          has it, or run a kernel that does"
@@ -193,8 +232,14 @@ mod tests {
                 "is \"it's\", which the declared type cannot hold: declare it `extern char CONFIG_X[5] __kconfig`, a text",
             ),
         ] {
-            let hint = reason(&format!("libbpf: extern (kcfg) 'CONFIG_X': {messages}\nlibbpf: another line"));
-            assert_eq!(hint.as_deref(), Some(format!("kernel configuration: CONFIG_X {todo}").as_str()), "{messages}");
+            let hint = reason(&format!(
+                "libbpf: extern (kcfg) 'CONFIG_X': {messages}\nlibbpf: another line"
+            ));
+            assert_eq!(
+                hint.as_deref(),
+                Some(format!("kernel configuration: CONFIG_X {todo}").as_str()),
+                "{messages}"
+            );
         }
         assert_eq!(reason("extern (kcfg) 'CONFIG_X': set to 5"), None);
     }
@@ -204,13 +249,25 @@ mod tests {
         use Holds::{Number, Switch, Text, Tristate};
         let number = |size, signed| Number { size, signed };
         for (value, holds, does_not) in [
-            ("y", &[Switch, Tristate, number(1, false), number(1, true)][..], &[Text, number(4, true), number(8, false)][..]),
+            (
+                "y",
+                &[Switch, Tristate, number(1, false), number(1, true)][..],
+                &[Text, number(4, true), number(8, false)][..],
+            ),
             ("m", &[Tristate, number(1, true)], &[Switch, Text, number(4, true)]),
             ("\"text\"", &[Text], &[Switch, Tristate, number(1, true), number(8, true)]),
             ("1", &[number(1, true), number(8, false)], &[Switch, Tristate, Text]),
             ("250", &[number(1, false), number(2, true)], &[number(1, true)]),
-            ("-1", &[number(1, true), number(4, true), number(8, false)], &[number(1, false), number(4, false)]),
-            ("0xdead000000000000", &[number(8, true), number(8, false)], &[number(4, true), number(4, false), Text, Switch]),
+            (
+                "-1",
+                &[number(1, true), number(4, true), number(8, false)],
+                &[number(1, false), number(4, false)],
+            ),
+            (
+                "0xdead000000000000",
+                &[number(8, true), number(8, false)],
+                &[number(4, true), number(4, false), Text, Switch],
+            ),
         ] {
             for (expected, all) in [(true, holds), (false, does_not)] {
                 for held in all {

@@ -30,16 +30,23 @@ pub(crate) fn absent(called: &str) -> (String, Hint) {
 fn names() -> Vec<String> {
     let text = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
     // The first two lines are headings.
-    text.lines().skip(2).filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim().to_owned()).collect()
+    text.lines()
+        .skip(2)
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name.trim().to_owned())
+        .collect()
 }
 
 /// Returns the XDP programs that already occupy an interface, and a hint.
 pub(crate) fn taken(index: u32) -> Option<(String, Hint)> {
     let there = attached_xdp(index).ok()?;
-    let each = there.iter().map(|there| format!("{} in {} mode", program(there.program), there.mode));
+    let each =
+        there.iter().map(|there| format!("{} in {} mode", program(there.program), there.mode));
     let each: Vec<String> = each.collect();
     let interface = name_of(index).ok()?;
-    let todo = format!("stop what attached it (`bpftool net`), or detach it with `ip link set dev {interface} xdp off`");
+    let todo = format!(
+        "stop what attached it (`bpftool net`), or detach it with `ip link set dev {interface} xdp off`"
+    );
     (!each.is_empty()).then(|| (format!("already attached: {}", each.join(" and ")), todo.into()))
 }
 
@@ -53,7 +60,13 @@ const OF_INTERFACES: [libbpf_sys::bpf_attach_type; 5] = [
 ];
 
 /// Returns why an interface refused a program, if the reason is known.
-pub(crate) fn reason(program: &str, index: u32, attach_type: libbpf_sys::bpf_attach_type, flags: u32, errno: Option<i32>) -> Option<Hint> {
+pub(crate) fn reason(
+    program: &str,
+    index: u32,
+    attach_type: libbpf_sys::bpf_attach_type,
+    flags: u32,
+    errno: Option<i32>,
+) -> Option<Hint> {
     // For other types `index` is not an interface.
     if !OF_INTERFACES.contains(&attach_type) {
         return None;
@@ -66,9 +79,15 @@ pub(crate) fn reason(program: &str, index: u32, attach_type: libbpf_sys::bpf_att
         return None;
     }
     match errno? {
-        libc::EBUSY | libc::EEXIST => taken(index).map(|(why, todo)| todo.after(format_args!("{name}: {why}; "))),
-        libc::EOPNOTSUPP if flags & libbpf_sys::XDP_FLAGS_HW_MODE != 0 => Some(joined(by_hardware(program, &name, flags))),
-        libc::EOPNOTSUPP | libc::EINVAL if flags & libbpf_sys::XDP_FLAGS_SKB_MODE == 0 => Some(joined(by_hardware(program, &name, flags))),
+        libc::EBUSY | libc::EEXIST => {
+            taken(index).map(|(why, todo)| todo.after(format_args!("{name}: {why}; ")))
+        }
+        libc::EOPNOTSUPP if flags & libbpf_sys::XDP_FLAGS_HW_MODE != 0 => {
+            Some(joined(by_hardware(program, &name, flags)))
+        }
+        libc::EOPNOTSUPP | libc::EINVAL if flags & libbpf_sys::XDP_FLAGS_SKB_MODE == 0 => {
+            Some(joined(by_hardware(program, &name, flags)))
+        }
         _ => None,
     }
 }
@@ -80,7 +99,9 @@ fn joined((why, todo): (String, Hint)) -> Hint {
 /// That the driver or the card of an interface does not run a program.
 fn by_hardware(program: &str, name: &str, flags: u32) -> (String, Hint) {
     let why = if flags & libbpf_sys::XDP_FLAGS_HW_MODE == 0 {
-        format!("the driver of {name} runs no XDP programs, or not with the interface's MTU, queues or features as they are")
+        format!(
+            "the driver of {name} runs no XDP programs, or not with the interface's MTU, queues or features as they are"
+        )
     } else {
         format!("the card of {name} runs no XDP programs by itself")
     };
@@ -104,8 +125,13 @@ pub(crate) fn incapable(program: &str, index: u32, flags: u32, tells: bool) -> O
             let (why, todo) = by_hardware(program, &name, flags);
             Some(Finding::Missing(why, todo))
         }
-        Ok(_) => Some(Finding::Untold(format!("what the driver of {name} does, this kernel does not tell"), ATTACH.into())),
-        Err(error) => Some(Finding::Untold(format!("what the driver of {name} does: {error}"), ATTACH.into())),
+        Ok(_) => Some(Finding::Untold(
+            format!("what the driver of {name} does, this kernel does not tell"),
+            ATTACH.into(),
+        )),
+        Err(error) => {
+            Some(Finding::Untold(format!("what the driver of {name} does: {error}"), ATTACH.into()))
+        }
     }
 }
 

@@ -31,7 +31,11 @@ impl Kernel {
     /// Creates a kernel with these types and no modules.
     #[cfg(test)]
     pub(crate) fn of(types: KernelTypes) -> Self {
-        Self { types: OnceCell::from(Ok((String::new(), types))), modules: OnceCell::from(Vec::new()), ..Self::default() }
+        Self {
+            types: OnceCell::from(Ok((String::new(), types))),
+            modules: OnceCell::from(Vec::new()),
+            ..Self::default()
+        }
     }
 
     /// The running kernel, with objects that are opened with a BTF file.
@@ -92,21 +96,38 @@ impl Kernel {
     pub(crate) fn candidates(&self, name: &str, like: &Type) -> Vec<(&KernelTypes, TypeId)> {
         let Ok((_, types)) = self.relocation_types() else { return Vec::new() };
         let of = |types: &'_ KernelTypes| -> Vec<TypeId> {
-            let same = |ty: &Type| std::mem::discriminant(&ty.kind) == std::mem::discriminant(&like.kind);
-            types.essentially_named(name).into_iter().filter(|(_, ty)| same(ty)).map(|(id, _)| id).collect()
+            let same =
+                |ty: &Type| std::mem::discriminant(&ty.kind) == std::mem::discriminant(&like.kind);
+            types
+                .essentially_named(name)
+                .into_iter()
+                .filter(|(_, ty)| same(ty))
+                .map(|(id, _)| id)
+                .collect()
         };
         let own: Vec<_> = of(types).into_iter().map(|id| (types, id)).collect();
         if !own.is_empty() || self.file.is_some() {
             return own;
         }
-        self.modules(types).iter().flat_map(|module| of(module).into_iter().map(move |id| (module, id))).collect()
+        self.modules(types)
+            .iter()
+            .flat_map(|module| of(module).into_iter().map(move |id| (module, id)))
+            .collect()
     }
 
     /// Returns the types of the loaded modules; a module that cannot be read is skipped.
     fn modules(&self, base: &KernelTypes) -> &[KernelTypes] {
         self.modules.get_or_init(|| {
-            let files = fs::read_dir(BTF).into_iter().flatten().flatten().filter(|file| file.file_name() != "vmlinux");
-            files.filter_map(|module| base.parse_module(&file::read(&module.path(), file::MOST).ok()?).ok()).collect()
+            let files = fs::read_dir(BTF)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|file| file.file_name() != "vmlinux");
+            files
+                .filter_map(|module| {
+                    base.parse_module(&file::read(&module.path(), file::MOST).ok()?).ok()
+                })
+                .collect()
         })
     }
 }
@@ -115,8 +136,14 @@ impl Kernel {
 fn read_types() -> Result<(String, KernelTypes), String> {
     let sysfs = format!("{BTF}/vmlinux");
     match file::read(Path::new(&sysfs), file::MOST) {
-        Ok(bytes) => return KernelTypes::parse(&bytes).map(|types| (sysfs.clone(), types)).map_err(|error| format!("{sysfs}: {error}")),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(format!("{sysfs}: {error}")),
+        Ok(bytes) => {
+            return KernelTypes::parse(&bytes)
+                .map(|types| (sysfs.clone(), types))
+                .map_err(|error| format!("{sysfs}: {error}"));
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(format!("{sysfs}: {error}"));
+        }
         Err(_) => {}
     }
     let release = release();
@@ -133,7 +160,9 @@ fn read_types() -> Result<(String, KernelTypes), String> {
         let types = of_file(Path::new(&place)).ok()?;
         Some((place, types))
     });
-    found.ok_or_else(|| format!("{sysfs} is missing, and libbpf's search path has no vmlinux file with BTF"))
+    found.ok_or_else(|| {
+        format!("{sysfs} is missing, and libbpf's search path has no vmlinux file with BTF")
+    })
 }
 
 /// Reads the types of a file, which is raw BTF or an ELF file with a BTF section.
@@ -145,7 +174,10 @@ fn of_file(path: &Path) -> Result<KernelTypes, String> {
         return KernelTypes::parse(&file).map_err(|error| error.to_string());
     }
     let elf = ElfBytes::<AnyEndian>::minimal_parse(&file).map_err(|error| error.to_string())?;
-    let section = elf.section_header_by_name(".BTF").map_err(|error| error.to_string())?.ok_or("the file has no section .BTF")?;
+    let section = elf
+        .section_header_by_name(".BTF")
+        .map_err(|error| error.to_string())?
+        .ok_or("the file has no section .BTF")?;
     let (bytes, _) = elf.section_data(&section).map_err(|error| error.to_string())?;
     KernelTypes::parse(bytes).map_err(|error| error.to_string())
 }

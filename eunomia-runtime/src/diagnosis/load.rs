@@ -44,11 +44,17 @@ impl Wanted {
             // number.
             let flags = unsafe { libbpf_sys::bpf_map__map_flags(map.as_libbpf_object().as_ptr()) };
             // libbpf does not keep the section, but the flag identifies it.
-            let section = if flags & libbpf_sys::BPF_F_LINK == 0 { ".struct_ops" } else { ".struct_ops.link" };
+            let section = if flags & libbpf_sys::BPF_F_LINK == 0 {
+                ".struct_ops"
+            } else {
+                ".struct_ops.link"
+            };
             Some((of_map(map.name()), of_tables(section)?))
         });
         let of_maps = made().map(|map| (of_map(map.name()), Need::of_map(map.map_type())));
-        let needs = loaded().map(|program| (of_program(program.name()), Need::of_program(program.prog_type()))).chain(of_maps);
+        let needs = loaded()
+            .map(|program| (of_program(program.name()), Need::of_program(program.prog_type())))
+            .chain(of_maps);
         Self {
             requirements: programs.chain(tables).collect(),
             needs: needs.collect(),
@@ -57,7 +63,9 @@ impl Wanted {
                 .maps()
                 .enumerate()
                 .filter(|(_, map)| map.autocreate())
-                .map(|(index, map)| (of_map(map.name()), Definition::of(&map, inner.contains_key(&index))))
+                .map(|(index, map)| {
+                    (of_map(map.name()), Definition::of(&map, inner.contains_key(&index)))
+                })
                 .collect(),
             programs: loaded()
                 .map(|program| {
@@ -77,7 +85,9 @@ impl Wanted {
             Some(libc::EPERM | libc::EACCES) => lacking(&self.refused(messages)),
             // libbpf reports EOPNOTSUPP if the kernel refuses to load BTF.
             Some(libc::EOPNOTSUPP) => missing(&self.refused(messages)),
-            Some(libc::EINVAL) => self.pinned.iter().find_map(|pinned| pinned.unlike(messages)).map(Hint::from),
+            Some(libc::EINVAL) => {
+                self.pinned.iter().find_map(|pinned| pinned.unlike(messages)).map(Hint::from)
+            }
             _ => None,
         };
         let reason = reason.or_else(|| self.lacking(messages));
@@ -91,14 +101,18 @@ impl Wanted {
 
     /// Returns why the map that libbpf names was refused.
     fn map(&self, messages: &str, errno: Option<i32>) -> Option<Hint> {
-        let named = self.maps.iter().find(|(name, _)| messages.contains(&format!("{name}: failed to create")))?;
+        let named = self
+            .maps
+            .iter()
+            .find(|(name, _)| messages.contains(&format!("{name}: failed to create")))?;
         named.1.reason(errno)
     }
 
     /// Returns why the program that libbpf names was refused: its target is missing, or its section
     /// is incomplete or unknown to libbpf.
     fn program(&self, messages: &str, errno: Option<i32>) -> Option<Hint> {
-        let (name, section, ty) = self.programs.iter().find(|(name, ..)| messages.contains(&format!("{name}: ")))?;
+        let (name, section, ty) =
+            self.programs.iter().find(|(name, ..)| messages.contains(&format!("{name}: ")))?;
         let program = name.strip_prefix("prog '")?.strip_suffix('\'')?;
         if *ty == ProgramType::Unspec {
             return Some(Hint::of(section::unknown(section), Advice::Type { program }));
@@ -106,7 +120,9 @@ impl Wanted {
         let says = section::says(section, *ty);
         match says.wants.filter(|_| says.to_load) {
             Some(wants) => {
-                let why = format!("program `{program}`: its section `{section}` does not name {wants}, which the verifier requires");
+                let why = format!(
+                    "program `{program}`: its section `{section}` does not name {wants}, which the verifier requires"
+                );
                 Some(Hint::of(why, Advice::TargetToLoad { program }))
             }
             // A target that is only needed for attaching does not prevent loading.
@@ -119,24 +135,39 @@ impl Wanted {
     fn refused(&self, messages: &str) -> Vec<Need> {
         let named = self.needs.iter().filter(|(name, _)| messages.contains(&format!("{name}: ")));
         let named: Vec<Need> = named.map(|(_, need)| need.clone()).collect();
-        if named.is_empty() { self.needs.iter().map(|(_, need)| need.clone()).collect() } else { named }
+        if named.is_empty() {
+            self.needs.iter().map(|(_, need)| need.clone()).collect()
+        } else {
+            named
+        }
     }
 
     /// Returns what the kernel lacks.
     fn lacking(&self, messages: &str) -> Option<Hint> {
         let named = self.requirements.iter().filter(|(name, _)| messages.contains(name));
-        let named = named.filter_map(|(name, requirement)| Some((name, requirement.lacking()?))).next();
+        let named =
+            named.filter_map(|(name, requirement)| Some((name, requirement.lacking()?))).next();
         if let Some((name, why)) = named {
-            return Some(match name.strip_prefix("prog '").and_then(|name| name.strip_suffix('\'')) {
-                Some(program) => Hint::from(Advice::Without { program }).after(format_args!("{why}; ")),
-                None => why.into(),
-            });
+            return Some(
+                match name.strip_prefix("prog '").and_then(|name| name.strip_suffix('\'')) {
+                    Some(program) => {
+                        Hint::from(Advice::Without { program }).after(format_args!("{why}; "))
+                    }
+                    None => why.into(),
+                },
+            );
         }
         let table = || {
             let (_, name) = messages.split_once("struct bpf_struct_ops_")?;
             let (name, _) = name.split_once(" is not found in kernel BTF")?;
             let known = of_type(name).and_then(Requirement::lacking);
-            Some(known.unwrap_or_else(|| format!("this kernel does not support struct_ops of type `{name}`")).into())
+            Some(
+                known
+                    .unwrap_or_else(|| {
+                        format!("this kernel does not support struct_ops of type `{name}`")
+                    })
+                    .into(),
+            )
         };
         table()
     }

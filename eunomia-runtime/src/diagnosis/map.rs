@@ -6,13 +6,18 @@ use std::fs;
 use libbpf_rs::{
     AsRawLibbpf as _, MapType, libbpf_sys,
     libbpf_sys::{
-        BPF_MAP_TYPE_ARENA, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_BLOOM_FILTER, BPF_MAP_TYPE_CGROUP_ARRAY,
-        BPF_MAP_TYPE_CGROUP_STORAGE, BPF_MAP_TYPE_CGRP_STORAGE, BPF_MAP_TYPE_CPUMAP, BPF_MAP_TYPE_DEVMAP, BPF_MAP_TYPE_DEVMAP_HASH,
-        BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_HASH_OF_MAPS, BPF_MAP_TYPE_INODE_STORAGE, BPF_MAP_TYPE_LPM_TRIE, BPF_MAP_TYPE_LRU_HASH,
-        BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, BPF_MAP_TYPE_PERCPU_HASH,
-        BPF_MAP_TYPE_PERF_EVENT_ARRAY, BPF_MAP_TYPE_PROG_ARRAY, BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_SK_STORAGE,
-        BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP, BPF_MAP_TYPE_STACK, BPF_MAP_TYPE_STACK_TRACE, BPF_MAP_TYPE_STRUCT_OPS,
-        BPF_MAP_TYPE_TASK_STORAGE, BPF_MAP_TYPE_UNSPEC, BPF_MAP_TYPE_USER_RINGBUF, BPF_MAP_TYPE_XSKMAP,
+        BPF_MAP_TYPE_ARENA, BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS,
+        BPF_MAP_TYPE_BLOOM_FILTER, BPF_MAP_TYPE_CGROUP_ARRAY, BPF_MAP_TYPE_CGROUP_STORAGE,
+        BPF_MAP_TYPE_CGRP_STORAGE, BPF_MAP_TYPE_CPUMAP, BPF_MAP_TYPE_DEVMAP,
+        BPF_MAP_TYPE_DEVMAP_HASH, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_HASH_OF_MAPS,
+        BPF_MAP_TYPE_INODE_STORAGE, BPF_MAP_TYPE_LPM_TRIE, BPF_MAP_TYPE_LRU_HASH,
+        BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
+        BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, BPF_MAP_TYPE_PERCPU_HASH,
+        BPF_MAP_TYPE_PERF_EVENT_ARRAY, BPF_MAP_TYPE_PROG_ARRAY, BPF_MAP_TYPE_QUEUE,
+        BPF_MAP_TYPE_RINGBUF, BPF_MAP_TYPE_SK_STORAGE, BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SOCKMAP,
+        BPF_MAP_TYPE_STACK, BPF_MAP_TYPE_STACK_TRACE, BPF_MAP_TYPE_STRUCT_OPS,
+        BPF_MAP_TYPE_TASK_STORAGE, BPF_MAP_TYPE_UNSPEC, BPF_MAP_TYPE_USER_RINGBUF,
+        BPF_MAP_TYPE_XSKMAP,
     },
 };
 
@@ -33,7 +38,17 @@ const OF_SOCKETS: Types = &[MapType::Sockmap, MapType::Sockhash];
 /// The types of maps that an iterator accepts, by the name after `iter/` in its section
 /// (`bpf_iter_attach_map`, `bpf_sk_storage_map_iter` and `sock_map_iter` of the kernel).
 const WALKED: [(&str, Types); 3] = [
-    ("bpf_map_elem", &[MapType::Hash, MapType::LruHash, MapType::Array, MapType::PercpuHash, MapType::LruPercpuHash, MapType::PercpuArray]),
+    (
+        "bpf_map_elem",
+        &[
+            MapType::Hash,
+            MapType::LruHash,
+            MapType::Array,
+            MapType::PercpuHash,
+            MapType::LruPercpuHash,
+            MapType::PercpuArray,
+        ],
+    ),
     ("bpf_sk_storage_map", &[MapType::SkStorage]),
     ("sockmap", OF_SOCKETS),
 ];
@@ -41,7 +56,8 @@ const WALKED: [(&str, Types); 3] = [
 /// Returns the types of maps that an iterator accepts, if its section names one over maps.
 pub(crate) fn walked(section: &str) -> Option<Types> {
     let (kind, name) = section.trim_start_matches('?').split_once('/')?;
-    let (_, types) = WALKED.iter().find(|(walked, _)| matches!(kind, "iter" | "iter.s") && *walked == name)?;
+    let (_, types) =
+        WALKED.iter().find(|(walked, _)| matches!(kind, "iter" | "iter.s") && *walked == name)?;
     Some(types)
 }
 
@@ -50,8 +66,12 @@ pub(crate) fn unattachable(section: &str, map: MapType) -> Option<(String, Hint)
     // All others attach to socket maps (`sock_map_progs`).
     let types = walked(section).unwrap_or(OF_SOCKETS);
     let names: Vec<String> = types.iter().map(|ty| format!("{ty:?}")).collect();
-    let why =
-        || format!("it is a map of type {map:?}, and the kernel attaches programs of the section `{section}` to {}", names.join(", "));
+    let why = || {
+        format!(
+            "it is a map of type {map:?}, and the kernel attaches programs of the section `{section}` to {}",
+            names.join(", ")
+        )
+    };
     (!types.contains(&map)).then(|| (why(), "name a map of such a type".into()))
 }
 
@@ -89,12 +109,14 @@ impl Definition {
 
     /// Returns why the kernel will refuse the map, if it will.
     pub(crate) fn flaw(&self) -> Option<(String, Hint)> {
-        let MapSpec { key_size: key, value_size: value, max_entries: entries, flags, .. } = self.spec;
+        let MapSpec { key_size: key, value_size: value, max_entries: entries, flags, .. } =
+            self.spec;
         if self.spec.kind == MapType::Unknown {
             return None;
         }
         let kind = self.kind();
-        let source = |why: String| Some((why, Hint::from("change the map's definition in the source")));
+        let source =
+            |why: String| Some((why, Hint::from("change the map's definition in the source")));
         if self.needs_entries() && entries == 0 {
             let why = "max_entries is 0, so the loader must set it".to_owned();
             return Some((why, Advice::Entries { map: &self.name }.into()));
@@ -105,8 +127,13 @@ impl Definition {
         if self.is_storage() && (entries != 0 || flags & NO_PREALLOC == 0 || key != 4) {
             return source("maps of this type need max_entries 0, the flag BPF_F_NO_PREALLOC and a key of 4 bytes".to_owned());
         }
-        let key_of = |bytes: u32| (key != bytes).then(|| format!("key size is {key}, expected {bytes}"));
-        let pair = |bytes: u32| key_of(bytes).or_else(|| (value != bytes).then(|| format!("value size is {value}, expected {bytes}")));
+        let key_of =
+            |bytes: u32| (key != bytes).then(|| format!("key size is {key}, expected {bytes}"));
+        let pair = |bytes: u32| {
+            key_of(bytes).or_else(|| {
+                (value != bytes).then(|| format!("value size is {value}, expected {bytes}"))
+            })
+        };
         let wrong = match kind {
             BPF_MAP_TYPE_ARRAY | BPF_MAP_TYPE_PERCPU_ARRAY => key_of(4),
             BPF_MAP_TYPE_PROG_ARRAY | BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_CGROUP_ARRAY | BPF_MAP_TYPE_ARRAY_OF_MAPS => pair(4),
@@ -139,7 +166,11 @@ impl Definition {
         }
         let has_value = !matches!(
             kind,
-            BPF_MAP_TYPE_RINGBUF | BPF_MAP_TYPE_USER_RINGBUF | BPF_MAP_TYPE_ARENA | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC
+            BPF_MAP_TYPE_RINGBUF
+                | BPF_MAP_TYPE_USER_RINGBUF
+                | BPF_MAP_TYPE_ARENA
+                | BPF_MAP_TYPE_STRUCT_OPS
+                | BPF_MAP_TYPE_UNSPEC
         );
         if has_value && value == 0 {
             return source("value size is 0, expected at least 1".to_owned());
@@ -154,14 +185,17 @@ impl Definition {
     /// Checks a stack trace map: the kernel limits the addresses of a stack.
     fn stack_flaw(&self) -> Option<(String, Hint)> {
         const SETTING: &str = "kernel.perf_event_max_stack";
-        let source = |why: String| Some((why, Hint::from("change the map's definition in the source")));
+        let source =
+            |why: String| Some((why, Hint::from("change the map's definition in the source")));
         let MapSpec { key_size: key, value_size: value, flags, .. } = self.spec;
         if key != 4 {
             return source(format!("key size is {key}, expected 4"));
         }
         let (bytes, unit) = if flags & BUILD_IDS == 0 { (8, "address") } else { (32, "build id") };
         if value < 8 || !value.is_multiple_of(bytes) {
-            return source(format!("value size is {value}, expected a nonzero multiple of {bytes} ({bytes} bytes per {unit})"));
+            return source(format!(
+                "value size is {value}, expected a nonzero multiple of {bytes} ({bytes} bytes per {unit})"
+            ));
         }
         let most = deepest()?;
         let depth = value / bytes;
@@ -173,7 +207,10 @@ impl Definition {
 
     fn needs_entries(&self) -> bool {
         // libbpf sets one entry per CPU for these.
-        let by_libbpf = matches!(self.kind(), BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC);
+        let by_libbpf = matches!(
+            self.kind(),
+            BPF_MAP_TYPE_PERF_EVENT_ARRAY | BPF_MAP_TYPE_STRUCT_OPS | BPF_MAP_TYPE_UNSPEC
+        );
         !by_libbpf && !self.is_storage() && !self.is_of_cgroups()
     }
 
@@ -182,7 +219,13 @@ impl Definition {
     }
 
     fn is_storage(&self) -> bool {
-        matches!(self.kind(), BPF_MAP_TYPE_SK_STORAGE | BPF_MAP_TYPE_INODE_STORAGE | BPF_MAP_TYPE_TASK_STORAGE | BPF_MAP_TYPE_CGRP_STORAGE)
+        matches!(
+            self.kind(),
+            BPF_MAP_TYPE_SK_STORAGE
+                | BPF_MAP_TYPE_INODE_STORAGE
+                | BPF_MAP_TYPE_TASK_STORAGE
+                | BPF_MAP_TYPE_CGRP_STORAGE
+        )
     }
 
     fn is_of_maps(&self) -> bool {
@@ -247,7 +290,9 @@ impl Definition {
             BPF_MAP_TYPE_ARRAY => i32::MAX as u32,
             // `htab_map_alloc_check`.
             BPF_MAP_TYPE_HASH | BPF_MAP_TYPE_LRU_HASH => KMALLOC,
-            BPF_MAP_TYPE_PERCPU_ARRAY | BPF_MAP_TYPE_PERCPU_HASH | BPF_MAP_TYPE_LRU_PERCPU_HASH => PER_CPU,
+            BPF_MAP_TYPE_PERCPU_ARRAY | BPF_MAP_TYPE_PERCPU_HASH | BPF_MAP_TYPE_LRU_PERCPU_HASH => {
+                PER_CPU
+            }
             _ => return None,
         })
     }
@@ -255,7 +300,9 @@ impl Definition {
     /// Returns true if the number of entries makes the map large.
     fn is_large(&self) -> bool {
         let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
-        entries > 1 && (u64::from(entries).saturating_mul(u64::from(key) + u64::from(value)) > 16 << 20 || entries > 1 << 20)
+        entries > 1
+            && (u64::from(entries).saturating_mul(u64::from(key) + u64::from(value)) > 16 << 20
+                || entries > 1 << 20)
     }
 }
 
@@ -266,7 +313,14 @@ const MOVE: &str = "make the variables smaller, or move large ones to a map with
 mod tests {
     use super::*;
 
-    fn reason(name: &str, kind: u32, value_size: u32, max_entries: u32, errno: i32, kernel: (u32, u32)) -> String {
+    fn reason(
+        name: &str,
+        kind: u32,
+        value_size: u32,
+        max_entries: u32,
+        errno: i32,
+        kernel: (u32, u32),
+    ) -> String {
         let spec = MapSpec { kind: kind.into(), key_size: 4, value_size, max_entries, flags: 0 };
         let definition = Definition { name: name.to_owned(), spec, inner: false };
         definition.reason_on(errno, Some(kernel)).map(|hint| hint.to_string()).unwrap_or_default()
@@ -275,16 +329,30 @@ mod tests {
     /// The map of a section has one entry, and no other number helps.
     #[test]
     fn large_sections_are_explained() {
-        let of = |bytes, errno, kernel| reason("x.bss", BPF_MAP_TYPE_ARRAY, bytes, 1, errno, kernel);
+        let of =
+            |bytes, errno, kernel| reason("x.bss", BPF_MAP_TYPE_ARRAY, bytes, 1, errno, kernel);
         let most = "map `x.bss`: the variables of the section take ";
-        for (bytes, errno, kernel) in [(17 << 20, libc::E2BIG, (5, 10)), (17 << 20, libc::ENOMEM, (5, 10)), (1 << 31, libc::E2BIG, (6, 18))]
-        {
+        for (bytes, errno, kernel) in [
+            (17 << 20, libc::E2BIG, (5, 10)),
+            (17 << 20, libc::ENOMEM, (5, 10)),
+            (1 << 31, libc::E2BIG, (6, 18)),
+        ] {
             let text = of(bytes, errno, kernel);
-            assert!(text.starts_with(&format!("{most}{bytes} bytes, but a map value is limited to 2 GiB, and before Linux 6.0")), "{text}");
+            assert!(
+                text.starts_with(&format!(
+                    "{most}{bytes} bytes, but a map value is limited to 2 GiB, and before Linux 6.0"
+                )),
+                "{text}"
+            );
             assert!(text.ends_with(MOVE) && !text.contains("entries before loading"), "{text}");
         }
         let text = of(17 << 20, libc::ENOMEM, (6, 18));
-        assert!(text.starts_with(&format!("{most}17825792 bytes, and the kernel has no memory for them; since Linux")), "{text}");
+        assert!(
+            text.starts_with(&format!(
+                "{most}17825792 bytes, and the kernel has no memory for them; since Linux"
+            )),
+            "{text}"
+        );
         assert!(of(1 << 10, libc::EPERM, (6, 18)).is_empty());
     }
 
@@ -299,7 +367,12 @@ mod tests {
         ] {
             let text = reason("m", kind, bytes, entries, libc::E2BIG, (6, 18));
             assert_eq!(text.contains("set_max_entries(\"m\", ..)"), is_entries, "{text}");
-            assert!(is_entries || text.contains(&format!("a value of {bytes} bytes exceeds this kernel's limit")), "{text}");
+            assert!(
+                is_entries
+                    || text
+                        .contains(&format!("a value of {bytes} bytes exceeds this kernel's limit")),
+                "{text}"
+            );
         }
     }
 }

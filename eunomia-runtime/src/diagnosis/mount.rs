@@ -28,11 +28,20 @@ pub(crate) struct Kind {
     places: &'static [&'static str],
 }
 
-pub(crate) const OF_PINS: Kind = Kind { name: "bpf", function: "bpffs", magic: 0xcafe_4a11, places: &[BPFFS] };
-pub(crate) const OF_TRACEPOINTS: Kind =
-    Kind { name: "tracefs", function: "tracefs", magic: 0x7472_6163, places: &["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] };
-pub(crate) const OF_CGROUPS: Kind =
-    Kind { name: "cgroup2", function: "cgroup2", magic: 0x6367_7270, places: &["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] };
+pub(crate) const OF_PINS: Kind =
+    Kind { name: "bpf", function: "bpffs", magic: 0xcafe_4a11, places: &[BPFFS] };
+pub(crate) const OF_TRACEPOINTS: Kind = Kind {
+    name: "tracefs",
+    function: "tracefs",
+    magic: 0x7472_6163,
+    places: &["/sys/kernel/tracing", "/sys/kernel/debug/tracing"],
+};
+pub(crate) const OF_CGROUPS: Kind = Kind {
+    name: "cgroup2",
+    function: "cgroup2",
+    magic: 0x6367_7270,
+    places: &["/sys/fs/cgroup", "/sys/fs/cgroup/unified"],
+};
 
 /// Mounts a BPF file system (bpffs), for pins, on `/sys/fs/bpf` unless one is mounted there.
 /// Returns the mount point.
@@ -84,21 +93,36 @@ impl Kind {
         }
         let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
         let mut words = mounts.lines().map(|line| line.split(' ').skip(1));
-        words.find_map(|mut words| words.next().filter(|_| words.next() == Some(self.name))).map(PathBuf::from)
+        words
+            .find_map(|mut words| words.next().filter(|_| words.next() == Some(self.name)))
+            .map(PathBuf::from)
     }
 
     /// Returns how to mount it.
     pub(crate) fn remedy(&self) -> Hint {
         let by_hand = format!("`mount -t {0} {0} {1}`", self.name, self.place());
         // The command mounts what tracepoints and pins need.
-        Advice::Mount { by_hand: &by_hand, function: self.function, option: self.name != OF_CGROUPS.name }.into()
+        Advice::Mount {
+            by_hand: &by_hand,
+            function: self.function,
+            option: self.name != OF_CGROUPS.name,
+        }
+        .into()
     }
 
     /// Returns the hint for a path that is not on such a file system.
     pub(crate) fn absent(&self) -> Hint {
         match self.mounted() {
-            Some(place) => format!("the path is not on a file system of type {}; one is mounted at {}", self.name, place.display()).into(),
-            None => self.remedy().after(format_args!("no file system of type {} is mounted at the usual places: ", self.name)),
+            Some(place) => format!(
+                "the path is not on a file system of type {}; one is mounted at {}",
+                self.name,
+                place.display()
+            )
+            .into(),
+            None => self.remedy().after(format_args!(
+                "no file system of type {} is mounted at the usual places: ",
+                self.name
+            )),
         }
     }
 
@@ -118,7 +142,9 @@ impl Kind {
         }
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         let mounted = mount(self.name, place, self.name, flags, None);
-        mounted.map_err(|errno| refusal(tried, errno.into()).without(|| lacking(&[Need::of_mounts()])))?;
+        mounted.map_err(|errno| {
+            refusal(tried, errno.into()).without(|| lacking(&[Need::of_mounts()]))
+        })?;
         Ok(PathBuf::from(place))
     }
 }
@@ -129,7 +155,10 @@ mod tests {
 
     #[test]
     fn holds_checks_file_system_type() {
-        assert_eq!([OF_PINS, OF_TRACEPOINTS, OF_CGROUPS].map(|kind| kind.holds(Path::new("/proc"))), [Some(false); 3]);
+        assert_eq!(
+            [OF_PINS, OF_TRACEPOINTS, OF_CGROUPS].map(|kind| kind.holds(Path::new("/proc"))),
+            [Some(false); 3]
+        );
         assert_eq!(OF_PINS.holds(Path::new("/none")), None);
     }
 
@@ -137,6 +166,9 @@ mod tests {
     fn remedy_names_mount_command() {
         assert_eq!(OF_PINS.remedy(), "`mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`");
         assert_eq!(OF_PINS.remedy().for_command(), "`mount -t bpf bpf /sys/fs/bpf`, or `--mount`");
-        assert_eq!(OF_CGROUPS.remedy(), "`mount -t cgroup2 cgroup2 /sys/fs/cgroup` or `bpf::mount::cgroup2()`");
+        assert_eq!(
+            OF_CGROUPS.remedy(),
+            "`mount -t cgroup2 cgroup2 /sys/fs/cgroup` or `bpf::mount::cgroup2()`"
+        );
     }
 }

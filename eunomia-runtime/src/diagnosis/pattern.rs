@@ -15,7 +15,9 @@ pub(crate) fn matches_pattern(name: &str, pattern: &str) -> bool {
                 star = Some((in_pattern, at));
                 in_pattern += 1;
             }
-            Some(known) if known == letter || *known == b'?' => (at, in_pattern) = (at + 1, in_pattern + 1),
+            Some(known) if known == letter || *known == b'?' => {
+                (at, in_pattern) = (at + 1, in_pattern + 1)
+            }
             _ => match star {
                 Some((behind, from)) => {
                     star = Some((behind, from + 1));
@@ -34,12 +36,25 @@ mod tests {
 
     #[test]
     fn stars_and_question_marks_match() {
-        for (name, pattern) in
-            [("vfs_read", "vfs_*"), ("vfs_read", "*read"), ("a", "?"), ("abcabd", "*ab?"), ("abc", "a*b*c"), ("x", "x**"), ("", "*")]
-        {
+        for (name, pattern) in [
+            ("vfs_read", "vfs_*"),
+            ("vfs_read", "*read"),
+            ("a", "?"),
+            ("abcabd", "*ab?"),
+            ("abc", "a*b*c"),
+            ("x", "x**"),
+            ("", "*"),
+        ] {
             assert!(matches_pattern(name, pattern), "{name} {pattern}");
         }
-        for (name, pattern) in [("vfs_read", "vfs"), ("vfs_read", "*write"), ("", "?"), ("abc", "*b"), ("ac", "a*b*c"), ("x", "")] {
+        for (name, pattern) in [
+            ("vfs_read", "vfs"),
+            ("vfs_read", "*write"),
+            ("", "?"),
+            ("abc", "*b"),
+            ("ac", "a*b*c"),
+            ("x", ""),
+        ] {
             assert!(!matches_pattern(name, pattern), "{name} {pattern}");
         }
     }

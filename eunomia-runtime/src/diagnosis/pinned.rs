@@ -29,7 +29,8 @@ pub(crate) fn pin_none(object: &mut OpenObject) {
         // that the map owns.
         let path = unsafe { libbpf_sys::bpf_map__pin_path(raw) };
         // SAFETY: the string ends with a NUL, and the map keeps it until its path is changed below.
-        let path = (!path.is_null()).then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())));
+        let path = (!path.is_null())
+            .then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())));
         if path.is_some_and(|path| !path.exists()) {
             // SAFETY: the map belongs to a live object that is borrowed exclusively, and null
             // stands for no path.
@@ -83,13 +84,25 @@ fn differences(expected: &MapSpec, pinned: &MapSpec) -> String {
             )
         })
     };
-    let number = |property, pinned: u32, expected: u32| text(pinned != expected, property, pinned.to_string(), expected.to_string());
+    let number = |property, pinned: u32, expected: u32| {
+        text(pinned != expected, property, pinned.to_string(), expected.to_string())
+    };
     let all = [
-        text(expected.kind != pinned.kind, "type", map_type_name(pinned.kind as u32), map_type_name(expected.kind as u32)),
+        text(
+            expected.kind != pinned.kind,
+            "type",
+            map_type_name(pinned.kind as u32),
+            map_type_name(expected.kind as u32),
+        ),
         number("key size", pinned.key_size, expected.key_size),
         number("value size", pinned.value_size, expected.value_size),
         number("max_entries", pinned.max_entries, expected.max_entries),
-        text(expected.flags != pinned.flags, "flags", format!("{:#x}", pinned.flags), format!("{:#x}", expected.flags)),
+        text(
+            expected.flags != pinned.flags,
+            "flags",
+            format!("{:#x}", pinned.flags),
+            format!("{:#x}", expected.flags),
+        ),
     ];
     all.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
@@ -102,7 +115,8 @@ mod tests {
 
     #[test]
     fn each_difference_is_named() {
-        let expected = MapSpec { kind: MapType::Hash, key_size: 4, value_size: 8, max_entries: 16, flags: 0 };
+        let expected =
+            MapSpec { kind: MapType::Hash, key_size: 4, value_size: 8, max_entries: 16, flags: 0 };
         assert_eq!(differences(&expected, &expected), "");
         let pinned = MapSpec { kind: MapType::Array, max_entries: 1, flags: 1024, ..expected };
         let text = "type: pinned array, expected hash; max_entries: pinned 1, expected 16; flags: pinned 0x400, expected 0x0";

@@ -73,7 +73,9 @@ impl fmt::Display for Place<'_> {
             Self::Iterator(name) => write!(f, "iterator {name}"),
             Self::Uprobe { file, function } => write!(f, "function {function} of {file}"),
             Self::Uprobes { file, pattern } => write!(f, "functions {pattern} of {file}"),
-            Self::Usdt { file, provider, probe } => write!(f, "static probe {provider}:{probe} of {file}"),
+            Self::Usdt { file, provider, probe } => {
+                write!(f, "static probe {provider}:{probe} of {file}")
+            }
         }
     }
 }
@@ -93,16 +95,23 @@ impl<'a> Place<'a> {
 
     /// Parses `file:function`, with or without `+offset`.
     pub(super) fn uprobe(text: &'a str) -> Option<Self> {
-        let (file, function) = text.split_once(':').filter(|(file, function)| !file.is_empty() && !function.is_empty())?;
+        let (file, function) = text
+            .split_once(':')
+            .filter(|(file, function)| !file.is_empty() && !function.is_empty())?;
         // Some names contain a plus that begins no offset.
         let is_number = |offset: &str| offset.starts_with(|first: char| first.is_ascii_digit());
-        let function = function.rsplit_once('+').filter(|(_, offset)| is_number(offset)).map_or(function, |(function, _)| function);
+        let function = function
+            .rsplit_once('+')
+            .filter(|(_, offset)| is_number(offset))
+            .map_or(function, |(function, _)| function);
         Some(Self::Uprobe { file, function })
     }
 
     /// Parses `file:pattern`.
     pub(super) fn uprobes(text: &'a str) -> Option<Self> {
-        let (file, pattern) = text.split_once(':').filter(|(file, pattern)| !file.is_empty() && !pattern.is_empty())?;
+        let (file, pattern) = text
+            .split_once(':')
+            .filter(|(file, pattern)| !file.is_empty() && !pattern.is_empty())?;
         Some(Self::Uprobes { file, pattern })
     }
 
@@ -123,25 +132,43 @@ impl<'a> Place<'a> {
     pub(crate) fn find(&self, kernel: &Kernel) -> Finding {
         match *self {
             Self::Tracepoint(target) => tracepoint(target),
-            Self::RawTracepoint(name) => in_types(kernel, "__traceiter_", name, kernel.has_typedef(&format!("btf_trace_{name}"))),
+            Self::RawTracepoint(name) => in_types(
+                kernel,
+                "__traceiter_",
+                name,
+                kernel.has_typedef(&format!("btf_trace_{name}")),
+            ),
             Self::Kprobe { function, offset } => kprobe(kernel, function, offset),
             Self::Kprobes(pattern) => kprobes(kernel, pattern),
             Self::SystemCall(name) => {
-                let prefixes = ["__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__s390x_sys_", "__se_sys_"];
+                let prefixes =
+                    ["__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__s390x_sys_", "__se_sys_"];
                 symbol(kernel, name, prefixes.as_slice())
             }
             Self::Traced(target) => traced(kernel, target),
-            Self::Hook(name) => in_types(kernel, "bpf_lsm_", name, kernel.has_function(&format!("bpf_lsm_{name}"))),
-            Self::Iterator(name) => in_types(kernel, "bpf_iter_", name, kernel.has_function(&format!("bpf_iter_{name}"))),
+            Self::Hook(name) => {
+                in_types(kernel, "bpf_lsm_", name, kernel.has_function(&format!("bpf_lsm_{name}")))
+            }
+            Self::Iterator(name) => in_types(
+                kernel,
+                "bpf_iter_",
+                name,
+                kernel.has_function(&format!("bpf_iter_{name}")),
+            ),
             #[cfg(feature = "dynamic")]
             Self::Uprobe { file, function } => in_file(file, |found| found.function(function)),
             #[cfg(feature = "dynamic")]
-            Self::Uprobes { file, pattern } => in_file(file, |found| found.functions(|name| matches_pattern(name, pattern))),
+            Self::Uprobes { file, pattern } => {
+                in_file(file, |found| found.functions(|name| matches_pattern(name, pattern)))
+            }
             #[cfg(feature = "dynamic")]
-            Self::Usdt { file, provider, probe } => in_file(file, |found| found.probe(provider, probe)),
+            Self::Usdt { file, provider, probe } => {
+                in_file(file, |found| found.probe(provider, probe))
+            }
             #[cfg(not(feature = "dynamic"))]
             Self::Uprobe { file, .. } | Self::Uprobes { file, .. } | Self::Usdt { file, .. } => {
-                let todo = format!("`nm -D {file}` lists functions, `readelf -n {file}` static probes");
+                let todo =
+                    format!("`nm -D {file}` lists functions, `readelf -n {file}` static probes");
                 Finding::Untold("the file was not found, or lacks it".to_owned(), todo.into())
             }
         }
@@ -204,7 +231,11 @@ fn tracepoint(target: &str) -> Finding {
     let root = tracefs();
     if !root.ok {
         let why = format!("tracefs is {}", root.found);
-        return if root.found.contains("not readable") { Finding::Untold(why, root.todo) } else { Finding::Missing(why, root.todo) };
+        return if root.found.contains("not readable") {
+            Finding::Untold(why, root.todo)
+        } else {
+            Finding::Missing(why, root.todo)
+        };
     }
     let root = Path::new(&root.found);
     let place = root.join(target).join("id");
@@ -219,15 +250,22 @@ fn tracepoint(target: &str) -> Finding {
             let categories = folders(root);
             if categories.iter().any(|known| known == category) {
                 let names = folders(&root.join(category));
-                return Finding::Missing(why, suggestion(&similar(name, names.iter().map(String::as_str)), OTHER_TARGET));
+                return Finding::Missing(
+                    why,
+                    suggestion(&similar(name, names.iter().map(String::as_str)), OTHER_TARGET),
+                );
             }
-            let elsewhere: Vec<String> =
-                categories.iter().filter(|other| root.join(other).join(name).is_dir()).map(|other| format!("{other}/{name}")).collect();
+            let elsewhere: Vec<String> = categories
+                .iter()
+                .filter(|other| root.join(other).join(name).is_dir())
+                .map(|other| format!("{other}/{name}"))
+                .collect();
             let near = similar(category, categories.iter().map(String::as_str));
             let todo = if !elsewhere.is_empty() {
                 suggestion(&elsewhere.iter().map(String::as_str).collect::<Vec<_>>(), OTHER_TARGET)
             } else if is_module(category) {
-                format!("the module {category} is installed but not loaded: `modprobe {category}`").into()
+                format!("the module {category} is installed but not loaded: `modprobe {category}`")
+                    .into()
             } else {
                 suggestion(&near, OTHER_TARGET)
             };
@@ -242,24 +280,40 @@ fn in_types(kernel: &Kernel, prefix: &str, name: &str, there: Option<bool>) -> F
         Some(true) => Finding::There(None),
         Some(false) => {
             let symbols = kernel.symbols.all().ok();
-            let names = symbols.iter().flat_map(|symbols| symbols.keys()).filter_map(|symbol| symbol.strip_prefix(prefix));
+            let names = symbols
+                .iter()
+                .flat_map(|symbols| symbols.keys())
+                .filter_map(|symbol| symbol.strip_prefix(prefix));
             // `sched/sched_switch` is the form of the other kind of tracepoint.
             let short = name.rsplit_once('/').map(|(_, short)| short);
             let short = short.filter(|short| names.clone().any(|known| known == *short));
             let similar = short.map_or_else(|| similar(name, names), |short| vec![short]);
-            Finding::Missing("not in the kernel's BTF".to_owned(), suggestion(&similar, OTHER_TARGET))
+            Finding::Missing(
+                "not in the kernel's BTF".to_owned(),
+                suggestion(&similar, OTHER_TARGET),
+            )
         }
-        None => Finding::Untold("cannot read the kernel's BTF".to_owned(), "see `kernel BTF` above".into()),
+        None => Finding::Untold(
+            "cannot read the kernel's BTF".to_owned(),
+            "see `kernel BTF` above".into(),
+        ),
     }
 }
 
 /// Looks up a function in the kernel's BTF.
 fn traced(kernel: &Kernel, target: &str) -> Finding {
-    let (module, name) = target.split_once(':').map_or((None, target), |(module, name)| (Some(module), name));
+    let (module, name) =
+        target.split_once(':').map_or((None, target), |(module, name)| (Some(module), name));
     // libbpf searches only that module.
     let module = module.filter(|module| *module != "vmlinux");
-    if let Some(module) = module.filter(|module| !Path::new("/sys/module").join(module.replace('-', "_")).exists()) {
-        let todo = if is_module(module) { format!("`modprobe {module}`") } else { "this kernel has no such module".to_owned() };
+    if let Some(module) =
+        module.filter(|module| !Path::new("/sys/module").join(module.replace('-', "_")).exists())
+    {
+        let todo = if is_module(module) {
+            format!("`modprobe {module}`")
+        } else {
+            "this kernel has no such module".to_owned()
+        };
         return Finding::Missing(format!("the module {module} is not loaded"), todo.into());
     }
     let finding = in_types(kernel, "", name, kernel.has_function(name));
@@ -281,7 +335,9 @@ fn kprobe(kernel: &Kernel, function: &str, offset: &str) -> Finding {
             "probe a function that calls it".into(),
         ),
         Finding::There(_) if !offset.is_empty() => Finding::Untold(
-            format!("the function exists; only the kernel knows whether an instruction begins at {offset}"),
+            format!(
+                "the function exists; only the kernel knows whether an instruction begins at {offset}"
+            ),
             "attach the programs to find out".into(),
         ),
         finding => finding,
@@ -291,11 +347,22 @@ fn kprobe(kernel: &Kernel, function: &str, offset: &str) -> Finding {
 /// Looks up a symbol with any of these prefixes.
 fn symbol(kernel: &Kernel, name: &str, before: &[&str]) -> Finding {
     match kernel.symbols.all() {
-        Ok(symbols) if before.iter().any(|before| symbols.contains_key(&format!("{before}{name}"))) => Finding::There(None),
+        Ok(symbols)
+            if before.iter().any(|before| symbols.contains_key(&format!("{before}{name}"))) =>
+        {
+            Finding::There(None)
+        }
         Ok(symbols) => {
-            let names = || symbols.keys().flat_map(|symbol| before.iter().filter_map(move |before| symbol.strip_prefix(before)));
+            let names = || {
+                symbols.keys().flat_map(|symbol| {
+                    before.iter().filter_map(move |before| symbol.strip_prefix(before))
+                })
+            };
             let names: Vec<&str> = names().collect();
-            Finding::Missing("not in /proc/kallsyms".to_owned(), suggestion(&similar(name, names.into_iter()), OTHER_TARGET))
+            Finding::Missing(
+                "not in /proc/kallsyms".to_owned(),
+                suggestion(&similar(name, names.into_iter()), OTHER_TARGET),
+            )
         }
         Err(error) => Finding::Untold(format!("/proc/kallsyms: {error}"), AS_ROOT.into()),
     }
@@ -305,10 +372,13 @@ fn symbol(kernel: &Kernel, name: &str, before: &[&str]) -> Finding {
 fn kprobes(kernel: &Kernel, pattern: &str) -> Finding {
     let is = |name: &str| matches_pattern(name, pattern);
     match kernel.symbols.all() {
-        Ok(symbols) if !symbols.keys().any(|name| is(name)) => Finding::Missing("not in /proc/kallsyms".to_owned(), OTHER_TARGET.into()),
-        Ok(_) if traceable(is) == Some(false) => {
-            Finding::Missing("no matching function is in available_filter_functions of tracefs".to_owned(), OTHER_TARGET.into())
+        Ok(symbols) if !symbols.keys().any(|name| is(name)) => {
+            Finding::Missing("not in /proc/kallsyms".to_owned(), OTHER_TARGET.into())
         }
+        Ok(_) if traceable(is) == Some(false) => Finding::Missing(
+            "no matching function is in available_filter_functions of tracefs".to_owned(),
+            OTHER_TARGET.into(),
+        ),
         Ok(_) => Finding::There(None),
         Err(error) => Finding::Untold(format!("/proc/kallsyms: {error}"), AS_ROOT.into()),
     }

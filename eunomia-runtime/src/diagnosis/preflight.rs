@@ -112,7 +112,13 @@ pub fn preflight() -> Preflight {
     if let Some((place, _)) = token {
         checks.insert(
             1,
-            Check { what: "BPF token".into(), required: false, ok: true, found: format!("from {}", place.display()), todo: "".into() },
+            Check {
+                what: "BPF token".into(),
+                required: false,
+                ok: true,
+                found: format!("from {}", place.display()),
+                todo: "".into(),
+            },
         );
     }
     Preflight { checks }
@@ -121,7 +127,11 @@ pub fn preflight() -> Preflight {
 /// Checks the capabilities that BPF requires. Only the kernel knows whether something works without
 /// them; `works` says whether maps and programs could be created.
 fn capabilities(works: bool, token: bool) -> Check {
-    let all = [Need::any(), Need::of_program(ProgramType::Tracepoint), Need::of_program(ProgramType::Xdp)];
+    let all = [
+        Need::any(),
+        Need::of_program(ProgramType::Tracepoint),
+        Need::of_program(ProgramType::Xdp),
+    ];
     let needed = all.iter().fold(CapabilitySet::empty(), |needed, need| needed | need.capabilities);
     let mut held = privilege::held();
     if held.contains(CapabilitySet::SYS_ADMIN) {
@@ -129,14 +139,24 @@ fn capabilities(works: bool, token: bool) -> Check {
         held |= CapabilitySet::NET_ADMIN;
     }
     let names = privilege::names(held & (needed | CapabilitySet::SYS_ADMIN));
-    let mut found = if names.is_empty() { format!("none of {}", privilege::names(needed).join(", ")) } else { names.join(", ") };
+    let mut found = if names.is_empty() {
+        format!("none of {}", privilege::names(needed).join(", "))
+    } else {
+        names.join(", ")
+    };
     let namespaced = privilege::namespaced();
     if namespaced {
         found += ", in a user namespace, where BPF accepts them only with a BPF token";
     }
     let enough = needed.difference(held).is_empty() && (!namespaced || (token && works));
     let todo = if enough { None } else { privilege::lacking(&all) };
-    Check { what: "capabilities".into(), required: !works, ok: todo.is_none(), found, todo: todo.unwrap_or_default() }
+    Check {
+        what: "capabilities".into(),
+        required: !works,
+        ok: todo.is_none(),
+        found,
+        todo: todo.unwrap_or_default(),
+    }
 }
 
 fn lockdown() -> Check {
@@ -159,14 +179,21 @@ pub(crate) fn create_map() -> Check {
         map_flags: flags,
         ..Default::default()
     };
-    let (created, _) = listen(|| MapHandle::create(MapType::Array, Some("eunomia_probe"), 4, 4, 1, &opts));
+    let (created, _) =
+        listen(|| MapHandle::create(MapType::Array, Some("eunomia_probe"), 4, 4, 1, &opts));
     let (ok, found) = match created {
         Ok(_) => (true, "created and removed".to_owned()),
         Err(error) => (false, error.to_string()),
     };
     let todo = "the kernel refuses BPF: check the capabilities above, `sysctl kernel.unprivileged_bpf_disabled`, the seccomp profile of a \
                 container, and before Linux 5.11 `ulimit -l`";
-    Check { what: "bpf(BPF_MAP_CREATE)".into(), required: true, ok, found, todo: hint(Need::any(), todo) }
+    Check {
+        what: "bpf(BPF_MAP_CREATE)".into(),
+        required: true,
+        ok,
+        found,
+        todo: hint(Need::any(), todo),
+    }
 }
 
 /// Checks the least that BPF offers: a program type that needs no capability but CAP_BPF.
@@ -201,7 +228,9 @@ fn hint(need: Need, otherwise: &'static str) -> Hint {
 
 /// Returns a token as calls of libbpf take it: its descriptor, and the flag that marks it as set.
 fn token_options(token: Option<&(PathBuf, OwnedFd)>) -> (u32, u32) {
-    token.map_or((0, 0), |(_, token)| (token.as_raw_fd().cast_unsigned(), libbpf_sys::BPF_F_TOKEN_FD))
+    token.map_or((0, 0), |(_, token)| {
+        (token.as_raw_fd().cast_unsigned(), libbpf_sys::BPF_F_TOKEN_FD)
+    })
 }
 
 /// Loads a program that returns 0, and removes it.
@@ -253,11 +282,15 @@ fn kernel_btf() -> Check {
 }
 
 /// The directories of tracepoints, in the order in which they are looked up.
-pub(crate) const EVENTS: [&str; 2] = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
+pub(crate) const EVENTS: [&str; 2] =
+    ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
 
 pub(crate) fn tracefs() -> Check {
     let mounted = EVENTS.into_iter().find(|place| Path::new(place).is_dir());
-    let denied = || fs::metadata(EVENTS[0]).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+    let denied = || {
+        fs::metadata(EVENTS[0])
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+    };
     Check {
         what: "tracefs".into(),
         required: false,
@@ -267,7 +300,11 @@ pub(crate) fn tracefs() -> Check {
             None if denied() => "not readable by this user".to_owned(),
             None => "not mounted".to_owned(),
         },
-        todo: if denied() { privilege::closed_tracefs() } else { OF_TRACEPOINTS.remedy().after("programs on tracepoints need it: ") },
+        todo: if denied() {
+            privilege::closed_tracefs()
+        } else {
+            OF_TRACEPOINTS.remedy().after("programs on tracepoints need it: ")
+        },
     }
 }
 
@@ -284,7 +321,12 @@ fn perf_events() -> Check {
         what: "perf events".into(),
         required: false,
         ok: opened.is_ok(),
-        found: opened.map_or_else(|error| format!("cannot open one: {error}"), |_| "opened and closed".to_owned()),
-        todo: privilege::no_perf_events().unwrap_or_else(|| "tracepoints and probes need them: the kernel needs CONFIG_PERF_EVENTS".into()),
+        found: opened.map_or_else(
+            |error| format!("cannot open one: {error}"),
+            |_| "opened and closed".to_owned(),
+        ),
+        todo: privilege::no_perf_events().unwrap_or_else(|| {
+            "tracepoints and probes need them: the kernel needs CONFIG_PERF_EVENTS".into()
+        }),
     }
 }

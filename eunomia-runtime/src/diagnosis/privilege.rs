@@ -65,7 +65,8 @@ impl Need {
     pub(crate) fn of_map(ty: MapType) -> Self {
         use MapType::{Devmap, DevmapHash, Sockhash, Sockmap, Xskmap};
         let net = matches!(ty, Devmap | DevmapHash | Sockhash | Sockmap | Xskmap);
-        let capabilities = if net { CapabilitySet::BPF | CapabilitySet::NET_ADMIN } else { CapabilitySet::BPF };
+        let capabilities =
+            if net { CapabilitySet::BPF | CapabilitySet::NET_ADMIN } else { CapabilitySet::BPF };
         Self::new(capabilities, format!("maps of type {}", map_type_name(ty as u32)))
     }
 }
@@ -75,15 +76,25 @@ impl Need {
 /// them needs more.
 fn capabilities_of_type(ty: ProgramType) -> CapabilitySet {
     use ProgramType::{
-        CgroupDevice, CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, CgroupSysctl, Ext, FlowDissector, Kprobe, LircMode2, Lsm,
-        LwtIn, LwtOut, LwtSeg6local, LwtXmit, Netfilter, PerfEvent, RawTracepoint, RawTracepointWritable, SchedAct, SchedCls, SkMsg, SkSkb,
-        SockOps, StructOps, Tracepoint, Tracing, Xdp,
+        CgroupDevice, CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, CgroupSysctl, Ext,
+        FlowDissector, Kprobe, LircMode2, Lsm, LwtIn, LwtOut, LwtSeg6local, LwtXmit, Netfilter,
+        PerfEvent, RawTracepoint, RawTracepointWritable, SchedAct, SchedCls, SkMsg, SkSkb, SockOps,
+        StructOps, Tracepoint, Tracing, Xdp,
     };
-    let (bpf, net, perfmon) = (CapabilitySet::BPF, CapabilitySet::NET_ADMIN, CapabilitySet::PERFMON);
+    let (bpf, net, perfmon) =
+        (CapabilitySet::BPF, CapabilitySet::NET_ADMIN, CapabilitySet::PERFMON);
     match ty {
-        CgroupDevice | CgroupSkb | CgroupSock | CgroupSockAddr | CgroupSockopt | CgroupSysctl | FlowDissector | LircMode2 | LwtIn
-        | LwtOut | LwtSeg6local | LwtXmit | Netfilter | SchedAct | SchedCls | SkMsg | SkSkb | SockOps | Xdp => bpf | net,
-        Kprobe | Lsm | PerfEvent | RawTracepoint | RawTracepointWritable | StructOps | Tracepoint | Tracing => bpf | perfmon,
+        CgroupDevice | CgroupSkb | CgroupSock | CgroupSockAddr | CgroupSockopt | CgroupSysctl
+        | FlowDissector | LircMode2 | LwtIn | LwtOut | LwtSeg6local | LwtXmit | Netfilter
+        | SchedAct | SchedCls | SkMsg | SkSkb | SockOps | Xdp => bpf | net,
+        Kprobe
+        | Lsm
+        | PerfEvent
+        | RawTracepoint
+        | RawTracepointWritable
+        | StructOps
+        | Tracepoint
+        | Tracing => bpf | perfmon,
         Ext => bpf | net | perfmon,
         _ => bpf,
     }
@@ -132,8 +143,11 @@ pub(crate) fn closed_tracefs() -> Hint {
 /// everywhere, and CAP_NET_ADMIN when programs are loaded; the last is not included.
 pub(crate) fn held() -> CapabilitySet {
     let effective = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
-    let implied =
-        if effective.contains(CapabilitySet::SYS_ADMIN) { CapabilitySet::BPF | CapabilitySet::PERFMON } else { CapabilitySet::empty() };
+    let implied = if effective.contains(CapabilitySet::SYS_ADMIN) {
+        CapabilitySet::BPF | CapabilitySet::PERFMON
+    } else {
+        CapabilitySet::empty()
+    };
     effective | implied
 }
 
@@ -165,12 +179,18 @@ pub(crate) fn missing(needs: &[Need]) -> Option<Hint> {
     if missing.is_empty() {
         return None;
     }
-    let each = NAMES.iter().filter(|(one, _)| missing.contains(*one)).map(|&(one, name)| format!("{name} ({})", reason(one, needs)));
+    let each = NAMES
+        .iter()
+        .filter(|(one, _)| missing.contains(*one))
+        .map(|&(one, name)| format!("{name} ({})", reason(one, needs)));
     // setcap(8) replaces all capabilities of a file, so the command lists the whole set.
     let whole: Vec<String> = names(all).into_iter().map(str::to_lowercase).collect();
     let token = if token::own().is_some() { "; its BPF token does not cover this" } else { "" };
     let each = list(&each.collect::<Vec<_>>());
-    Some(Hint::of(format_args!("this process lacks {each}{token}"), Advice::Capabilities { setcap: &whole.join(",") }))
+    Some(Hint::of(
+        format_args!("this process lacks {each}{token}"),
+        Advice::Capabilities { setcap: &whole.join(",") },
+    ))
 }
 
 /// Returns what a capability is needed for.
@@ -181,7 +201,11 @@ fn reason(one: CapabilitySet, needs: &[Need]) -> String {
             _ => "without it the kernel permits socket filters at most".to_owned(),
         };
     }
-    let purposes: BTreeSet<&str> = needs.iter().filter(|need| need.capabilities.contains(one)).map(|need| need.purpose.as_str()).collect();
+    let purposes: BTreeSet<&str> = needs
+        .iter()
+        .filter(|need| need.capabilities.contains(one))
+        .map(|need| need.purpose.as_str())
+        .collect();
     format!("for {}", list(&purposes.into_iter().collect::<Vec<_>>()))
 }
 
@@ -277,12 +301,18 @@ mod tests {
         assert_eq!(needs(ProgramType::Xdp), "CAP_BPF CAP_NET_ADMIN");
         assert_eq!(needs(ProgramType::SocketFilter), "CAP_BPF");
         assert_eq!(needs(ProgramType::Ext), "CAP_BPF CAP_PERFMON CAP_NET_ADMIN");
-        assert_eq!(names(Need::of_map(MapType::Sockhash).capabilities), ["CAP_BPF", "CAP_NET_ADMIN"]);
+        assert_eq!(
+            names(Need::of_map(MapType::Sockhash).capabilities),
+            ["CAP_BPF", "CAP_NET_ADMIN"]
+        );
         assert_eq!(Need::of_program(ProgramType::Xdp).purpose, "programs of type xdp");
     }
 
     #[test]
     fn words_are_joined() {
-        assert_eq!([list(&[""; 0]), list(&["a"]), list(&["a", "b"]), list(&["a", "b", "c"])], ["", "a", "a and b", "a, b and c"]);
+        assert_eq!(
+            [list(&[""; 0]), list(&["a"]), list(&["a", "b"]), list(&["a", "b", "c"])],
+            ["", "a", "a and b", "a, b and c"]
+        );
     }
 }

@@ -15,7 +15,12 @@ pub(crate) struct Requirement {
     option: Option<&'static str>,
 }
 
-const fn requirement(section: &'static str, since: (u32, u32), constant: &'static str, option: &'static str) -> Requirement {
+const fn requirement(
+    section: &'static str,
+    since: (u32, u32),
+    constant: &'static str,
+    option: &'static str,
+) -> Requirement {
     let constant = if constant.is_empty() { None } else { Some(constant) };
     let option = if option.is_empty() { None } else { Some(option) };
     Requirement { section, since, constant, option }
@@ -36,7 +41,12 @@ const PROGRAMS: &[Requirement] = &[
     requirement("usdt", (0, 0), "", "CONFIG_UPROBE_EVENTS"),
     // These have no constants of their own, so a helper of the same version stands in.
     requirement("uprobe.s", (6, 0), "BPF_FUNC_tcp_raw_gen_syncookie_ipv4", "CONFIG_UPROBE_EVENTS"),
-    requirement("uretprobe.s", (6, 0), "BPF_FUNC_tcp_raw_gen_syncookie_ipv4", "CONFIG_UPROBE_EVENTS"),
+    requirement(
+        "uretprobe.s",
+        (6, 0),
+        "BPF_FUNC_tcp_raw_gen_syncookie_ipv4",
+        "CONFIG_UPROBE_EVENTS",
+    ),
     requirement("usdt.s", (6, 0), "BPF_FUNC_tcp_raw_gen_syncookie_ipv4", "CONFIG_UPROBE_EVENTS"),
     requirement("uprobe.multi", (6, 6), "BPF_TRACE_UPROBE_MULTI", "CONFIG_UPROBES"),
     requirement("uretprobe.multi", (6, 6), "BPF_TRACE_UPROBE_MULTI", "CONFIG_UPROBES"),
@@ -57,8 +67,18 @@ const PROGRAMS: &[Requirement] = &[
     requirement("cgroup/connect_unix", (6, 7), "BPF_CGROUP_UNIX_CONNECT", "CONFIG_CGROUP_BPF"),
     requirement("cgroup/sendmsg_unix", (6, 7), "BPF_CGROUP_UNIX_SENDMSG", "CONFIG_CGROUP_BPF"),
     requirement("cgroup/recvmsg_unix", (6, 7), "BPF_CGROUP_UNIX_RECVMSG", "CONFIG_CGROUP_BPF"),
-    requirement("cgroup/getpeername_unix", (6, 7), "BPF_CGROUP_UNIX_GETPEERNAME", "CONFIG_CGROUP_BPF"),
-    requirement("cgroup/getsockname_unix", (6, 7), "BPF_CGROUP_UNIX_GETSOCKNAME", "CONFIG_CGROUP_BPF"),
+    requirement(
+        "cgroup/getpeername_unix",
+        (6, 7),
+        "BPF_CGROUP_UNIX_GETPEERNAME",
+        "CONFIG_CGROUP_BPF",
+    ),
+    requirement(
+        "cgroup/getsockname_unix",
+        (6, 7),
+        "BPF_CGROUP_UNIX_GETSOCKNAME",
+        "CONFIG_CGROUP_BPF",
+    ),
     requirement("cgroup", (0, 0), "", "CONFIG_CGROUP_BPF"),
     requirement("cgroup_skb", (0, 0), "", "CONFIG_CGROUP_BPF"),
     requirement("sockops", (0, 0), "", "CONFIG_CGROUP_BPF"),
@@ -70,13 +90,16 @@ const PROGRAMS: &[Requirement] = &[
 pub(crate) const COOKIES: Requirement = requirement("cookies of raw tracepoints", (6, 10), "", "");
 
 /// Required for an order among tc programs.
-pub(crate) const TCX: Requirement = requirement("an order among tc programs (tcx)", (6, 6), "BPF_TCX_INGRESS", "CONFIG_NET_XGRESS");
+pub(crate) const TCX: Requirement =
+    requirement("an order among tc programs (tcx)", (6, 6), "BPF_TCX_INGRESS", "CONFIG_NET_XGRESS");
 
 /// Required for an order among the programs of a cgroup.
-pub(crate) const CGROUP_ORDER: Requirement = requirement("an order among the programs of a cgroup", (6, 17), "", "");
+pub(crate) const CGROUP_ORDER: Requirement =
+    requirement("an order among the programs of a cgroup", (6, 17), "", "");
 
 /// Said of struct_ops types that exist only for the kernel's own tests.
-pub(crate) const UNATTACHED: &str = "the kernel attaches no tables of this type: their programs are for test runs alone";
+pub(crate) const UNATTACHED: &str =
+    "the kernel attaches no tables of this type: their programs are for test runs alone";
 
 /// Requirements by section of struct_ops maps.
 const TABLES: &[Requirement] = &[requirement(".struct_ops.link", (6, 4), "BPF_STRUCT_OPS", "")];
@@ -90,7 +113,10 @@ const TYPES: &[Requirement] = &[
 
 fn find(among: &'static [Requirement], name: &str) -> Option<&'static Requirement> {
     let name = name.trim_start_matches('?');
-    among.iter().find(|known| name.strip_prefix(known.section).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    among.iter().find(|known| {
+        name.strip_prefix(known.section)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 /// Returns the requirement of programs in a section.
@@ -131,8 +157,12 @@ impl Requirement {
     pub(crate) fn unset(&self) -> Option<String> {
         let option = self.option?;
         let (path, text) = running::configuration().ok()?;
-        let set = text.lines().any(|line| line.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
-        (!set).then(|| format!("{} needs {option}, which this kernel was built without ({path})", self.section))
+        let set = text
+            .lines()
+            .any(|line| line.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
+        (!set).then(|| {
+            format!("{} needs {option}, which this kernel was built without ({path})", self.section)
+        })
     }
 }
 
@@ -142,16 +172,21 @@ impl Requirement {
     /// Returns true if programs load on a kernel that lacks it, and only attaching fails or has no
     /// effect.
     pub(crate) fn is_of_attaching(&self) -> bool {
-        let probes = ["kprobe", "kretprobe", "ksyscall", "kretsyscall", "uprobe", "uretprobe", "usdt"];
-        let sleepable = self.section.ends_with(".s") && !self.section.contains(".multi") && !self.section.contains(".session");
+        let probes =
+            ["kprobe", "kretprobe", "ksyscall", "kretsyscall", "uprobe", "uretprobe", "usdt"];
+        let sleepable = self.section.ends_with(".s")
+            && !self.section.contains(".multi")
+            && !self.section.contains(".session");
         let others = ["netkit", "sk_skb/verdict", "sk_reuseport/migrate"];
-        (!sleepable && probes.contains(&self.section.split('.').next().unwrap_or_default())) || others.contains(&self.section)
+        (!sleepable && probes.contains(&self.section.split('.').next().unwrap_or_default()))
+            || others.contains(&self.section)
     }
 
     /// Returns true if only probes through perf events are required, which the doctor checks in
     /// sysfs and tracefs.
     pub(crate) fn is_of_events(&self) -> bool {
-        self.constant.is_none() && self.option.is_some_and(|option| option.ends_with("PROBE_EVENTS"))
+        self.constant.is_none()
+            && self.option.is_some_and(|option| option.ends_with("PROBE_EVENTS"))
     }
 }
 
@@ -168,7 +203,9 @@ mod tests {
         assert_eq!(found("cgroup/connect_unix"), Some("cgroup/connect_unix"));
         assert_eq!(found("cgroup/connect4"), Some("cgroup"));
         assert_eq!(found("netkit/peer"), Some("netkit"));
-        for section in ["xdp", "tp/sched/sched_switch", "kprobes", "iter/task", "sk_skb/stream_verdict"] {
+        for section in
+            ["xdp", "tp/sched/sched_switch", "kprobes", "iter/task", "sk_skb/stream_verdict"]
+        {
             assert_eq!(found(section), None);
         }
     }

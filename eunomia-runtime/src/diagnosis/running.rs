@@ -14,7 +14,9 @@ pub(crate) fn release() -> String {
 /// Returns the first two numbers of the version.
 pub(crate) fn version() -> Option<(u32, u32)> {
     let release = release();
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map_while(|digits| digits.parse().ok());
+    let mut numbers = release
+        .split(|letter: char| !letter.is_ascii_digit())
+        .map_while(|digits| digits.parse().ok());
     numbers.next().zip(numbers.next())
 }
 
@@ -53,10 +55,12 @@ fn packed() -> Result<(String, String), String> {
     const PACKED: &str = "/proc/config.gz";
     let packed = fs::read(PACKED).map_err(|error| format!("{PACKED}: {error}"))?;
     // The kernel's file has a gzip header without optional fields.
-    let (Some([0x1f, 0x8b, 8, 0, ..]), Some(deflated)) = (packed.get(..10), packed.get(10..)) else {
+    let (Some([0x1f, 0x8b, 8, 0, ..]), Some(deflated)) = (packed.get(..10), packed.get(10..))
+    else {
         return Err(format!("{PACKED} is not a gzip file without optional header fields"));
     };
-    let text = miniz_oxide::inflate::decompress_to_vec_with_limit(deflated, MAX).map_err(|error| format!("{PACKED}: {error}"))?;
+    let text = miniz_oxide::inflate::decompress_to_vec_with_limit(deflated, MAX)
+        .map_err(|error| format!("{PACKED}: {error}"))?;
     Ok((PACKED.to_owned(), String::from_utf8_lossy(&text).into_owned()))
 }
 

@@ -3,7 +3,10 @@
 
 /// Returns up to three known names that resemble an unknown one: first those that compilers derive
 /// from it (`name.isra.0`, `name.constprop.0`), otherwise those that differ in a few letters.
-pub(super) fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Vec<&'a str> {
+pub(super) fn similar<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Vec<&'a str> {
     const SHOWN: usize = 3;
     let mut found: Vec<&str> = known.clone().filter(|known| is_made_of(known, name)).collect();
     found.sort_unstable();
@@ -33,10 +36,12 @@ fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     // intact.
     let ends = |known: &str| {
         let (name, known) = (name.as_bytes(), known.as_bytes());
-        name.get(..2) == known.get(..2) || name.get(name.len() - 2..) == known.get(known.len().saturating_sub(2)..)
+        name.get(..2) == known.get(..2)
+            || name.get(name.len() - 2..) == known.get(known.len().saturating_sub(2)..)
     };
     let candidates = known.filter(|known| known.len().abs_diff(name.len()) <= most && ends(known));
-    let mut distances: Vec<(usize, &str)> = candidates.map(|known| (strsim::osa_distance(name, known), known)).collect();
+    let mut distances: Vec<(usize, &str)> =
+        candidates.map(|known| (strsim::osa_distance(name, known), known)).collect();
     distances.retain(|(distance, _)| (1..=most).contains(distance));
     distances.sort_unstable();
     distances.dedup();
@@ -55,7 +60,15 @@ mod tests {
 
     #[test]
     fn names_that_compilers_derive_come_first() {
-        let known = ["finish_task_switch.isra.0", "finish_task_switch_", "finish_task", "vfs_open", "vfs_read", "tcp_ack.cold", "a"];
+        let known = [
+            "finish_task_switch.isra.0",
+            "finish_task_switch_",
+            "finish_task",
+            "vfs_open",
+            "vfs_read",
+            "tcp_ack.cold",
+            "a",
+        ];
         let found = |name| similar(name, known.into_iter());
         assert_eq!(found("finish_task_switch"), ["finish_task_switch.isra.0"]);
         assert_eq!(found("tcp_ack"), ["tcp_ack.cold"]);

@@ -23,7 +23,11 @@ impl Symbols {
             let mut names = HashMap::new();
             for line in text.split(|byte| *byte == b'\n') {
                 // `address type name`, then `[module]` after a tab.
-                let Some(name) = line.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()).nth(2) else { continue };
+                let Some(name) =
+                    line.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()).nth(2)
+                else {
+                    continue;
+                };
                 *names.entry(String::from_utf8_lossy(name).into_owned()).or_default() += 1;
             }
             Ok(names)
@@ -46,7 +50,8 @@ pub(super) fn is_forbidden(function: &str) -> bool {
 /// Returns whether a traceable function satisfies the predicate, or `None` if tracefs cannot be
 /// read.
 pub(super) fn traceable(is: impl Fn(&str) -> bool) -> Option<bool> {
-    let list = fs::read_to_string(OF_TRACEPOINTS.mounted()?.join("available_filter_functions")).ok()?;
+    let list =
+        fs::read_to_string(OF_TRACEPOINTS.mounted()?.join("available_filter_functions")).ok()?;
     // `function [module]`
     Some(list.lines().filter_map(|line| line.split_whitespace().next()).any(is))
 }
@@ -55,7 +60,8 @@ pub(super) fn traceable(is: impl Fn(&str) -> bool) -> Option<bool> {
 pub(super) fn folders(place: &Path) -> Vec<String> {
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|ty| ty.is_dir()));
-    let mut names: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort_unstable();
     names
 }

@@ -33,7 +33,13 @@ fn without(builder: &ObjectBuilder, bytes: &[u8]) -> libbpf_rs::Result<OpenObjec
     opts.bpf_token_path = c"".as_ptr();
     // SAFETY: the bytes, the options and the strings of the builder live through the call, which
     // keeps none of them.
-    let object = unsafe { libbpf_sys::bpf_object__open_mem(bytes.as_ptr().cast(), bytes.len() as libbpf_sys::size_t, &raw const opts) };
+    let object = unsafe {
+        libbpf_sys::bpf_object__open_mem(
+            bytes.as_ptr().cast(),
+            bytes.len() as libbpf_sys::size_t,
+            &raw const opts,
+        )
+    };
     let object = NonNull::new(object).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: libbpf has just created the object, and nothing else owns it.
     Ok(unsafe { OpenObject::from_ptr(object) })
@@ -50,7 +56,8 @@ pub(crate) fn own() -> Option<(PathBuf, OwnedFd)> {
     };
     let folder = File::open(&place).ok()?;
     // SAFETY: the descriptor lives through the call, and null stands for no options.
-    let (token, _) = listen(|| unsafe { libbpf_sys::bpf_token_create(folder.as_raw_fd(), ptr::null_mut()) });
+    let (token, _) =
+        listen(|| unsafe { libbpf_sys::bpf_token_create(folder.as_raw_fd(), ptr::null_mut()) });
     // SAFETY: the descriptor is new, and nothing else owns it.
     (token >= 0).then(|| (place, unsafe { OwnedFd::from_raw_fd(token) }))
 }

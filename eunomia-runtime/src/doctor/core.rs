@@ -4,7 +4,9 @@
 //! offset, and a signed integer that has another size in the kernel.
 
 use super::Kernel;
-use crate::object::{Btf, KernelTypes, Kind, Member, Relocation, RelocationKind, Type, TypeId, essential};
+use crate::object::{
+    Btf, KernelTypes, Kind, Member, Relocation, RelocationKind, Type, TypeId, essential,
+};
 
 /// The result of resolving a relocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +32,12 @@ pub(super) fn subject(local: &Btf, relocation: &Relocation) -> String {
     let ty = local.get(relocation.ty);
     let root = c_name(ty);
     match relocation.kind {
-        RelocationKind::EnumvalExists | RelocationKind::EnumvalValue => match constant(local, relocation) {
-            Some(name) => format!("{name} of {root}"),
-            None => root,
-        },
+        RelocationKind::EnumvalExists | RelocationKind::EnumvalValue => {
+            match constant(local, relocation) {
+                Some(name) => format!("{name} of {root}"),
+                None => root,
+            }
+        }
         RelocationKind::TypeIdLocal
         | RelocationKind::TypeIdTarget
         | RelocationKind::TypeExists
@@ -54,7 +58,9 @@ pub(super) fn resolve(local: &Btf, relocation: &Relocation, kernel: &Kernel) -> 
     }
     let ty = local.get(relocation.ty);
     if ty.name.is_empty() {
-        return Outcome::Broken("the relocation refers to an anonymous type, which libbpf cannot look up".to_owned());
+        return Outcome::Broken(
+            "the relocation refers to an anonymous type, which libbpf cannot look up".to_owned(),
+        );
     }
     let name = essential(&ty.name);
     let candidates = kernel.candidates(name, ty);
@@ -62,21 +68,36 @@ pub(super) fn resolve(local: &Btf, relocation: &Relocation, kernel: &Kernel) -> 
         Is::TypeIdTarget | Is::TypeExists | Is::TypeSize | Is::TypeMatches => None,
         Is::EnumvalExists | Is::EnumvalValue => match constant(local, relocation) {
             Some(_) => None,
-            None => return Outcome::Broken("the relocation refers to a constant missing from its local enum".to_owned()),
+            None => {
+                return Outcome::Broken(
+                    "the relocation refers to a constant missing from its local enum".to_owned(),
+                );
+            }
         },
         _ => match steps(local, relocation) {
             Some(steps) => Some(steps),
-            None => return Outcome::Broken("the relocation refers to a member missing from its local type".to_owned()),
+            None => {
+                return Outcome::Broken(
+                    "the relocation refers to a member missing from its local type".to_owned(),
+                );
+            }
         },
     };
     if candidates.is_empty() {
-        return Outcome::Missing(format!("no `{}` in this kernel", c_name(&Type { name: name.to_owned(), kind: ty.kind.clone() })));
+        return Outcome::Missing(format!(
+            "no `{}` in this kernel",
+            c_name(&Type { name: name.to_owned(), kind: ty.kind.clone() })
+        ));
     }
     let mut reason = None;
     for (types, id) in candidates {
         let matched = match (relocation.kind, &steps) {
-            (Is::TypeMatches, _) => return Outcome::Untold("its members are not compared".to_owned()),
-            (Is::EnumvalExists | Is::EnumvalValue, _) => has_constant(types, id, constant(local, relocation).unwrap_or_default(), ty),
+            (Is::TypeMatches, _) => {
+                return Outcome::Untold("its members are not compared".to_owned());
+            }
+            (Is::EnumvalExists | Is::EnumvalValue, _) => {
+                has_constant(types, id, constant(local, relocation).unwrap_or_default(), ty)
+            }
             (_, Some(steps)) => walk(local, types, id, steps, ty),
             (_, None) => match same_types(local, relocation.ty, types, id) {
                 true => Ok(()),
@@ -93,13 +114,19 @@ pub(super) fn resolve(local: &Btf, relocation: &Relocation, kernel: &Kernel) -> 
 
 /// Returns the name of the enum constant that a relocation refers to.
 fn constant<'a>(local: &'a Btf, relocation: &Relocation) -> Option<&'a str> {
-    let (Kind::Enum { values, .. }, [index]) = (&local.resolve(relocation.ty).1.kind, &relocation.access[..]) else { return None };
+    let (Kind::Enum { values, .. }, [index]) =
+        (&local.resolve(relocation.ty).1.kind, &relocation.access[..])
+    else {
+        return None;
+    };
     values.get(usize::try_from(*index).ok()?).map(|(name, _)| name.as_str())
 }
 
 fn has_constant(types: &KernelTypes, id: TypeId, name: &str, ty: &Type) -> Result<(), String> {
     let missing = || format!("`{}` has no constant `{name}` in this kernel", c_name(ty));
-    let Some(Type { kind: Kind::Enum { values, .. }, .. }) = types.resolve(id) else { return Err(missing()) };
+    let Some(Type { kind: Kind::Enum { values, .. }, .. }) = types.resolve(id) else {
+        return Err(missing());
+    };
     let found = values.iter().any(|(known, _)| essential(known) == essential(name));
     found.then_some(()).ok_or_else(missing)
 }
@@ -138,7 +165,13 @@ fn steps<'a>(local: &'a Btf, relocation: &Relocation) -> Option<Vec<Step<'a>>> {
 }
 
 /// Follows the steps through a type of the kernel.
-fn walk(local: &Btf, types: &KernelTypes, mut id: TypeId, steps: &[Step<'_>], root: &Type) -> Result<(), String> {
+fn walk(
+    local: &Btf,
+    types: &KernelTypes,
+    mut id: TypeId,
+    steps: &[Step<'_>],
+    root: &Type,
+) -> Result<(), String> {
     let root = c_name(root);
     let mut last = false;
     for (i, step) in steps.iter().enumerate() {
@@ -149,16 +182,26 @@ fn walk(local: &Btf, types: &KernelTypes, mut id: TypeId, steps: &[Step<'_>], ro
                     return Err(format!("`{root}` has no member `{}` in this kernel", so_far()));
                 };
                 if !same_fields(local, expected.ty, types, found) {
-                    return Err(format!("the member `{}` of `{root}` has another type in this kernel", so_far()));
+                    return Err(format!(
+                        "the member `{}` of `{root}` has another type in this kernel",
+                        so_far()
+                    ));
                 }
                 (id, last) = (found, is_last);
             }
             Step::Item(index) => {
-                let Some(Type { kind: Kind::Array { element, len }, .. }) = types.resolve(id) else {
-                    return Err(format!("`{}` of `{root}` is not in an array in this kernel", so_far()));
+                let Some(Type { kind: Kind::Array { element, len }, .. }) = types.resolve(id)
+                else {
+                    return Err(format!(
+                        "`{}` of `{root}` is not in an array in this kernel",
+                        so_far()
+                    ));
                 };
                 if *index >= len && !(len == 0 && last) {
-                    return Err(format!("`{}` of `{root}` is out of bounds: the array has {len} elements in this kernel", so_far()));
+                    return Err(format!(
+                        "`{}` of `{root}` is out of bounds: the array has {len} elements in this kernel",
+                        so_far()
+                    ));
                 }
                 (id, last) = (element, false);
             }
@@ -174,7 +217,10 @@ const DEPTH: u8 = 32;
 /// last of its struct.
 fn member(types: &KernelTypes, id: TypeId, name: &str, depth: u8) -> Option<(TypeId, bool)> {
     let left = depth.checked_sub(1)?;
-    let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = types.resolve(id)?.kind else { return None };
+    let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = types.resolve(id)?.kind
+    else {
+        return None;
+    };
     members.iter().enumerate().find_map(|(i, member_here)| match member_here.name.as_str() {
         "" => member(types, member_here.ty, name, left),
         known => (known == name).then_some((member_here.ty, i + 1 == members.len())),
@@ -187,7 +233,10 @@ fn same_fields(local: &Btf, mut expected: TypeId, types: &KernelTypes, mut found
         let Some(there) = types.resolve(found) else { return false };
         let here = local.resolve(expected).1;
         match (&here.kind, &there.kind) {
-            (Kind::Struct { .. } | Kind::Union { .. }, Kind::Struct { .. } | Kind::Union { .. }) => return true,
+            (
+                Kind::Struct { .. } | Kind::Union { .. },
+                Kind::Struct { .. } | Kind::Union { .. },
+            ) => return true,
             (Kind::Pointer { .. }, Kind::Pointer { .. })
             | (Kind::Float { .. }, Kind::Float { .. })
             | (Kind::Int { .. }, Kind::Int { .. }) => {
@@ -197,7 +246,9 @@ fn same_fields(local: &Btf, mut expected: TypeId, types: &KernelTypes, mut found
                 let (here, there) = (essential(&here.name), essential(&there.name));
                 return here.is_empty() || there.is_empty() || here == there;
             }
-            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (expected, found) = (*here, *there),
+            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => {
+                (expected, found) = (*here, *there)
+            }
             _ => return false,
         }
     }
@@ -210,8 +261,12 @@ fn same_types(local: &Btf, mut expected: TypeId, types: &KernelTypes, mut found:
     for _ in 0..DEPTH {
         let Some(there) = types.resolve(found) else { return false };
         match (&local.resolve(expected).1.kind, &there.kind) {
-            (Kind::Pointer { to: here }, Kind::Pointer { to: there }) => (expected, found) = (*here, *there),
-            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => (expected, found) = (*here, *there),
+            (Kind::Pointer { to: here }, Kind::Pointer { to: there }) => {
+                (expected, found) = (*here, *there)
+            }
+            (Kind::Array { element: here, .. }, Kind::Array { element: there, .. }) => {
+                (expected, found) = (*here, *there)
+            }
             (here, there) => return std::mem::discriminant(here) == std::mem::discriminant(there),
         }
     }
@@ -270,7 +325,14 @@ mod tests {
 
         /// Adds a type with members or constants, each a name and a few numbers, or with numbers
         /// alone.
-        fn with(mut self, kind: u32, name: &str, size: u32, members: &[(&str, &[u32])], numbers: &[u32]) -> Self {
+        fn with(
+            mut self,
+            kind: u32,
+            name: &str,
+            size: u32,
+            members: &[(&str, &[u32])],
+            numbers: &[u32],
+        ) -> Self {
             let name = self.name(name);
             self.types.extend([name, kind << 24 | u32::try_from(members.len()).unwrap(), size]);
             for (name, numbers) in members {
@@ -283,8 +345,13 @@ mod tests {
         }
 
         fn bytes(&self) -> Vec<u8> {
-            let (types, names) = (u32::try_from(self.types.len() * 4).unwrap(), u32::try_from(self.names.len()).unwrap());
-            let words = [0x0001_eb9f, 24, 0, types, types, names].into_iter().chain(self.types.iter().copied());
+            let (types, names) = (
+                u32::try_from(self.types.len() * 4).unwrap(),
+                u32::try_from(self.names.len()).unwrap(),
+            );
+            let words = [0x0001_eb9f, 24, 0, types, types, names]
+                .into_iter()
+                .chain(self.types.iter().copied());
             words.flat_map(u32::to_le_bytes).chain(self.names.iter().copied()).collect()
         }
     }
@@ -298,7 +365,13 @@ mod tests {
     fn local() -> Btf {
         let section = Section::new()
             .with(ARRAY, "", 0, &[], &[1, 1, 4])
-            .with(STRUCT, "s___old", 28, &[("a", &[1, 0]), ("items", &[2, 32]), ("gone", &[1, 160]), ("changed", &[1, 192])], &[])
+            .with(
+                STRUCT,
+                "s___old",
+                28,
+                &[("a", &[1, 0]), ("items", &[2, 32]), ("gone", &[1, 160]), ("changed", &[1, 192])],
+                &[],
+            )
             .with(ENUM, "e", 4, &[("ONE", &[1]), ("TWO", &[2])], &[])
             .with(STRUCT, "nowhere", 4, &[("a", &[1, 0])], &[])
             .with(STRUCT, "", 4, &[("a", &[1, 0])], &[]);
@@ -310,35 +383,87 @@ mod tests {
             .with(ARRAY, "", 0, &[], &[1, 1, 2])
             .with(POINTER, "", 0, &[], &[])
             .with(UNION, "", 4, &[("a", &[1, 0]), ("b", &[1, 0])], &[])
-            .with(STRUCT, "s", 24, &[("", &[4, 0]), ("items", &[2, 32]), ("changed", &[3, 128])], &[])
+            .with(
+                STRUCT,
+                "s",
+                24,
+                &[("", &[4, 0]), ("items", &[2, 32]), ("changed", &[3, 128])],
+                &[],
+            )
             .with(ENUM, "e", 4, &[("ONE", &[7])], &[]);
         Kernel::of(KernelTypes::parse(&section.bytes()).unwrap())
     }
 
     fn relocation(kind: RelocationKind, ty: u32, access: &[u32]) -> Relocation {
-        Relocation { section: 0, index: 0, offset: 0, kind, ty: TypeId(ty), access: access.to_vec() }
+        Relocation {
+            section: 0,
+            index: 0,
+            offset: 0,
+            kind,
+            ty: TypeId(ty),
+            access: access.to_vec(),
+        }
     }
 
     #[test]
     fn relocations_resolve_by_rules_of_libbpf() {
-        use RelocationKind::{EnumvalValue, FieldByteOffset, FieldExists, TypeExists, TypeIdLocal, TypeMatches, TypeSize};
+        use RelocationKind::{
+            EnumvalValue, FieldByteOffset, FieldExists, TypeExists, TypeIdLocal, TypeMatches,
+            TypeSize,
+        };
         let (local, kernel) = (local(), kernel());
         let missing = |why: &str| Outcome::Missing(why.to_owned());
         for (kind, ty, access, expected) in [
             // In a union without a name.
             (FieldByteOffset, 3, &[0, 0][..], Outcome::Found),
             (FieldByteOffset, 3, &[0, 1, 1], Outcome::Found),
-            (FieldByteOffset, 3, &[0, 1, 3], missing("`items[3]` of `struct s` is out of bounds: the array has 2 elements in this kernel")),
+            (
+                FieldByteOffset,
+                3,
+                &[0, 1, 3],
+                missing(
+                    "`items[3]` of `struct s` is out of bounds: the array has 2 elements in this kernel",
+                ),
+            ),
             (FieldExists, 3, &[0, 2], missing("`struct s` has no member `gone` in this kernel")),
-            (FieldByteOffset, 3, &[0, 3], missing("the member `changed` of `struct s` has another type in this kernel")),
-            (FieldByteOffset, 3, &[0, 1, 4], Outcome::Broken("the relocation refers to a member missing from its local type".to_owned())),
-            (FieldByteOffset, 3, &[0, 9], Outcome::Broken("the relocation refers to a member missing from its local type".to_owned())),
-            (FieldByteOffset, 3, &[], Outcome::Broken("the relocation refers to a member missing from its local type".to_owned())),
+            (
+                FieldByteOffset,
+                3,
+                &[0, 3],
+                missing("the member `changed` of `struct s` has another type in this kernel"),
+            ),
+            (
+                FieldByteOffset,
+                3,
+                &[0, 1, 4],
+                Outcome::Broken(
+                    "the relocation refers to a member missing from its local type".to_owned(),
+                ),
+            ),
+            (
+                FieldByteOffset,
+                3,
+                &[0, 9],
+                Outcome::Broken(
+                    "the relocation refers to a member missing from its local type".to_owned(),
+                ),
+            ),
+            (
+                FieldByteOffset,
+                3,
+                &[],
+                Outcome::Broken(
+                    "the relocation refers to a member missing from its local type".to_owned(),
+                ),
+            ),
             (
                 FieldByteOffset,
                 6,
                 &[0, 0],
-                Outcome::Broken("the relocation refers to an anonymous type, which libbpf cannot look up".to_owned()),
+                Outcome::Broken(
+                    "the relocation refers to an anonymous type, which libbpf cannot look up"
+                        .to_owned(),
+                ),
             ),
             (TypeIdLocal, 6, &[0], Outcome::Found),
             (TypeExists, 3, &[0], Outcome::Found),
@@ -346,9 +471,20 @@ mod tests {
             (TypeMatches, 3, &[0], Outcome::Untold("its members are not compared".to_owned())),
             (EnumvalValue, 4, &[0], Outcome::Found),
             (EnumvalValue, 4, &[1], missing("`enum e` has no constant `TWO` in this kernel")),
-            (EnumvalValue, 4, &[2], Outcome::Broken("the relocation refers to a constant missing from its local enum".to_owned())),
+            (
+                EnumvalValue,
+                4,
+                &[2],
+                Outcome::Broken(
+                    "the relocation refers to a constant missing from its local enum".to_owned(),
+                ),
+            ),
         ] {
-            assert_eq!(resolve(&local, &relocation(kind, ty, access), &kernel), expected, "{kind:?} {ty} {access:?}");
+            assert_eq!(
+                resolve(&local, &relocation(kind, ty, access), &kernel),
+                expected,
+                "{kind:?} {ty} {access:?}"
+            );
         }
     }
 

@@ -30,31 +30,43 @@ enum Extern {
 /// Returns the names that the object does not define.
 fn externs(btf: &Btf) -> impl Iterator<Item = (&str, Extern)> {
     let slots = btf.iter().filter_map(|(_, section)| match &section.kind {
-        Kind::Section { variables } if matches!(section.name.as_str(), ".ksyms" | ".kconfig") => Some((section, variables)),
+        Kind::Section { variables } if matches!(section.name.as_str(), ".ksyms" | ".kconfig") => {
+            Some((section, variables))
+        }
         _ => None,
     });
-    slots.flat_map(|(section, slots)| slots.iter().map(move |slot| (section, slot))).filter_map(|(section, slot)| {
-        let ty = btf.get(slot.variable);
-        let what = match ty.kind {
-            Kind::Function => Extern::Function,
-            Kind::Variable { linkage: Linkage::Extern, ty } if section.name == ".kconfig" => Extern::Setting(ty),
-            Kind::Variable { linkage: Linkage::Extern, ty } if btf.resolve(ty).1.kind == Kind::Void => Extern::Address,
-            Kind::Variable { linkage: Linkage::Extern, .. } => Extern::Variable,
-            _ => return None,
-        };
-        Some((ty.name.as_str(), what))
-    })
+    slots.flat_map(|(section, slots)| slots.iter().map(move |slot| (section, slot))).filter_map(
+        |(section, slot)| {
+            let ty = btf.get(slot.variable);
+            let what = match ty.kind {
+                Kind::Function => Extern::Function,
+                Kind::Variable { linkage: Linkage::Extern, ty } if section.name == ".kconfig" => {
+                    Extern::Setting(ty)
+                }
+                Kind::Variable { linkage: Linkage::Extern, ty }
+                    if btf.resolve(ty).1.kind == Kind::Void =>
+                {
+                    Extern::Address
+                }
+                Kind::Variable { linkage: Linkage::Extern, .. } => Extern::Variable,
+                _ => return None,
+            };
+            Some((ty.name.as_str(), what))
+        },
+    )
 }
 
 /// Returns whether any extern is looked up in the kernel's types.
 pub(super) fn typed(checked: &Checked) -> bool {
-    externs(&checked.layouts.btf).any(|(_, what)| matches!(what, Extern::Function | Extern::Variable))
+    externs(&checked.layouts.btf)
+        .any(|(_, what)| matches!(what, Extern::Function | Extern::Variable))
 }
 
 /// Returns the externs by which programs find out what the kernel has: configuration options, and
 /// weak symbols.
 pub(super) fn questions<'a>(checked: &'a Checked, calls: &Calls) -> HashSet<&'a str> {
-    let questions = externs(&checked.layouts.btf).filter(|(name, what)| matches!(what, Extern::Setting(_)) || calls.weak.contains(*name));
+    let questions = externs(&checked.layouts.btf)
+        .filter(|(name, what)| matches!(what, Extern::Setting(_)) || calls.weak.contains(*name));
     questions.map(|(name, _)| name).collect()
 }
 
@@ -66,14 +78,23 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     for (name, what) in externs(&patient.checked.layouts.btf) {
         let essential = crate::object::essential(name);
         let (kind, has) = match what {
-            Extern::Function => ("kfunc", patient.kernel.has(essential, |kind| *kind == Kind::Function)),
-            Extern::Variable => ("kernel variable", patient.kernel.has(name, |kind| matches!(kind, Kind::Variable { .. }))),
-            Extern::Address => ("kernel symbol", patient.kernel.symbols.all().ok().map(|symbols| symbols.contains_key(name))),
+            Extern::Function => {
+                ("kfunc", patient.kernel.has(essential, |kind| *kind == Kind::Function))
+            }
+            Extern::Variable => (
+                "kernel variable",
+                patient.kernel.has(name, |kind| matches!(kind, Kind::Variable { .. })),
+            ),
+            Extern::Address => (
+                "kernel symbol",
+                patient.kernel.symbols.all().ok().map(|symbols| symbols.contains_key(name)),
+            ),
             Extern::Setting(_) => continue,
         };
         let weak = patient.calls.weak.contains(name);
-        let users =
-            patient.programs.iter().filter(|program| program.reached(&patient.calls).any(|function| function.externs.contains(name)));
+        let users = patient.programs.iter().filter(|program| {
+            program.reached(&patient.calls).any(|function| function.externs.contains(name))
+        });
         let users = list(users.map(|program| program.name.as_str()));
         let users = if users.is_empty() { "no program".to_owned() } else { users };
         let what = format!("{kind} {name}");
@@ -120,9 +141,11 @@ fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
     let btf = &patient.checked.layouts.btf;
     let settings: Vec<Setting<'_>> = externs(btf)
         .filter_map(|(name, what)| match what {
-            Extern::Setting(ty) if name.starts_with("CONFIG_") => {
-                Some(Setting { name, weak: patient.calls.weak.contains(name), holds: holds(btf, ty) })
-            }
+            Extern::Setting(ty) if name.starts_with("CONFIG_") => Some(Setting {
+                name,
+                weak: patient.calls.weak.contains(name),
+                holds: holds(btf, ty),
+            }),
             _ => None,
         })
         .collect();
@@ -131,8 +154,12 @@ fn examine_settings(patient: &Patient<'_>) -> Vec<Check> {
     }
     let names = list(settings.iter().map(|setting| setting.name));
     match configuration::settings(&settings) {
-        Finding::There(place) => vec![check::found(WHAT, format!("{}; for {names}", place.unwrap_or_default()))],
-        Finding::Missing(why, todo) => vec![check::missing(WHAT, true, format!("{why}; for {names}"), todo)],
+        Finding::There(place) => {
+            vec![check::found(WHAT, format!("{}; for {names}", place.unwrap_or_default()))]
+        }
+        Finding::Missing(why, todo) => {
+            vec![check::missing(WHAT, true, format!("{why}; for {names}"), todo)]
+        }
         Finding::Untold(why, todo) => vec![check::untold(WHAT, why, todo)],
     }
 }

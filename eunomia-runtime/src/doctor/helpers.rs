@@ -66,8 +66,13 @@ names! {
 
 /// Returns the C name of a helper.
 fn name(helper: u32) -> String {
-    let found = NAMES.binary_search_by_key(&helper, |(number, _)| *number).ok().and_then(|at| NAMES.get(at));
-    found.and_then(|(_, name)| name.strip_prefix("BPF_FUNC_")).map_or_else(|| format!("helper {helper}"), |name| format!("bpf_{name}"))
+    let found = NAMES
+        .binary_search_by_key(&helper, |(number, _)| *number)
+        .ok()
+        .and_then(|at| NAMES.get(at));
+    found
+        .and_then(|(_, name)| name.strip_prefix("BPF_FUNC_"))
+        .map_or_else(|| format!("helper {helper}"), |name| format!("bpf_{name}"))
 }
 
 /// The call that libbpf writes in place of an instruction whose relocation does not resolve
@@ -89,18 +94,30 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     // By helper, then by type: either all programs of a type may call it or none may.
     let mut callers = BTreeMap::<(u32, u32), Vec<&Program>>::new();
     for program in &patient.programs {
-        let helpers: BTreeSet<u32> = program.reached(&patient.calls).flat_map(|function| &function.helpers).copied().collect();
+        let helpers: BTreeSet<u32> = program
+            .reached(&patient.calls)
+            .flat_map(|function| &function.helpers)
+            .copied()
+            .collect();
         for helper in helpers {
             callers.entry((helper, program.ty as u32)).or_default().push(program);
         }
     }
-    let (mut there, mut perhaps, mut untold) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::<String, BTreeSet<u32>>::new());
+    let (mut there, mut perhaps, mut untold) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeMap::<String, BTreeSet<u32>>::new());
     let mut checks = Vec::new();
     for ((helper, ty), programs) in callers {
         if helper == POISON {
             let callers = list(programs.iter().map(|program| program.name.as_str()));
-            let found = format!("{callers} call helper 0xbad2310, which marks code that a program must not reach: no kernel has it");
-            checks.push(check::missing("poisoned calls", false, found, "the verifier refuses the programs if they can reach it"));
+            let found = format!(
+                "{callers} call helper 0xbad2310, which marks code that a program must not reach: no kernel has it"
+            );
+            checks.push(check::missing(
+                "poisoned calls",
+                false,
+                found,
+                "the verifier refuses the programs if they can reach it",
+            ));
             continue;
         }
         match ask(patient, ProgramType::from(ty), helper) {
@@ -111,7 +128,10 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
                 let callers = list(programs.iter().map(|program| program.name.as_str()));
                 let required = programs.iter().any(|program| program.autoload && !program.asks);
                 let guarded = programs.iter().all(|program| program.asks);
-                let found = format!("not available to {} programs on this kernel; called by {callers}", type_name(ty));
+                let found = format!(
+                    "not available to {} programs on this kernel; called by {callers}",
+                    type_name(ty)
+                );
                 let todo = if guarded {
                     "these programs check the kernel or their constants: if that skips the call they load, otherwise the verifier refuses \
                      them"
@@ -122,12 +142,17 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
             }
         }
     }
-    let names = |helpers: &BTreeSet<u32>| helpers.iter().map(|helper| name(*helper)).collect::<Vec<_>>().join(", ");
+    let names = |helpers: &BTreeSet<u32>| {
+        helpers.iter().map(|helper| name(*helper)).collect::<Vec<_>>().join(", ")
+    };
     if !there.is_empty() {
         checks.insert(0, check::found("helpers", names(&there)));
     }
     if !perhaps.is_empty() {
-        let found = format!("{}: in this kernel; only loading shows whether the verifier lets the programs call them", names(&perhaps));
+        let found = format!(
+            "{}: in this kernel; only loading shows whether the verifier lets the programs call them",
+            names(&perhaps)
+        );
         checks.insert(usize::from(!there.is_empty()), check::found("kernel helpers", found));
     }
     checks.extend(untold.into_iter().map(|(why, helpers)| {
@@ -146,7 +171,9 @@ fn ask(patient: &Patient<'_>, ty: ProgramType, helper: u32) -> Answer {
         return Answer::Untold("this process may not load programs".to_owned());
     }
     let unasked = match ty {
-        ProgramType::Tracing | ProgramType::Ext | ProgramType::Lsm | ProgramType::StructOps => return known(patient.kernel, helper),
+        ProgramType::Tracing | ProgramType::Ext | ProgramType::Lsm | ProgramType::StructOps => {
+            return known(patient.kernel, helper);
+        }
         ty => patient.supported(ty),
     };
     if unasked != Support::Yes {
@@ -163,7 +190,9 @@ fn ask(patient: &Patient<'_>, ty: ProgramType, helper: u32) -> Answer {
 /// probe.
 fn known(kernel: &Kernel, helper: u32) -> Answer {
     let Ok((_, types)) = kernel.types() else {
-        return Answer::Untold("libbpf cannot probe it, and the kernel's BTF cannot be read".to_owned());
+        return Answer::Untold(
+            "libbpf cannot probe it, and the kernel's BTF cannot be read".to_owned(),
+        );
     };
     let listed = types.named("bpf_func_id").into_iter().find_map(|(_, ty)| match ty.kind {
         Kind::Enum { values, .. } => Some(values),
@@ -172,7 +201,9 @@ fn known(kernel: &Kernel, helper: u32) -> Answer {
     match listed {
         // The last constant is not a helper but their number.
         Some(values) => {
-            let has = values.iter().any(|(name, value)| *value == i128::from(helper) && name.starts_with("BPF_FUNC_"));
+            let has = values
+                .iter()
+                .any(|(name, value)| *value == i128::from(helper) && name.starts_with("BPF_FUNC_"));
             if has { Answer::Perhaps } else { Answer::No }
         }
         None => Answer::Untold("the kernel's BTF does not list its helpers".to_owned()),

@@ -162,7 +162,12 @@ impl Doctor {
     ///
     /// A missing target prevents only its own program from being attached; with `strict` every
     /// target is required.
-    pub fn examine_open(&self, open: dynamic::Open, only: Option<&[&str]>, strict: bool) -> Preflight {
+    pub fn examine_open(
+        &self,
+        open: dynamic::Open,
+        only: Option<&[&str]>,
+        strict: bool,
+    ) -> Preflight {
         let (open, checked) = open.into_parts();
         self.examine_opened(open, &checked, &Asked { only, strict, whole: true }, Self::begin())
     }
@@ -171,17 +176,34 @@ impl Doctor {
         let mut checks = Self::begin();
         match checked.opened(self.kernel.file()) {
             // Parts that are named are set up in ways that are not known here.
-            Ok(open) => self.examine_opened(open, checked, &Asked { only, strict: true, whole: only.is_none() }, checks),
+            Ok(open) => self.examine_opened(
+                open,
+                checked,
+                &Asked { only, strict: true, whole: only.is_none() },
+                checks,
+            ),
             Err(error) => {
-                let hint = if let Error::Kernel(refusal) = &error { refusal.hint.clone() } else { None };
+                let hint =
+                    if let Error::Kernel(refusal) = &error { refusal.hint.clone() } else { None };
                 let todo = hint.unwrap_or_else(|| "compile the object again".into());
-                checks.push(check::missing("object", true, format!("libbpf refuses it: {}", without_hint(error)), todo));
+                checks.push(check::missing(
+                    "object",
+                    true,
+                    format!("libbpf refuses it: {}", without_hint(error)),
+                    todo,
+                ));
                 Preflight { checks }
             }
         }
     }
 
-    fn examine_opened(&self, open: bpf::Open, checked: &Checked, asked: &Asked<'_>, mut checks: Vec<Check>) -> Preflight {
+    fn examine_opened(
+        &self,
+        open: bpf::Open,
+        checked: &Checked,
+        asked: &Asked<'_>,
+        mut checks: Vec<Check>,
+    ) -> Preflight {
         let permitted = checks.is_empty();
         self.examine_object(&open, checked, asked, permitted, &mut checks);
         // If a check fails already, loading need not be tried.
@@ -192,10 +214,20 @@ impl Doctor {
 
     /// Returns the checks without which nothing works, if they fail.
     fn begin() -> Vec<Check> {
-        [preflight::create_map(), preflight::load_program()].into_iter().filter(|check| !check.ok).collect()
+        [preflight::create_map(), preflight::load_program()]
+            .into_iter()
+            .filter(|check| !check.ok)
+            .collect()
     }
 
-    fn examine_object(&self, open: &bpf::Open, checked: &Checked, asked: &Asked<'_>, permitted: bool, checks: &mut Vec<Check>) {
+    fn examine_object(
+        &self,
+        open: &bpf::Open,
+        checked: &Checked,
+        asked: &Asked<'_>,
+        permitted: bool,
+        checks: &mut Vec<Check>,
+    ) {
         let &Asked { only, strict, .. } = asked;
         let object = open.opened();
         let calls = checked.calls().unwrap_or_else(|fault| {
@@ -210,7 +242,18 @@ impl Doctor {
         checks.extend(only.into_iter().flatten().filter_map(|name| unknown(name, object)));
         let supported = RefCell::default();
         let (kernel, by_name) = (&self.kernel, asked.by_name());
-        let patient = Patient { checked, programs, calls, relocations, kernel, only, strict, by_name, permitted, supported };
+        let patient = Patient {
+            checked,
+            programs,
+            calls,
+            relocations,
+            kernel,
+            only,
+            strict,
+            by_name,
+            permitted,
+            supported,
+        };
         checks.extend(programs::examine(&patient));
         let places = Places::of(&patient, object);
         checks.extend(requirements::examine(&patient, &places));
@@ -232,10 +275,16 @@ fn loading(open: bpf::Open) -> Check {
         Ok(()) => check::found(WHAT, "loaded, not attached, and removed"),
         Err(Error::Kernel(refusal)) => {
             let log = refusal.verifier_log.as_deref().unwrap_or(&refusal.messages);
-            let lines = log.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("processed "));
+            let lines = log
+                .lines()
+                .filter(|line| !line.trim().is_empty() && !line.starts_with("processed "));
             let lines: Vec<&str> = lines.map(str::trim).collect();
-            let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default().join(" | ");
-            let todo = refusal.hint.clone().unwrap_or_else(|| "load the object to see the whole log of the kernel".into());
+            let last =
+                lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default().join(" | ");
+            let todo = refusal
+                .hint
+                .clone()
+                .unwrap_or_else(|| "load the object to see the whole log of the kernel".into());
             check::missing(WHAT, true, format!("{}: {last}", refusal.source), todo)
         }
         Err(error) => check::missing(WHAT, true, error.to_string(), ""),
@@ -248,15 +297,24 @@ const LAST: usize = 3;
 /// Formats an error without its hint.
 fn without_hint(error: Error) -> String {
     match error {
-        Error::Kernel(refusal) => Error::Kernel(Box::new(crate::Refusal { hint: None, ..*refusal })).to_string(),
+        Error::Kernel(refusal) => {
+            Error::Kernel(Box::new(crate::Refusal { hint: None, ..*refusal })).to_string()
+        }
         error => error.to_string(),
     }
 }
 
 /// Returns the check for a name that the object does not have.
 fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
-    let tables = object.maps().filter(|map| map.map_type() == MapType::StructOps).map(|map| map.name().to_string_lossy().into_owned());
-    let known: Vec<String> = object.progs().map(|program| program.name().to_string_lossy().into_owned()).chain(tables).collect();
+    let tables = object
+        .maps()
+        .filter(|map| map.map_type() == MapType::StructOps)
+        .map(|map| map.name().to_string_lossy().into_owned());
+    let known: Vec<String> = object
+        .progs()
+        .map(|program| program.name().to_string_lossy().into_owned())
+        .chain(tables)
+        .collect();
     if known.iter().any(|known| known == name) {
         return None;
     }
@@ -264,29 +322,49 @@ fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are {}", list(known.iter().map(String::as_str))),
     };
-    Some(check::missing(format!("program {name}"), true, "the object has no program or struct_ops map of this name", todo))
+    Some(check::missing(
+        format!("program {name}"),
+        true,
+        "the object has no program or struct_ops map of this name",
+        todo,
+    ))
 }
 
 /// Reads the programs, with what libbpf derives from their sections.
-fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations: &[Relocation], asked: &Asked<'_>) -> Vec<Program> {
+fn read_programs(
+    checked: &Checked,
+    open: &bpf::Open,
+    calls: &Calls,
+    relocations: &[Relocation],
+    asked: &Asked<'_>,
+) -> Vec<Program> {
     let (object, only) = (open.opened(), asked.only);
     let questions = externs::questions(checked, calls);
     let unattached = programs::tables_are_unattached(&checked.layouts.btf);
-    let selected = object.progs().filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
+    let selected = object
+        .progs()
+        .filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
     let programs = selected.map(|program| {
         let name = program.name().to_string_lossy().into_owned();
         let index = calls.functions.iter().position(|function| function.name == name);
-        let functions: Vec<usize> = index.map(|index| calls.reached(index)).into_iter().flatten().collect();
+        let functions: Vec<usize> =
+            index.map(|index| calls.reached(index)).into_iter().flatten().collect();
         let of_functions = |relocation: &&Relocation| {
-            calls.at(relocation.section, relocation.offset.into()).is_some_and(|function| functions.contains(&function))
+            calls
+                .at(relocation.section, relocation.offset.into())
+                .is_some_and(|function| functions.contains(&function))
         };
         let reached = functions.iter().filter_map(|index| calls.functions.get(*index));
-        let asks = relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
-            || reached.clone().any(|function| function.constants)
-            || reached.flat_map(|function| &function.externs).any(|name| questions.contains(name.as_str()));
+        let asks =
+            relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
+                || reached.clone().any(|function| function.constants)
+                || reached
+                    .flat_map(|function| &function.externs)
+                    .any(|name| questions.contains(name.as_str()));
         // SAFETY: the pointer is that of a program of a live object, and the call only reads a
         // flag.
-        let link = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
+        let link =
+            unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
         // An object of the caller is set up as it will be loaded.
         let autoload = asked.by_name() || program.autoload();
         let section = program.section().to_string_lossy().into_owned();
@@ -295,7 +373,17 @@ fn read_programs(checked: &Checked, open: &bpf::Open, calls: &Calls, relocations
         // They are attached with their tables.
         let link = link && (ty != ProgramType::StructOps || !unattached);
         let targeted = asked.by_name() || !targets.is_empty() || says(&section, ty).wants.is_none();
-        Program { section, ty, autoload, link, attached: link && autoload && targeted, targets, name, functions, asks }
+        Program {
+            section,
+            ty,
+            autoload,
+            link,
+            attached: link && autoload && targeted,
+            targets,
+            name,
+            functions,
+            asks,
+        }
     });
     programs.collect()
 }
@@ -325,7 +413,9 @@ impl Patient<'_> {
     /// Returns the programs that reach an offset in a section.
     fn programs_at(&self, section: usize, offset: u32) -> impl Iterator<Item = &Program> {
         let function = self.calls.at(section, offset.into());
-        self.programs.iter().filter(move |program| function.is_some_and(|function| program.functions.contains(&function)))
+        self.programs.iter().filter(move |program| {
+            function.is_some_and(|function| program.functions.contains(&function))
+        })
     }
 
     /// Returns the checks of the kernel's types, if the object needs them.
@@ -339,15 +429,23 @@ impl Patient<'_> {
             return None;
         }
         Some(match self.kernel.relocation_types() {
-            Ok((path, _)) => check::found(WHAT, format!("{path}; for {} relocations", self.relocations.len())),
-            Err(why) => check::missing(WHAT, true, why.as_str(), "name a file with the BTF of this kernel"),
+            Ok((path, _)) => {
+                check::found(WHAT, format!("{path}; for {} relocations", self.relocations.len()))
+            }
+            Err(why) => {
+                check::missing(WHAT, true, why.as_str(), "name a file with the BTF of this kernel")
+            }
         })
     }
 
     fn types_of_kernel(&self) -> Option<Check> {
         const WHAT: &str = "kernel BTF";
-        let of_types =
-            |program: &&Program| matches!(program.ty, ProgramType::Tracing | ProgramType::Lsm | ProgramType::StructOps | ProgramType::Ext);
+        let of_types = |program: &&Program| {
+            matches!(
+                program.ty,
+                ProgramType::Tracing | ProgramType::Lsm | ProgramType::StructOps | ProgramType::Ext
+            )
+        };
         let programs = self.programs.iter().filter(of_types).map(|program| program.name.as_str());
         let mut needs = Vec::new();
         if !self.relocations.is_empty() && self.kernel.file().is_none() {

@@ -122,14 +122,18 @@ pub(super) fn examine_maps(object: &OpenObject, permitted: bool) -> Vec<Check> {
         };
         match support(listen(ask).0) {
             Support::Yes => check::found(what, names),
-            Support::Refused => check::missing(what, true, format!("{REFUSED}; maps {names}"), PERMIT),
+            Support::Refused => {
+                check::missing(what, true, format!("{REFUSED}; maps {names}"), PERMIT)
+            }
             Support::No => check::missing(
                 what,
                 true,
                 format!("not supported by this kernel; maps {names}"),
                 "run a newer kernel, or use another map type",
             ),
-            Support::Untold => check::untold(what, format!("libbpf cannot probe it; maps {names}"), LOAD),
+            Support::Untold => {
+                check::untold(what, format!("libbpf cannot probe it; maps {names}"), LOAD)
+            }
         }
     });
     checks.collect()
@@ -166,12 +170,19 @@ pub(super) fn examine_tables(patient: &Patient<'_>, must_be: bool) -> Vec<Check>
 /// The tables of functions, each with its section.
 fn tables(btf: &Btf) -> impl Iterator<Item = (&str, &Type)> {
     let sections = btf.iter().filter_map(|(_, section)| match &section.kind {
-        Kind::Section { variables } if matches!(section.name.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link") => {
+        Kind::Section { variables }
+            if matches!(
+                section.name.trim_start_matches('?'),
+                ".struct_ops" | ".struct_ops.link"
+            ) =>
+        {
             Some((section.name.as_str(), variables))
         }
         _ => None,
     });
-    sections.flat_map(move |(section, slots)| slots.iter().map(move |slot| (section, btf.get(slot.variable))))
+    sections.flat_map(move |(section, slots)| {
+        slots.iter().map(move |slot| (section, btf.get(slot.variable)))
+    })
 }
 
 /// Whether the kernel attaches tables of a type to nothing.

@@ -29,24 +29,38 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
         let names = programs.iter().map(|program| program.name.as_str());
         match resolve(local, relocation, patient.kernel) {
             Outcome::Found => found += 1,
-            Outcome::Untold(why) => _ = untold.insert(format!("`{}`: {why}", subject(local, relocation))),
+            Outcome::Untold(why) => {
+                _ = untold.insert(format!("`{}`: {why}", subject(local, relocation)))
+            }
             Outcome::Missing(_) if relocation.kind.is_question() => {
                 absent.insert(format!("`{}`", subject(local, relocation)));
             }
             Outcome::Missing(why) => {
-                let zero = matches!(relocation.kind, RelocationKind::TypeSize | RelocationKind::TypeIdTarget);
+                let zero = matches!(
+                    relocation.kind,
+                    RelocationKind::TypeSize | RelocationKind::TypeIdTarget
+                );
                 missing.entry((why, zero)).or_default().extend(names);
             }
-            Outcome::Broken(why) => broken.entry((format!("`{}`: {why}", subject(local, relocation)), required)).or_default().extend(names),
+            Outcome::Broken(why) => broken
+                .entry((format!("`{}`: {why}", subject(local, relocation)), required))
+                .or_default()
+                .extend(names),
         }
     }
     let mut checks = Vec::new();
     if found > 0 {
-        checks.push(check::found("CO-RE relocations", format!("{found} of {} resolve", patient.relocations.len())));
+        checks.push(check::found(
+            "CO-RE relocations",
+            format!("{found} of {} resolve", patient.relocations.len()),
+        ));
     }
     if !absent.is_empty() {
         let subjects = list(absent.iter().map(String::as_str));
-        checks.push(check::found("CO-RE existence checks", format!("programs find that this kernel does not have {subjects}")));
+        checks.push(check::found(
+            "CO-RE existence checks",
+            format!("programs find that this kernel does not have {subjects}"),
+        ));
     }
     checks.extend(missing.into_iter().map(|((why, zero), programs)| {
         let todo = if zero {
@@ -65,7 +79,11 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
             "libbpf does not load the object: change its source",
         )
     }));
-    checks.extend(untold.into_iter().map(|why| check::untold("CO-RE relocation", why, "load the object to find out")));
+    checks.extend(
+        untold
+            .into_iter()
+            .map(|why| check::untold("CO-RE relocation", why, "load the object to find out")),
+    );
     checks
 }
 

@@ -17,13 +17,21 @@ pub(crate) fn without_mark(text: &str) -> &str {
 /// that the text has. Reads the text once, however many faults there are.
 pub(crate) fn fill_lines<'a>(text: &str, faults: impl IntoIterator<Item = &'a mut Fault>) {
     let text = without_mark(text);
-    let mut wanted: Vec<Wanted<'_>> =
-        faults.into_iter().filter(|fault| fault.line.is_none()).map(|fault| Wanted { fault, offset: 0 }).collect();
+    let mut wanted: Vec<Wanted<'_>> = faults
+        .into_iter()
+        .filter(|fault| fault.line.is_none())
+        .map(|fault| Wanted { fault, offset: 0 })
+        .collect();
     if wanted.is_empty() {
         return;
     }
     // If the text turns out not to be JSON, what was found before that place counts.
-    let _ = find(text.as_bytes(), skip_space(text.as_bytes(), 0), 0, &mut wanted.iter_mut().collect::<Vec<_>>());
+    let _ = find(
+        text.as_bytes(),
+        skip_space(text.as_bytes(), 0),
+        0,
+        &mut wanted.iter_mut().collect::<Vec<_>>(),
+    );
     wanted.sort_by_key(|wanted| wanted.offset);
     let (mut read, mut line, mut line_start) = (0, 1, 0);
     for Wanted { fault, offset } in wanted {
@@ -100,8 +108,14 @@ pub(crate) fn count(text: &str, most: usize) -> Result<(), (usize, usize)> {
                 values += 1;
                 if values > most {
                     let before = bytes.get(..at).unwrap_or_default();
-                    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-                    return Err((before.iter().filter(|byte| **byte == b'\n').count() + 1, at - line_start + 1));
+                    let line_start = before
+                        .iter()
+                        .rposition(|byte| *byte == b'\n')
+                        .map_or(0, |newline| newline + 1);
+                    return Err((
+                        before.iter().filter(|byte| **byte == b'\n').count() + 1,
+                        at - line_start + 1,
+                    ));
                 }
                 at += 1;
             }
@@ -132,7 +146,12 @@ fn skip_value(text: &[u8], mut at: usize) -> Option<usize> {
             }
             _ => at += 1,
         }
-        if depth == 0 && matches!(text.get(at), None | Some(b',' | b'}' | b']' | b':' | b' ' | b'\t' | b'\r' | b'\n')) {
+        if depth == 0
+            && matches!(
+                text.get(at),
+                None | Some(b',' | b'}' | b']' | b':' | b' ' | b'\t' | b'\r' | b'\n')
+            )
+        {
             return Some(at);
         }
     }
@@ -166,7 +185,10 @@ mod tests {
             Fault::new(Place::default().key("a\"}"), "", ""),
         ];
         fill_lines(text, &mut faults);
-        assert_eq!(faults.map(|fault| fault.line.unwrap()), [(2, 11), (2, 21), (3, 24), (3, 5), (1, 11)]);
+        assert_eq!(
+            faults.map(|fault| fault.line.unwrap()),
+            [(2, 11), (2, 21), (3, 24), (3, 5), (1, 11)]
+        );
     }
 
     /// Of equal keys the last counts; what is not there has the place above it.
@@ -174,10 +196,21 @@ mod tests {
     fn faults_in_any_order_and_equal_keys() {
         let text = "{\"a\": {\"x\": 1},\n\"b\": 2, \"a\":\n [{\"y\": 1}, {}]}";
         let a = Place::default().key("a");
-        let places = [a.index(1), Place::default().key("b"), a.index(0).key("y"), a.key("x"), a.clone(), a, Place::default()];
+        let places = [
+            a.index(1),
+            Place::default().key("b"),
+            a.index(0).key("y"),
+            a.key("x"),
+            a.clone(),
+            a,
+            Place::default(),
+        ];
         let mut faults = places.map(|place| Fault::new(place, "", ""));
         fill_lines(text, &mut faults);
-        assert_eq!(faults.map(|fault| fault.line.unwrap()), [(3, 13), (2, 6), (3, 9), (3, 2), (3, 2), (3, 2), (1, 1)]);
+        assert_eq!(
+            faults.map(|fault| fault.line.unwrap()),
+            [(3, 13), (2, 6), (3, 9), (3, 2), (3, 2), (3, 2), (1, 1)]
+        );
     }
 
     #[test]

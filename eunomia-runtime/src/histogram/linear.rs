@@ -37,7 +37,8 @@ impl LinearHistogram {
 
     /// Counts a value.
     pub fn record(&mut self, value: u64) {
-        let slot = usize::try_from(value.saturating_sub(self.base) / self.step).unwrap_or(usize::MAX);
+        let slot =
+            usize::try_from(value.saturating_sub(self.base) / self.step).unwrap_or(usize::MAX);
         let last = self.slots.len() - 1;
         if let Some(slot) = self.slots.get_mut(slot.min(last)) {
             *slot = slot.saturating_add(1);
@@ -118,11 +119,20 @@ mod tests {
     fn values_find_their_slots() {
         let histogram = of(100, 10, 4, &[0, 99, 100, 109, 110, 139, 140, u64::MAX]);
         assert_eq!((histogram.slots(), histogram.count()), (&[4, 1, 0, 3][..], 8));
-        assert_eq!(histogram.rows().collect::<Vec<_>>(), [(100..=109, 4), (110..=119, 1), (120..=129, 0), (130..=139, 3)]);
-        assert_eq!((histogram.percentile(50.0), histogram.percentile(51.0)), (Some(100..=109), Some(110..=119)));
+        assert_eq!(
+            histogram.rows().collect::<Vec<_>>(),
+            [(100..=109, 4), (110..=119, 1), (120..=129, 0), (130..=139, 3)]
+        );
+        assert_eq!(
+            (histogram.percentile(50.0), histogram.percentile(51.0)),
+            (Some(100..=109), Some(110..=119))
+        );
         // A step and a number of slots of 0 count as 1.
         assert_eq!(of(0, 0, 0, &[3]).rows().collect::<Vec<_>>(), [(0..=0, 1)]);
-        assert_eq!(of(u64::MAX - 1, 10, 2, &[u64::MAX]).rows().collect::<Vec<_>>(), [(u64::MAX - 1..=u64::MAX, 1)]);
+        assert_eq!(
+            of(u64::MAX - 1, 10, 2, &[u64::MAX]).rows().collect::<Vec<_>>(),
+            [(u64::MAX - 1..=u64::MAX, 1)]
+        );
     }
 
     #[test]
@@ -136,9 +146,17 @@ mod tests {
              15 -> 19         : 4        |****************************************|"
         );
         assert_eq!(LinearHistogram::new(0, 1, 8).to_string(), "");
-        let digits = |values: &[u64]| of(0, 10_000_000_000, 2, values).to_string().lines().last().map(str::to_owned);
-        assert_eq!(digits(&[0]).unwrap(), "         0 -> 9999999999 : 1        |****************************************|");
-        assert_eq!(digits(&[10_000_000_000]).unwrap(), "         10000000000 -> 19999999999          : 1        |********************|");
+        let digits = |values: &[u64]| {
+            of(0, 10_000_000_000, 2, values).to_string().lines().last().map(str::to_owned)
+        };
+        assert_eq!(
+            digits(&[0]).unwrap(),
+            "         0 -> 9999999999 : 1        |****************************************|"
+        );
+        assert_eq!(
+            digits(&[10_000_000_000]).unwrap(),
+            "         10000000000 -> 19999999999          : 1        |********************|"
+        );
     }
 
     #[test]
@@ -147,7 +165,10 @@ mod tests {
         merged.merge(&of(0, 10, 3, &[15, 29])).unwrap();
         assert_eq!(merged, of(0, 10, 3, &[5, 15, 29]));
         let other = merged.merge(&of(0, 5, 3, &[1])).unwrap_err();
-        assert_eq!(other.to_string(), "histogram: cannot add 3 slots of 5 from 0 on to 3 slots of 10 from 0 on");
+        assert_eq!(
+            other.to_string(),
+            "histogram: cannot add 3 slots of 5 from 0 on to 3 slots of 10 from 0 on"
+        );
         assert_eq!(merged.count(), 3);
     }
 }

@@ -106,12 +106,16 @@ mod tests {
     #[test]
     fn values_find_their_slots() {
         let histogram = of(&[0, 1, 2, 3, 4, 7, 8, 1 << 32, u64::MAX]);
-        let used: Vec<_> = histogram.slots().iter().enumerate().filter(|(_, count)| **count > 0).collect();
+        let used: Vec<_> =
+            histogram.slots().iter().enumerate().filter(|(_, count)| **count > 0).collect();
         assert_eq!(used, [(0, &2), (1, &2), (2, &2), (3, &1), (32, &1), (63, &1)]);
         assert_eq!((histogram.count(), histogram.rows().count()), (9, 64));
         for (slot, (values, _)) in histogram.rows().enumerate() {
             assert!(of(&[*values.start(), *values.end()]).slots()[slot] == 2, "{values:?}");
-            assert!(values.end().checked_add(1).is_none_or(|next| of(&[next]).slots()[slot + 1] == 1), "{values:?}");
+            assert!(
+                values.end().checked_add(1).is_none_or(|next| of(&[next]).slots()[slot + 1] == 1),
+                "{values:?}"
+            );
         }
     }
 
@@ -129,20 +133,38 @@ mod tests {
              32 -> 63         : 16       |                                        |"
         );
         assert_eq!(Log2Histogram::from_slots(&[0u64; 26]).text("qaq").to_string(), "");
-        assert_eq!(of(&[0]).to_string().lines().next(), Some("                         : count    distribution"));
+        assert_eq!(
+            of(&[0]).to_string().lines().next(),
+            Some("                         : count    distribution")
+        );
     }
 
     #[test]
     fn text_is_wide_after_slot_32() {
         let narrow = of(&[1 << 32]).text("ns").to_string();
         assert_eq!(narrow.lines().next(), Some("     ns                  : count    distribution"));
-        assert_eq!(narrow.lines().last(), Some("4294967296 -> 8589934591 : 1        |****************************************|"));
+        assert_eq!(
+            narrow.lines().last(),
+            Some("4294967296 -> 8589934591 : 1        |****************************************|")
+        );
         let wide = of(&[u64::MAX, u64::MAX, 1 << 33]).text("ns").to_string();
         let mut lines = wide.lines();
-        assert_eq!(lines.next(), Some("               ns                            : count    distribution"));
-        assert_eq!(lines.next(), Some("                   0 -> 1                    : 0        |                    |"));
-        assert_eq!(lines.nth(32), Some("          8589934592 -> 17179869183          : 1        |**********          |"));
-        assert_eq!(lines.next_back(), Some(" 9223372036854775808 -> 18446744073709551615 : 2        |********************|"));
+        assert_eq!(
+            lines.next(),
+            Some("               ns                            : count    distribution")
+        );
+        assert_eq!(
+            lines.next(),
+            Some("                   0 -> 1                    : 0        |                    |")
+        );
+        assert_eq!(
+            lines.nth(32),
+            Some("          8589934592 -> 17179869183          : 1        |**********          |")
+        );
+        assert_eq!(
+            lines.next_back(),
+            Some(" 9223372036854775808 -> 18446744073709551615 : 2        |********************|")
+        );
     }
 
     #[test]
@@ -153,7 +175,11 @@ mod tests {
         assert_eq!((histogram.count(), histogram.slots()[2]), (u64::MAX, u64::MAX));
         let text = histogram.to_string();
         assert_eq!(text.lines().count(), 65);
-        assert!(text.lines().skip(1).all(|line| line.ends_with(" : 18446744073709551615 |********************|")));
+        assert!(
+            text.lines()
+                .skip(1)
+                .all(|line| line.ends_with(" : 18446744073709551615 |********************|"))
+        );
         // Counts of slots that no `u64` reaches are kept in the last slot.
         assert_eq!(Log2Histogram::from_slots(&[1u32; 66]).slots()[63], 3);
     }
@@ -162,9 +188,18 @@ mod tests {
     fn percentiles_are_slots() {
         let histogram = Log2Histogram::from_slots(&[1u32, 0, 3, 12, 4]);
         let slot = |percent| histogram.percentile(percent);
-        assert_eq!([slot(0.0), slot(5.0), slot(5.1), slot(20.0)], [Some(0..=1), Some(0..=1), Some(4..=7), Some(4..=7)]);
-        assert_eq!([slot(50.0), slot(80.0), slot(80.1), slot(100.0)], [Some(8..=15), Some(8..=15), Some(16..=31), Some(16..=31)]);
-        assert_eq!([slot(-1.0), slot(1e9), slot(f64::NAN)], [Some(0..=1), Some(16..=31), Some(0..=1)]);
+        assert_eq!(
+            [slot(0.0), slot(5.0), slot(5.1), slot(20.0)],
+            [Some(0..=1), Some(0..=1), Some(4..=7), Some(4..=7)]
+        );
+        assert_eq!(
+            [slot(50.0), slot(80.0), slot(80.1), slot(100.0)],
+            [Some(8..=15), Some(8..=15), Some(16..=31), Some(16..=31)]
+        );
+        assert_eq!(
+            [slot(-1.0), slot(1e9), slot(f64::NAN)],
+            [Some(0..=1), Some(16..=31), Some(0..=1)]
+        );
         assert_eq!(Log2Histogram::new().percentile(50.0), None);
     }
 

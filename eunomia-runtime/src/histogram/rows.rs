@@ -19,7 +19,11 @@ pub(super) fn add(slots: &mut [u64], more: &[u64]) {
 }
 
 /// Returns the row of the value that `percent` of all values do not exceed.
-pub(super) fn percentile(rows: impl Iterator<Item = Row>, count: u64, percent: f64) -> Option<RangeInclusive<u64>> {
+pub(super) fn percentile(
+    rows: impl Iterator<Item = Row>,
+    count: u64,
+    percent: f64,
+) -> Option<RangeInclusive<u64>> {
     // Rank of the value, from 1 on. Above 2^53 values it is off by less than the accuracy of the
     // percentage.
     let rank = (percent / 100.0 * count as f64).ceil() as u64;
@@ -45,7 +49,8 @@ pub(super) struct Text<'a, R> {
 
 impl<R: Iterator<Item = Row> + Clone> fmt::Display for Text<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (pad, unit_width, width, stars) = if self.wide { (15, 29, 20, 20) } else { (5, 19, 10, 40) };
+        let (pad, unit_width, width, stars) =
+            if self.wide { (15, 29, 20, 20) } else { (5, 19, 10, 40) };
         let Some(most) = self.rows.clone().map(|(_, count)| count).max() else { return Ok(()) };
         write!(f, "{:pad$}{:<unit_width$} : count    distribution", "", line(self.unit))?;
         for (values, count) in self.rows.clone() {
@@ -54,7 +59,11 @@ impl<R: Iterator<Item = Row> + Clone> fmt::Display for Text<'_, R> {
             // because `most` is the largest count.
             let filled = (u128::from(count) * stars as u128 / u128::from(most.max(1))) as usize;
             let empty = stars - filled;
-            write!(f, "\n{low:>width$} -> {high:<width$} : {count:<8} |{:*<filled$}{:empty$}|", "", "")?;
+            write!(
+                f,
+                "\n{low:>width$} -> {high:<width$} : {count:<8} |{:*<filled$}{:empty$}|",
+                "", ""
+            )?;
         }
         Ok(())
     }

@@ -230,13 +230,22 @@ impl Btf {
             let mut bad = None;
             each_id(&ty.kind, |to| bad = bad.or((!self.contains(to)).then_some(to)));
             if let Some(bad) = bad {
-                return Err(BtfError(format!("type {} refers to type {}, but the last type is {}", id.0, bad.0, self.types.len() - 1)));
+                return Err(BtfError(format!(
+                    "type {} refers to type {}, but the last type is {}",
+                    id.0,
+                    bad.0,
+                    self.types.len() - 1
+                )));
             }
             if let Kind::Section { variables } = &ty.kind
-                && let Some(slot) =
-                    variables.iter().find(|slot| !matches!(self.get(slot.variable).kind, Kind::Variable { .. } | Kind::Function))
+                && let Some(slot) = variables.iter().find(|slot| {
+                    !matches!(self.get(slot.variable).kind, Kind::Variable { .. } | Kind::Function)
+                })
             {
-                return Err(BtfError(format!("section `{}` lists type {}, which is not a variable", ty.name, slot.variable.0)));
+                return Err(BtfError(format!(
+                    "section `{}` lists type {}, which is not a variable",
+                    ty.name, slot.variable.0
+                )));
             }
         }
         Ok(())
@@ -246,8 +255,12 @@ impl Btf {
     fn check_nesting(&self) -> Result<(), BtfError> {
         let mut depths = vec![None; self.types.len()];
         for (id, _) in self.iter() {
-            self.depth(id, MAX_DEPTH, &mut depths)
-                .ok_or_else(|| BtfError(format!("type {} contains itself or nests deeper than {MAX_DEPTH} types", id.0)))?;
+            self.depth(id, MAX_DEPTH, &mut depths).ok_or_else(|| {
+                BtfError(format!(
+                    "type {} contains itself or nests deeper than {MAX_DEPTH} types",
+                    id.0
+                ))
+            })?;
         }
         Ok(())
     }
@@ -260,7 +273,8 @@ impl Btf {
         let left = budget.checked_sub(1)?;
         let mut deepest = Some(0);
         each_value_id(&self.get(id).kind, |to| {
-            deepest = deepest.and_then(|deepest: u8| Some(deepest.max(self.depth(to, left, depths)?)));
+            deepest =
+                deepest.and_then(|deepest: u8| Some(deepest.max(self.depth(to, left, depths)?)));
         });
         let depth = deepest? + 1;
         if let Some(known) = depths.get_mut(id.0 as usize) {
@@ -290,11 +304,20 @@ fn signatures(raw: &Raw, last: u32) -> Vec<TypeId> {
 /// Checks the header. btf-rs allocates memory according to its lengths, so they must fit into the
 /// section.
 pub(crate) fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
-    let word = |at: usize| bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes).map(u64::from);
+    let word = |at: usize| {
+        bytes
+            .get(at..at + 4)
+            .and_then(|word| word.try_into().ok())
+            .map(u32::from_le_bytes)
+            .map(u64::from)
+    };
     let (Some(magic), Some(header), Some(type_off), Some(type_len), Some(str_off), Some(str_len)) =
         (bytes.get(..2), word(4), word(8), word(12), word(16), word(20))
     else {
-        return Err(BtfError(format!("the section has {} bytes, too few for its header of 24", bytes.len())));
+        return Err(BtfError(format!(
+            "the section has {} bytes, too few for its header of 24",
+            bytes.len()
+        )));
     };
     if magic != [0x9f, 0xeb] {
         return Err(BtfError("it does not start with the little-endian magic 0xeb9f".to_owned()));
@@ -302,7 +325,10 @@ pub(crate) fn check_header(bytes: &[u8]) -> Result<(), BtfError> {
     let size = bytes.len() as u64;
     for (what, offset, len) in [("types", type_off, type_len), ("strings", str_off, str_len)] {
         if header + offset + len > size {
-            return Err(BtfError(format!("its {what} end at byte {}, but the section ends at byte {size}", header + offset + len)));
+            return Err(BtfError(format!(
+                "its {what} end at byte {}, but the section ends at byte {size}",
+                header + offset + len
+            )));
         }
     }
     Ok(())
@@ -351,13 +377,20 @@ fn check_counts(bytes: &[u8]) -> Result<(), BtfError> {
             }
             at += many * each;
         }
-        for (what, found, most) in [("types", count, MAX_TYPES), ("members and constants", items, MAX_ITEMS)] {
+        for (what, found, most) in
+            [("types", count, MAX_TYPES), ("members and constants", items, MAX_ITEMS)]
+        {
             if found > most {
-                return Err(BtfError(format!("it has more than {most} {what}, more than any compiler writes")));
+                return Err(BtfError(format!(
+                    "it has more than {most} {what}, more than any compiler writes"
+                )));
             }
         }
         if names > MAX_NAMES {
-            return Err(BtfError(format!("its names exceed {} MiB, more than any compiler writes", MAX_NAMES >> 20)));
+            return Err(BtfError(format!(
+                "its names exceed {} MiB, more than any compiler writes",
+                MAX_NAMES >> 20
+            )));
         }
     }
     Ok(())
@@ -369,7 +402,11 @@ pub(crate) fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
         None | Some(0) => Ok(String::new()),
         Some(_) => {
             let name = raw.resolve_name(of).map_err(fail)?;
-            if name.len() <= MAX_NAME { Ok(name) } else { Err(BtfError(format!("type {id} has a name of {} bytes", name.len()))) }
+            if name.len() <= MAX_NAME {
+                Ok(name)
+            } else {
+                Err(BtfError(format!("type {id} has a name of {} bytes", name.len())))
+            }
         }
     };
     let to = |of: &dyn BtfType| TypeId(of.get_type_id().unwrap_or(0));
@@ -392,34 +429,61 @@ pub(crate) fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
     let named = |of: &dyn BtfType, kind| Ok(Type { name: name(of)?, kind });
     match &ty {
         RawType::Void => Ok(VOID.clone()),
-        RawType::Int(int) => named(int, Kind::Int { size: size(int.size()), signed: int.is_signed(), bool: int.is_bool() }),
+        RawType::Int(int) => named(
+            int,
+            Kind::Int { size: size(int.size()), signed: int.is_signed(), bool: int.is_bool() },
+        ),
         RawType::Float(float) => named(float, Kind::Float { size: size(float.size()) }),
         RawType::Ptr(pointer) => named(pointer, Kind::Pointer { to: to(pointer) }),
-        RawType::Array(array) => named(array, Kind::Array { element: to(array), len: size(array.len()) }),
-        RawType::Struct(of) => named(of, Kind::Struct { size: size(of.size()), members: members(of)? }),
-        RawType::Union(of) => named(of, Kind::Union { size: size(of.size()), members: members(of)? }),
+        RawType::Array(array) => {
+            named(array, Kind::Array { element: to(array), len: size(array.len()) })
+        }
+        RawType::Struct(of) => {
+            named(of, Kind::Struct { size: size(of.size()), members: members(of)? })
+        }
+        RawType::Union(of) => {
+            named(of, Kind::Union { size: size(of.size()), members: members(of)? })
+        }
         RawType::Enum(of) => {
             let signed = of.is_signed();
             let size = size(of.size());
             let value = |value: u32| {
-                let wide = if signed { i64::from(value.cast_signed()).cast_unsigned() } else { value.into() };
+                let wide = if signed {
+                    i64::from(value.cast_signed()).cast_unsigned()
+                } else {
+                    value.into()
+                };
                 fit(wide, size, signed)
             };
-            let values = of.members.iter().map(|member| Ok((name(member)?, value(member.val())))).collect::<Result<_, BtfError>>()?;
+            let values = of
+                .members
+                .iter()
+                .map(|member| Ok((name(member)?, value(member.val()))))
+                .collect::<Result<_, BtfError>>()?;
             named(of, Kind::Enum { size, signed, values })
         }
         RawType::Enum64(of) => {
             let signed = of.is_signed();
             let size = size(of.size());
             let value = |value: u64| fit(value, size, signed);
-            let values = of.members.iter().map(|member| Ok((name(member)?, value(member.val())))).collect::<Result<_, BtfError>>()?;
+            let values = of
+                .members
+                .iter()
+                .map(|member| Ok((name(member)?, value(member.val()))))
+                .collect::<Result<_, BtfError>>()?;
             named(of, Kind::Enum { size, signed, values })
         }
         RawType::Fwd(forward) => named(forward, Kind::Forward),
         RawType::Typedef(typedef) => named(typedef, Kind::Typedef { to: to(typedef) }),
-        RawType::Volatile(modifier) => named(modifier, Kind::Modifier { to: to(modifier), keyword: "volatile" }),
-        RawType::Const(modifier) => named(modifier, Kind::Modifier { to: to(modifier), keyword: "const" }),
-        RawType::Restrict(modifier) => named(modifier, Kind::Modifier { to: to(modifier), keyword: "restrict" }),
+        RawType::Volatile(modifier) => {
+            named(modifier, Kind::Modifier { to: to(modifier), keyword: "volatile" })
+        }
+        RawType::Const(modifier) => {
+            named(modifier, Kind::Modifier { to: to(modifier), keyword: "const" })
+        }
+        RawType::Restrict(modifier) => {
+            named(modifier, Kind::Modifier { to: to(modifier), keyword: "restrict" })
+        }
         RawType::TypeTag(tag) => named(tag, Kind::Modifier { to: to(tag), keyword: "" }),
         RawType::Func(function) => named(function, Kind::Function),
         RawType::FuncProto(_) => Ok(Type { name: String::new(), kind: Kind::Prototype }),
@@ -432,11 +496,20 @@ pub(crate) fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
             named(variable, Kind::Variable { ty: to(variable), linkage })
         }
         RawType::Datasec(section) => {
-            let variables =
-                section.variables.iter().map(|slot| Slot { variable: to(slot), offset: slot.offset(), size: size(slot.size()) }).collect();
+            let variables = section
+                .variables
+                .iter()
+                .map(|slot| Slot {
+                    variable: to(slot),
+                    offset: slot.offset(),
+                    size: size(slot.size()),
+                })
+                .collect();
             named(section, Kind::Section { variables })
         }
-        RawType::DeclTag(tag) => named(tag, Kind::DeclTag { on: to(tag), component: tag.component_index() }),
+        RawType::DeclTag(tag) => {
+            named(tag, Kind::DeclTag { on: to(tag), component: tag.component_index() })
+        }
         other => Err(BtfError(format!("type {id} has the unsupported kind {}", other.name()))),
     }
 }
@@ -453,7 +526,9 @@ fn fit(value: u64, size: u32, signed: bool) -> i128 {
 fn each_value_id(kind: &Kind, mut f: impl FnMut(TypeId)) {
     match kind {
         Kind::Array { element, .. } => f(*element),
-        Kind::Struct { members, .. } | Kind::Union { members, .. } => members.iter().for_each(|member| f(member.ty)),
+        Kind::Struct { members, .. } | Kind::Union { members, .. } => {
+            members.iter().for_each(|member| f(member.ty))
+        }
         Kind::Typedef { to } | Kind::Modifier { to, .. } => f(*to),
         Kind::Variable { ty, .. } => f(*ty),
         _ => {}
@@ -473,7 +548,9 @@ fn each_id_mut(kind: &mut Kind, mut f: impl FnMut(&mut TypeId)) {
     match kind {
         Kind::Pointer { to } | Kind::Typedef { to } | Kind::Modifier { to, .. } => f(to),
         Kind::Array { element, .. } => f(element),
-        Kind::Struct { members, .. } | Kind::Union { members, .. } => members.iter_mut().for_each(|member| f(&mut member.ty)),
+        Kind::Struct { members, .. } | Kind::Union { members, .. } => {
+            members.iter_mut().for_each(|member| f(&mut member.ty))
+        }
         Kind::Variable { ty, .. } => f(ty),
         Kind::Section { variables } => variables.iter_mut().for_each(|slot| f(&mut slot.variable)),
         Kind::DeclTag { on, .. } => f(on),

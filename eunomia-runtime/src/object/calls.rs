@@ -88,7 +88,13 @@ impl Instruction {
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let &[code, registers, low, high, a, b, c, d] = bytes else { return None };
         let (target, source) = (registers & 0xf, registers >> 4);
-        Some(Self { code, target, source, offset: i16::from_le_bytes([low, high]), immediate: i32::from_le_bytes([a, b, c, d]) })
+        Some(Self {
+            code,
+            target,
+            source,
+            offset: i16::from_le_bytes([low, high]),
+            immediate: i32::from_le_bytes([a, b, c, d]),
+        })
     }
 }
 
@@ -104,7 +110,9 @@ impl Calls {
         // take hours to process.
         let mut budget = object.len() as u64;
         let mut spend = |size: u64| {
-            budget = budget.checked_sub(size).ok_or_else(|| ("broken ELF file: its sections overlap".to_owned(), BROKEN))?;
+            budget = budget
+                .checked_sub(size)
+                .ok_or_else(|| ("broken ELF file: its sections overlap".to_owned(), BROKEN))?;
             Ok(())
         };
 
@@ -112,7 +120,10 @@ impl Calls {
         let mut names = BTreeMap::<(usize, u64), String>::new();
         for header in headers.iter().filter(|header| header.sh_type == SHT_REL) {
             let section = header.sh_info as usize;
-            let Some((symbols, strings)) = symbols.as_ref().filter(|_| elf.sections.get(section).is_some_and(|to| to.executable)) else {
+            let Some((symbols, strings)) = symbols
+                .as_ref()
+                .filter(|_| elf.sections.get(section).is_some_and(|to| to.executable))
+            else {
                 continue;
             };
             spend(header.sh_size)?;
@@ -133,12 +144,23 @@ impl Calls {
             }
         }
 
-        let arrays: Vec<&str> = maps.iter().filter(|map| map.kind == MapKind::PERF_EVENT_ARRAY).map(|map| map.name.as_str()).collect();
+        let arrays: Vec<&str> = maps
+            .iter()
+            .filter(|map| map.kind == MapKind::PERF_EVENT_ARRAY)
+            .map(|map| map.name.as_str())
+            .collect();
         let numbers: BTreeMap<(usize, u64), usize> = elf
             .symbols
             .iter()
-            .filter(|symbol| elf.sections.get(symbol.section).is_some_and(|section| section.name == ".maps"))
-            .filter_map(|symbol| Some(((symbol.section, symbol.offset), arrays.iter().position(|array| *array == symbol.name)?)))
+            .filter(|symbol| {
+                elf.sections.get(symbol.section).is_some_and(|section| section.name == ".maps")
+            })
+            .filter_map(|symbol| {
+                Some((
+                    (symbol.section, symbol.offset),
+                    arrays.iter().position(|array| *array == symbol.name)?,
+                ))
+            })
             .collect();
         let mut uses = Uses::default();
 
@@ -151,21 +173,32 @@ impl Calls {
                 object.get(at..at.checked_add(usize::try_from(range.end - range.start).ok()?)?)
             });
             let Some(bytes) = bytes else {
-                return Err((format!("broken ELF file: function `{}` ends after the end of the file", function.name), BROKEN));
+                return Err((
+                    format!(
+                        "broken ELF file: function `{}` ends after the end of the file",
+                        function.name
+                    ),
+                    BROKEN,
+                ));
             };
             if !numbers.is_empty() {
                 uses.follow(bytes, |at| {
                     let symbol = relocations.get(&(section, range.start.saturating_add(at)));
-                    let array = symbol.and_then(|symbol| numbers.get(&(usize::from(symbol.st_shndx), symbol.st_value)));
+                    let array = symbol.and_then(|symbol| {
+                        numbers.get(&(usize::from(symbol.st_shndx), symbol.st_value))
+                    });
                     array.map_or(Reference::Other, |number| Reference::Array(*number))
                 });
             }
-            let (mut helpers, mut externs, mut callees) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            let (mut helpers, mut externs, mut callees) =
+                (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             let mut constants = false;
-            let mut places = (range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
+            let mut places =
+                (range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
             while let Some((at, bytes)) = places.next() {
                 let Some(instruction) = Instruction::read(bytes) else { continue };
-                let called = instruction.code == Instruction::CALL && instruction.source == Instruction::FUNCTION;
+                let called = instruction.code == Instruction::CALL
+                    && instruction.source == Instruction::FUNCTION;
                 // Calls count instructions after the call; addresses count bytes.
                 let jump = match called {
                     true => (i64::from(instruction.immediate) + 1) * INSTRUCTION as i64,
@@ -176,17 +209,24 @@ impl Calls {
                         helpers.insert(instruction.immediate.cast_unsigned());
                     }
                     (Instruction::CALL, None) if called => {
-                        callees.extend(at.checked_add_signed(jump).and_then(|to| calls.at(section, to)));
+                        callees.extend(
+                            at.checked_add_signed(jump).and_then(|to| calls.at(section, to)),
+                        );
                     }
-                    (Instruction::CALL | Instruction::LOAD64, Some(symbol)) => match names.get(&(section, at)) {
-                        Some(name) => _ = externs.insert(name.clone()),
-                        None => {
-                            let to = symbol.st_value.checked_add_signed(jump);
-                            let section = elf.sections.get(usize::from(symbol.st_shndx));
-                            constants |= section.is_some_and(|section| section.name.starts_with(".rodata"));
-                            callees.extend(to.and_then(|to| calls.at(usize::from(symbol.st_shndx), to)));
+                    (Instruction::CALL | Instruction::LOAD64, Some(symbol)) => {
+                        match names.get(&(section, at)) {
+                            Some(name) => _ = externs.insert(name.clone()),
+                            None => {
+                                let to = symbol.st_value.checked_add_signed(jump);
+                                let section = elf.sections.get(usize::from(symbol.st_shndx));
+                                constants |= section
+                                    .is_some_and(|section| section.name.starts_with(".rodata"));
+                                callees.extend(
+                                    to.and_then(|to| calls.at(usize::from(symbol.st_shndx), to)),
+                                );
+                            }
                         }
-                    },
+                    }
                     _ => {}
                 }
                 if instruction.code == Instruction::LOAD64 {
@@ -194,7 +234,8 @@ impl Calls {
                 }
             }
             if let Some(function) = calls.functions.get_mut(index) {
-                (function.helpers, function.externs, function.callees) = (helpers, externs, callees);
+                (function.helpers, function.externs, function.callees) =
+                    (helpers, externs, callees);
                 function.constants = constants;
             }
         }
@@ -204,7 +245,9 @@ impl Calls {
 
     /// Returns the index of the function that contains this byte of a section.
     pub fn at(&self, section: usize, offset: u64) -> Option<usize> {
-        let behind = self.functions.partition_point(|function| (function.section, function.range.start) <= (section, offset));
+        let behind = self.functions.partition_point(|function| {
+            (function.section, function.range.start) <= (section, offset)
+        });
         let index = behind.checked_sub(1)?;
         let function = self.functions.get(index)?;
         (function.section == section && function.range.contains(&offset)).then_some(index)
@@ -229,7 +272,8 @@ impl Calls {
 
 /// Returns the functions by section and offset. Each ends where the next one begins.
 fn functions(elf: &Elf) -> Vec<Function> {
-    let executable = |section: usize| elf.sections.get(section).filter(|section| section.executable);
+    let executable =
+        |section: usize| elf.sections.get(section).filter(|section| section.executable);
     let mut starts = BTreeMap::new();
     for symbol in elf.symbols.iter().filter(|symbol| symbol.function) {
         if executable(symbol.section).is_some_and(|section| symbol.offset < section.size) {
@@ -260,7 +304,10 @@ mod tests {
     #[test]
     fn read_decodes_instruction() {
         let call = Instruction::read(&[0x85, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
-        assert_eq!((call.code, call.source, call.immediate), (Instruction::CALL, Instruction::FUNCTION, -1));
+        assert_eq!(
+            (call.code, call.source, call.immediate),
+            (Instruction::CALL, Instruction::FUNCTION, -1)
+        );
         assert!(Instruction::read(&[0x85, 0x10]).is_none());
     }
 
@@ -275,8 +322,12 @@ mod tests {
             constants: false,
             callees: BTreeSet::new(),
         };
-        let calls = Calls { functions: vec![function(2, 0..16), function(2, 16..24), function(5, 8..16)], ..Calls::default() };
-        let found = [(2, 0), (2, 15), (2, 16), (2, 24), (5, 0), (5, 8), (1, 0)].map(|(section, offset)| calls.at(section, offset));
+        let calls = Calls {
+            functions: vec![function(2, 0..16), function(2, 16..24), function(5, 8..16)],
+            ..Calls::default()
+        };
+        let found = [(2, 0), (2, 15), (2, 16), (2, 24), (5, 0), (5, 8), (1, 0)]
+            .map(|(section, offset)| calls.at(section, offset));
         assert_eq!(found, [Some(0), Some(0), Some(1), None, None, Some(2), None]);
     }
 
@@ -286,7 +337,15 @@ mod tests {
         for (at, callees) in [(0, vec![1]), (8, vec![2]), (16, vec![0]), (24, vec![])] {
             let callees = callees.into_iter().collect();
             let (name, helpers, externs) = (String::new(), BTreeSet::new(), BTreeSet::new());
-            calls.functions.push(Function { name, section: 1, range: at..at + 8, helpers, externs, constants: false, callees });
+            calls.functions.push(Function {
+                name,
+                section: 1,
+                range: at..at + 8,
+                helpers,
+                externs,
+                constants: false,
+                callees,
+            });
         }
         assert_eq!(calls.reached(1), BTreeSet::from([0, 1, 2]));
         assert_eq!(calls.reached(3), BTreeSet::from([3]));

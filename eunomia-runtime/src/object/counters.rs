@@ -31,7 +31,11 @@ impl Uses {
     /// Reports whether programs read counters from the array with this number, and send nothing
     /// through it.
     fn is_counters(&self, number: usize) -> bool {
-        let Some(own) = u32::try_from(number).ok().filter(|_| number < Self::MOST).and_then(|bit| 1u64.checked_shl(bit)) else {
+        let Some(own) = u32::try_from(number)
+            .ok()
+            .filter(|_| number < Self::MOST)
+            .and_then(|bit| 1u64.checked_shl(bit))
+        else {
             return false;
         };
         let met = |by: Possible| by & own != 0 || (by & OTHER != 0 && self.passed & own != 0);
@@ -40,27 +44,37 @@ impl Uses {
 
     /// Returns the names of the arrays that are used for counters.
     pub(crate) fn counters<'n>(&self, arrays: impl Iterator<Item = &'n str>) -> BTreeSet<String> {
-        arrays.enumerate().filter(|(number, _)| self.is_counters(*number)).map(|(_, name)| name.to_owned()).collect()
+        arrays
+            .enumerate()
+            .filter(|(number, _)| self.is_counters(*number))
+            .map(|(_, name)| name.to_owned())
+            .collect()
     }
 
     /// Tracks the arrays through a function. `array` returns the number of the array that the
     /// `ld_imm64` at a byte offset loads.
     pub(crate) fn follow(&mut self, function: &[u8], array: impl Fn(u64) -> Reference) {
-        let code: Vec<Option<Instruction>> = function.chunks_exact(Instruction::SIZE).map(Instruction::read).collect();
+        let code: Vec<Option<Instruction>> =
+            function.chunks_exact(Instruction::SIZE).map(Instruction::read).collect();
         let mut states: Vec<Option<Registers>> = vec![None; code.len()];
         let mut next = vec![0];
         if let Some(first) = states.first_mut() {
             *first = Some([OTHER; 11]);
         }
         while let Some(at) = next.pop() {
-            let (Some(Some(instruction)), Some(Some(before))) = (code.get(at), states.get(at)) else { continue };
+            let (Some(Some(instruction)), Some(Some(before))) = (code.get(at), states.get(at))
+            else {
+                continue;
+            };
             let mut after = *before;
             let reference = array(at as u64 * Instruction::SIZE as u64);
             let to = self.step(instruction, reference, &mut after);
             for to in to.into_iter().flatten().filter_map(|slots| at.checked_add_signed(slots)) {
                 let Some(state) = states.get_mut(to) else { continue };
                 let merged = match state {
-                    Some(known) => std::array::from_fn(|register| known[register] | after[register]),
+                    Some(known) => {
+                        std::array::from_fn(|register| known[register] | after[register])
+                    }
                     None => after,
                 };
                 if *state != Some(merged) {
@@ -73,7 +87,12 @@ impl Uses {
 
     /// Applies one instruction, and returns the distances to the possible next instructions in
     /// slots.
-    fn step(&mut self, instruction: &Instruction, reference: Reference, registers: &mut Registers) -> [Option<isize>; 2] {
+    fn step(
+        &mut self,
+        instruction: &Instruction,
+        reference: Reference,
+        registers: &mut Registers,
+    ) -> [Option<isize>; 2] {
         /// `BPF_ALU64 | BPF_MOV | BPF_X`
         const MOVE: u8 = 0xbf;
         /// `BPF_JMP`, `BPF_JMP32`
@@ -84,7 +103,9 @@ impl Uses {
         const SEND: [i32; 3] = [25, 111, 121];
 
         let on = [Some(1), None];
-        let of = |register: u8, registers: &Registers| registers.get(usize::from(register)).copied().unwrap_or(OTHER);
+        let of = |register: u8, registers: &Registers| {
+            registers.get(usize::from(register)).copied().unwrap_or(OTHER)
+        };
         let mut set = |register: u8, value: Possible| {
             if let Some(register) = registers.get_mut(usize::from(register)) {
                 *register = value;
@@ -102,7 +123,10 @@ impl Uses {
             }
             MOVE if instruction.offset == 0 => {
                 let moved = of(instruction.source, registers);
-                registers.get_mut(usize::from(instruction.target)).into_iter().for_each(|register| *register = moved);
+                registers
+                    .get_mut(usize::from(instruction.target))
+                    .into_iter()
+                    .for_each(|register| *register = moved);
                 on
             }
             Instruction::CALL => {
@@ -114,7 +138,8 @@ impl Uses {
                     }
                 }
                 if instruction.source != 0 {
-                    self.passed |= registers[1] | registers[2] | registers[3] | registers[4] | registers[5];
+                    self.passed |=
+                        registers[1] | registers[2] | registers[3] | registers[4] | registers[5];
                 }
                 registers[..6].fill(OTHER);
                 on
@@ -126,7 +151,10 @@ impl Uses {
             }
             // `BPF_JA` with a 16-bit and a 32-bit offset.
             0x05 => [Some(1 + isize::from(instruction.offset)), None],
-            0x06 => [isize::try_from(instruction.immediate).ok().and_then(|slots| slots.checked_add(1)), None],
+            0x06 => [
+                isize::try_from(instruction.immediate).ok().and_then(|slots| slots.checked_add(1)),
+                None,
+            ],
             _ if JUMPS.contains(&class) => [Some(1), Some(1 + isize::from(instruction.offset))],
             // `BPF_ST`
             _ if class == 2 => on,
@@ -135,7 +163,10 @@ impl Uses {
                 self.passed |= of(instruction.source, registers);
                 if instruction.code & 0xe0 == 0xc0 {
                     registers[0] |= OTHER;
-                    registers.get_mut(usize::from(instruction.source)).into_iter().for_each(|register| *register |= OTHER);
+                    registers
+                        .get_mut(usize::from(instruction.source))
+                        .into_iter()
+                        .for_each(|register| *register |= OTHER);
                 }
                 on
             }
@@ -178,7 +209,9 @@ mod tests {
                 loads.insert(at as u64 * 8, number);
                 number += 1;
             }
-            uses.follow(&bytes, |at| loads.get(&at).map_or(Reference::Other, |number| Reference::Array(*number)));
+            uses.follow(&bytes, |at| {
+                loads.get(&at).map_or(Reference::Other, |number| Reference::Array(*number))
+            });
         }
         std::array::from_fn(|number| uses.is_counters(number))
     }
@@ -186,7 +219,11 @@ mod tests {
     #[test]
     fn helpers_determine_use_of_array() {
         assert_eq!(counters(&[&[&LOAD_R1, &READ, &LOAD_R2, &SEND, &EXIT]]), [true, false]);
-        assert_eq!(counters(&[&[&LOAD_R6, &R1_IS_R6, &READ, &R1_IS_R6, &READ, &EXIT]]), [true], "preserved across a call");
+        assert_eq!(
+            counters(&[&[&LOAD_R6, &R1_IS_R6, &READ, &R1_IS_R6, &READ, &EXIT]]),
+            [true],
+            "preserved across a call"
+        );
         assert_eq!(counters(&[&[&LOAD_R1, &EXIT]]), [false], "neither");
         assert_eq!(counters(&[&[&READ, &EXIT]]), [false], "an unknown value");
     }
@@ -204,14 +241,24 @@ mod tests {
         let read = [&READ[..], &EXIT];
         assert_eq!(counters(&[&[&LOAD_R1, &CALL, &EXIT], &read]), [true]);
         assert_eq!(counters(&[&[&LOAD_R1, &READ, &LOAD_R2, &CALL, &EXIT], &send]), [true, false]);
-        assert_eq!(counters(&[&[&LOAD_R1, &STORE_R1, &READ, &EXIT], &send]), [false], "another function may send through it");
+        assert_eq!(
+            counters(&[&[&LOAD_R1, &STORE_R1, &READ, &EXIT], &send]),
+            [false],
+            "another function may send through it"
+        );
         assert_eq!(counters(&[&[&LOAD_R1, &CALL, &EXIT], &read, &send]), [false]);
     }
 
     #[test]
     fn broken_code_terminates() {
         let mut uses = Uses::default();
-        for bytes in [&[0xff; 64][..], &[0x05; 64], &[0x18; 8], &[0x06, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], &[]] {
+        for bytes in [
+            &[0xff; 64][..],
+            &[0x05; 64],
+            &[0x18; 8],
+            &[0x06, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+            &[],
+        ] {
             uses.follow(bytes, |_| Reference::Other);
         }
         assert!(!uses.is_counters(0) && !uses.is_counters(63) && !uses.is_counters(100));

@@ -15,7 +15,11 @@ impl Derived {
 
     /// Returns the value for a type, made by `make` if there is none yet. `None` if the type does
     /// not exist, or if its value has another Rust type: each `Derived` has one user.
-    pub(crate) fn get_or_init<T: Any + Send + Sync>(&self, ty: TypeId, make: impl FnOnce() -> T) -> Option<&T> {
+    pub(crate) fn get_or_init<T: Any + Send + Sync>(
+        &self,
+        ty: TypeId,
+        make: impl FnOnce() -> T,
+    ) -> Option<&T> {
         self.0.get(ty.0 as usize)?.get_or_init(|| Box::new(make())).downcast_ref()
     }
 }

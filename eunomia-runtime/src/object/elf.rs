@@ -2,7 +2,10 @@
 
 use elf::{
     ElfBytes,
-    abi::{EM_BPF, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS, STB_LOCAL, STT_FUNC, STV_HIDDEN, STV_INTERNAL},
+    abi::{
+        EM_BPF, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS, STB_LOCAL, STT_FUNC,
+        STV_HIDDEN, STV_INTERNAL,
+    },
     endian::AnyEndian,
     file::Class,
 };
@@ -75,14 +78,22 @@ impl Names {
     fn copy(&mut self, name: &str, max: usize) -> Result<String, Refused> {
         self.spend(name.len())?;
         if name.len() > max {
-            return Err((format!("broken ELF file: a name has {} bytes, at most {max} are supported", name.len()), AGAIN));
+            return Err((
+                format!(
+                    "broken ELF file: a name has {} bytes, at most {max} are supported",
+                    name.len()
+                ),
+                AGAIN,
+            ));
         }
         Ok(name.to_owned())
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
         let left = self.0.checked_sub(bytes);
-        self.0 = left.ok_or_else(|| (format!("section and symbol names exceed {} MiB", MAX_NAMES >> 20), NO_OBJECT))?;
+        self.0 = left.ok_or_else(|| {
+            (format!("section and symbol names exceed {} MiB", MAX_NAMES >> 20), NO_OBJECT)
+        })?;
         Ok(())
     }
 }
@@ -91,7 +102,11 @@ const AGAIN: &str = "compile the object again";
 const NO_OBJECT: &str = "no compiler writes such an object";
 
 fn check_count(what: &str, count: usize, most: usize) -> Result<(), Refused> {
-    if count <= most { Ok(()) } else { Err((format!("the object has {count} {what}, at most {most} are supported"), NO_OBJECT)) }
+    if count <= most {
+        Ok(())
+    } else {
+        Err((format!("the object has {count} {what}, at most {most} are supported"), NO_OBJECT))
+    }
 }
 
 impl Elf {
@@ -109,7 +124,13 @@ impl Elf {
         }
         let file = ElfBytes::<AnyEndian>::minimal_parse(bytes).map_err(broken)?;
         if file.ehdr.e_machine != EM_BPF {
-            return Err((format!("the ELF file is for {}, not for BPF ({EM_BPF})", machine(file.ehdr.e_machine)), COMPILE));
+            return Err((
+                format!(
+                    "the ELF file is for {}, not for BPF ({EM_BPF})",
+                    machine(file.ehdr.e_machine)
+                ),
+                COMPILE,
+            ));
         }
         if file.ehdr.endianness != AnyEndian::Little {
             return Err((
@@ -120,18 +141,23 @@ impl Elf {
         if file.ehdr.class != Class::ELF64 || file.ehdr.e_type != ET_REL {
             return Err(("the ELF file is not a 64-bit relocatable object".to_owned(), COMPILE));
         }
-        let (Some(headers), Some(names)) = file.section_headers_with_strtab().map_err(broken)? else {
+        let (Some(headers), Some(names)) = file.section_headers_with_strtab().map_err(broken)?
+        else {
             return Err(("the ELF file has no sections".to_owned(), COMPILE));
         };
         let (mut elf, mut copied) = (Self::default(), Names(MAX_NAMES));
         let mut btf = None;
         check_count("sections", headers.len(), MAX_SECTIONS)?;
         for header in headers.iter() {
-            let name = copied.copy(names.get(header.sh_name as usize).map_err(broken)?, MAX_SECTION_NAME)?;
+            let name = copied
+                .copy(names.get(header.sh_name as usize).map_err(broken)?, MAX_SECTION_NAME)?;
             if name == ".BTF" {
                 let (data, compression) = file.section_data(&header).map_err(broken)?;
                 if compression.is_some() {
-                    return Err(("the .BTF section is compressed, and libbpf cannot read it".to_owned(), COMPILE));
+                    return Err((
+                        "the .BTF section is compressed, and libbpf cannot read it".to_owned(),
+                        COMPILE,
+                    ));
                 }
                 btf = Some(data);
             }
@@ -140,7 +166,8 @@ impl Elf {
                 name,
                 size: header.sh_size,
                 offset: (header.sh_type != SHT_NOBITS).then_some(header.sh_offset),
-                executable: flags & u64::from(SHF_ALLOC) != 0 && flags & u64::from(SHF_EXECINSTR) != 0,
+                executable: flags & u64::from(SHF_ALLOC) != 0
+                    && flags & u64::from(SHF_EXECINSTR) != 0,
             });
         }
         if let Some((symbols, names)) = file.symbol_table().map_err(broken)? {
@@ -155,17 +182,20 @@ impl Elf {
                 if symbol.st_shndx == 0 {
                     continue;
                 }
-                let (section, function) = (usize::from(symbol.st_shndx), symbol.st_symtype() == STT_FUNC);
+                let (section, function) =
+                    (usize::from(symbol.st_shndx), symbol.st_symtype() == STT_FUNC);
                 if function {
                     // Each program is returned with a copy of the name of its section.
-                    copied.spend(elf.sections.get(section).map_or(0, |section| section.name.len()))?;
+                    copied
+                        .spend(elf.sections.get(section).map_or(0, |section| section.name.len()))?;
                 }
                 elf.symbols.push(Symbol {
                     name: copied.copy(name, MAX_NAME)?,
                     section,
                     offset: symbol.st_value,
                     function,
-                    visible: symbol.st_bind() != STB_LOCAL && !matches!(symbol.st_vis(), STV_HIDDEN | STV_INTERNAL),
+                    visible: symbol.st_bind() != STB_LOCAL
+                        && !matches!(symbol.st_vis(), STV_HIDDEN | STV_INTERNAL),
                 });
             }
         }

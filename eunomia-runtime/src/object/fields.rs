@@ -50,7 +50,9 @@ impl Layouts {
 
     fn collect<'a>(&'a self, id: TypeId, start: u64, fields: &mut Vec<Field<'a>>) {
         let (id, ty) = self.btf.resolve(id);
-        let (Kind::Struct { size, members } | Kind::Union { size, members }) = &ty.kind else { return };
+        let (Kind::Struct { size, members } | Kind::Union { size, members }) = &ty.kind else {
+            return;
+        };
         for (index, member) in (0..).zip(members) {
             let bit_offset = start + u64::from(member.bit_offset);
             if member.name.is_empty() && member.bits.is_none() && self.has_members(member.ty) {
@@ -64,7 +66,14 @@ impl Layouts {
                 None => gap(member, members, *size),
             };
             let ty = known.then_some(member.ty);
-            fields.push(Field { name: &member.name, ty, bit_offset, bits: member.bits, size, declared: (id, index) });
+            fields.push(Field {
+                name: &member.name,
+                ty,
+                bit_offset,
+                bits: member.bits,
+                size,
+                declared: (id, index),
+            });
         }
     }
 
@@ -78,7 +87,9 @@ impl Layouts {
         match self.btf.resolve(id).1.kind {
             // Terminates: the nesting depth of types by value was checked.
             Kind::Array { element, .. } => self.has_values(element),
-            Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } | Kind::Enum { .. } => true,
+            Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } | Kind::Enum { .. } => {
+                true
+            }
             Kind::Struct { .. } | Kind::Union { .. } => true,
             _ => false,
         }
@@ -88,6 +99,10 @@ impl Layouts {
 /// Returns the bytes up to the next member or the end of the struct, which is all that is known of
 /// a member without a type.
 fn gap(member: &Member, members: &[Member], size: u32) -> u64 {
-    let next = members.iter().map(|other| other.bit_offset / 8).filter(|&other| other > member.bit_offset / 8).min();
+    let next = members
+        .iter()
+        .map(|other| other.bit_offset / 8)
+        .filter(|&other| other > member.bit_offset / 8)
+        .min();
     u64::from(next.unwrap_or(size).saturating_sub(member.bit_offset / 8))
 }

@@ -15,13 +15,22 @@ pub(crate) fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         ));
     }
     if starts(b"!<arch>\n") || starts(b"!<thin>\n") {
-        return Some(("this is an archive of objects (ar)", "pass the BPF object in it; `ar x` extracts it"));
+        return Some((
+            "this is an archive of objects (ar)",
+            "pass the BPF object in it; `ar x` extracts it",
+        ));
     }
     if starts(b"\x9f\xeb\x01") || starts(b"\xeb\x9f\x01") {
-        return Some(("this is BTF without an object", "pass the BPF object (.bpf.o) or the skeleton"));
+        return Some((
+            "this is BTF without an object",
+            "pass the BPF object (.bpf.o) or the skeleton",
+        ));
     }
     if bytes.get(257..262) == Some(b"ustar") {
-        return Some(("this is a tar archive", "extract the package (package.json); the command `eunomia` also reads the archive itself"));
+        return Some((
+            "this is a tar archive",
+            "extract the package (package.json); the command `eunomia` also reads the archive itself",
+        ));
     }
     for (magic, what) in [
         (&b"\x1f\x8b"[..], "this is compressed with gzip"),
@@ -34,13 +43,22 @@ pub(crate) fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         }
     }
     let text = bytes.trim_ascii_start();
-    if [&b"/*"[..], b"//", b"#include", b"#ifndef", b"#pragma", b"#define"].iter().any(|start| text.starts_with(start)) {
+    if [&b"/*"[..], b"//", b"#include", b"#ifndef", b"#pragma", b"#define"]
+        .iter()
+        .any(|start| text.starts_with(start))
+    {
         let head = text.get(..text.len().min(1 << 20)).unwrap_or_default();
         let has = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
         if has(b"bpf_object_skeleton") || has(b"skel_internal.h") {
-            return Some(("this is a C skeleton of bpftool", "pass the BPF object (.bpf.o) that it was made from"));
+            return Some((
+                "this is a C skeleton of bpftool",
+                "pass the BPF object (.bpf.o) that it was made from",
+            ));
         }
-        return Some(("this is C, not a skeleton", "`cargo eunomia build FILE.bpf.c` makes a skeleton from it, `Config::source` a module"));
+        return Some((
+            "this is C, not a skeleton",
+            "`cargo eunomia build FILE.bpf.c` makes a skeleton from it, `Config::source` a module",
+        ));
     }
     None
 }

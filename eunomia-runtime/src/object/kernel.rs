@@ -33,7 +33,8 @@ impl KernelTypes {
     /// The same as [`Self::parse`].
     pub(crate) fn parse_module(&self, bytes: &[u8]) -> Result<Self, BtfError> {
         check_header(bytes)?;
-        let raw = Raw::from_split_bytes(bytes, &self.raw).map_err(|error| BtfError(error.to_string()))?;
+        let raw =
+            Raw::from_split_bytes(bytes, &self.raw).map_err(|error| BtfError(error.to_string()))?;
         Ok(Self { raw, flavored: flavored(bytes) })
     }
 
@@ -64,7 +65,10 @@ impl KernelTypes {
     /// Returns the types whose name without its flavor is `name`.
     pub(crate) fn essentially_named(&self, name: &str) -> Vec<(TypeId, Type)> {
         let flavored = self.flavored.iter().filter(|flavored| essential(flavored) == name);
-        self.named(name).into_iter().chain(flavored.flat_map(|flavored| self.named(flavored))).collect()
+        self.named(name)
+            .into_iter()
+            .chain(flavored.flat_map(|flavored| self.named(flavored)))
+            .collect()
     }
 }
 
@@ -72,8 +76,11 @@ impl KernelTypes {
 fn flavored(btf: &[u8]) -> Vec<String> {
     // The strings follow the types in BTF. Bytes of the types that look like such a string match no
     // type name.
-    let texts = btf.split(|byte| *byte == 0).filter(|text| text.windows(3).any(|window| window == b"___"));
-    let texts = texts.filter_map(|text| std::str::from_utf8(text).ok()).filter(|text| essential(text).len() < text.len());
+    let texts =
+        btf.split(|byte| *byte == 0).filter(|text| text.windows(3).any(|window| window == b"___"));
+    let texts = texts
+        .filter_map(|text| std::str::from_utf8(text).ok())
+        .filter(|text| essential(text).len() < text.len());
     texts.map(str::to_owned).collect()
 }
 

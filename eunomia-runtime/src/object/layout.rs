@@ -80,7 +80,15 @@ impl Layouts {
             btf.append(Btf::parse(bytes).map_err(refuse)?);
         }
         let layouts = compute(&btf).map_err(refuse)?;
-        Ok(Self { elf, tags: tags(&btf), btf, own, json: Derived::new(layouts.len()), line: Derived::new(layouts.len()), layouts })
+        Ok(Self {
+            elf,
+            tags: tags(&btf),
+            btf,
+            own,
+            json: Derived::new(layouts.len()),
+            line: Derived::new(layouts.len()),
+            layouts,
+        })
     }
 
     /// Reads BTF without an object, for example the kernel's.
@@ -110,7 +118,8 @@ impl Layouts {
     /// Returns the id in this arena for a type id of the export BTF.
     pub(crate) fn export_type(&self, id: u32) -> TypeId {
         // `void` is shared.
-        let shift = if id == 0 { 0 } else { u32::try_from(self.own).unwrap_or(u32::MAX).saturating_sub(1) };
+        let shift =
+            if id == 0 { 0 } else { u32::try_from(self.own).unwrap_or(u32::MAX).saturating_sub(1) };
         TypeId(shift.saturating_add(id))
     }
 
@@ -130,7 +139,8 @@ impl Layouts {
         match self.btf.resolve(id).1.kind {
             Kind::Array { element, len } => {
                 let (_, element) = self.btf.resolve(element);
-                let char = element.name == "char" && matches!(element.kind, Kind::Int { size: 1, .. });
+                let char =
+                    element.name == "char" && matches!(element.kind, Kind::Int { size: 1, .. });
                 char.then_some(len)
             }
             _ => None,
@@ -141,13 +151,18 @@ impl Layouts {
     /// addresses.
     pub(crate) fn counts(&self, id: TypeId) -> bool {
         let Kind::Array { element, .. } = self.btf.resolve(id).1.kind else { return false };
-        matches!(self.btf.resolve(element).1.kind, Kind::Int { signed: false, bool: false, size: 1 | 2 | 4 | 8, .. })
+        matches!(
+            self.btf.resolve(element).1.kind,
+            Kind::Int { signed: false, bool: false, size: 1 | 2 | 4 | 8, .. }
+        )
     }
 
     /// Returns the name of the enum constant with this value, if the enum has one.
     pub fn enum_name(ty: &Type, value: i128) -> Option<&str> {
         match &ty.kind {
-            Kind::Enum { values, .. } => values.iter().find(|(_, known)| *known == value).map(|(name, _)| name.as_str()),
+            Kind::Enum { values, .. } => {
+                values.iter().find(|(_, known)| *known == value).map(|(name, _)| name.as_str())
+            }
             _ => None,
         }
     }
@@ -177,8 +192,11 @@ fn compute(btf: &Btf) -> Result<Vec<Layout>, BtfError> {
 fn limits(btf: &Btf) -> Vec<u64> {
     let mut limits = vec![u64::MAX; btf.iter().count()];
     for (_, ty) in btf.iter() {
-        let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = &ty.kind else { continue };
-        for member in members.iter().filter(|member| member.bits.is_none() && member.bit_offset > 0) {
+        let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = &ty.kind else {
+            continue;
+        };
+        for member in members.iter().filter(|member| member.bits.is_none() && member.bit_offset > 0)
+        {
             let mut id = btf.resolve(member.ty).0;
             while let Kind::Array { element, .. } = btf.get(id).kind {
                 id = btf.resolve(element).0;
@@ -195,11 +213,20 @@ fn limits(btf: &Btf) -> Vec<u64> {
 const MAX_SIZE: u64 = 1 << 32;
 
 /// Recursion terminates: [`Btf::parse`] has limited the depth of types nested by value.
-fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) -> Result<Layout, BtfError> {
+fn visit(
+    btf: &Btf,
+    id: TypeId,
+    limits: &[u64],
+    known: &mut [Option<Layout>],
+) -> Result<Layout, BtfError> {
     if let Some(layout) = known.get(id.0 as usize).copied().flatten() {
         return Ok(layout);
     }
-    let scalar = |size: u32| Layout { size: size.into(), align: u64::from(size).next_power_of_two().clamp(1, 16), ..Layout::default() };
+    let scalar = |size: u32| Layout {
+        size: size.into(),
+        align: u64::from(size).next_power_of_two().clamp(1, 16),
+        ..Layout::default()
+    };
     let ty = btf.get(id);
     let layout = match &ty.kind {
         Kind::Int { size, .. } | Kind::Float { size } | Kind::Enum { size, .. } => scalar(*size),
@@ -208,7 +235,14 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
             let element = visit(btf, *element, limits, known)?;
             let len = u64::from(*len);
             let parts = element.parts.saturating_mul(len).max(1);
-            Layout { size: element.size.saturating_mul(len), parts, fields: 0, slack: 0, flexible: false, ..element }
+            Layout {
+                size: element.size.saturating_mul(len),
+                parts,
+                fields: 0,
+                slack: 0,
+                flexible: false,
+                ..element
+            }
         }
         Kind::Struct { size, members } | Kind::Union { size, members } => {
             let limit = limits.get(id.0 as usize).copied().unwrap_or(1);
@@ -216,7 +250,8 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
             let mut layout = Layout { size, parts: 0, ..Layout::default() };
             let (mut end, mut packed) = (0, false);
             // In a struct with bit fields, clang writes only the lowest 24 bits of an offset.
-            let in_order = matches!(ty.kind, Kind::Struct { .. }) && members.iter().any(|member| member.bits.is_some());
+            let in_order = matches!(ty.kind, Kind::Struct { .. })
+                && members.iter().any(|member| member.bits.is_some());
             let mut last = 0;
             for member in members {
                 let of = visit(btf, member.ty, limits, known)?;
@@ -236,19 +271,29 @@ fn visit(btf: &Btf, id: TypeId, limits: &[u64], known: &mut [Option<Layout>]) ->
                 layout.align = layout.align.max(of.align);
                 packed |= member.bits.is_none() && start % (of.align * 8) != 0;
                 layout.parts = layout.parts.saturating_add(of.parts);
-                layout.fields = layout.fields.saturating_add(if member.name.is_empty() { of.fields.max(1) } else { 1 });
+                layout.fields = layout.fields.saturating_add(if member.name.is_empty() {
+                    of.fields.max(1)
+                } else {
+                    1
+                });
                 layout.regular &= of.regular;
             }
             // The rule of libbpf's `btf__align_of()`.
             packed |= size % layout.align != 0;
             layout.align = if packed { 1 } else { declared_align(size, end, layout.align, limit) };
-            layout.regular &= layout.fields <= MAX_FIELDS && layout.parts <= MAX_PARTS_PER_BYTE * (size + 1);
+            layout.regular &=
+                layout.fields <= MAX_FIELDS && layout.parts <= MAX_PARTS_PER_BYTE * (size + 1);
             let (slack, flexible) = open_end(btf, &ty.kind, size, known);
             Layout { slack, flexible, ..layout }
         }
         Kind::Typedef { to } | Kind::Modifier { to, .. } => visit(btf, *to, limits, known)?,
         Kind::Variable { ty, .. } => visit(btf, *ty, limits, known)?,
-        Kind::Void | Kind::Forward | Kind::Function | Kind::Prototype | Kind::Section { .. } | Kind::DeclTag { .. } => Layout::default(),
+        Kind::Void
+        | Kind::Forward
+        | Kind::Function
+        | Kind::Prototype
+        | Kind::Section { .. }
+        | Kind::DeclTag { .. } => Layout::default(),
     };
     // No value has this size. A larger type can occur in a map definition, as the array
     // that a pointer refers to.
@@ -266,21 +311,34 @@ fn open_end(btf: &Btf, of: &Kind, size: u64, known: &[Option<Layout>]) -> (u64, 
     let layout = |id: TypeId| known.get(id.0 as usize).copied().flatten().unwrap_or_default();
     let is_array = |member: &Member| matches!(btf.resolve(member.ty).1.kind, Kind::Array { .. });
     match of {
-        Kind::Union { members, .. } if !members.is_empty() && members.iter().all(is_array) => (size, false),
+        Kind::Union { members, .. } if !members.is_empty() && members.iter().all(is_array) => {
+            (size, false)
+        }
         Kind::Struct { members, .. } => {
-            let Some((last, others)) = members.split_last().filter(|(last, _)| last.bits.is_none()) else { return (0, false) };
-            let bits = |member: &Member| member.bits.map_or_else(|| layout(member.ty).size.saturating_mul(8), u64::from);
-            let is_last = |other: &Member| u64::from(other.bit_offset).saturating_add(bits(other)) <= u64::from(last.bit_offset);
+            let Some((last, others)) = members.split_last().filter(|(last, _)| last.bits.is_none())
+            else {
+                return (0, false);
+            };
+            let bits = |member: &Member| {
+                member.bits.map_or_else(|| layout(member.ty).size.saturating_mul(8), u64::from)
+            };
+            let is_last = |other: &Member| {
+                u64::from(other.bit_offset).saturating_add(bits(other))
+                    <= u64::from(last.bit_offset)
+            };
             if !others.iter().all(is_last) {
                 return (0, false);
             }
             let (inner, start) = (layout(last.ty), u64::from(last.bit_offset / 8));
             match btf.resolve(last.ty).1.kind {
-                Kind::Array { element, len } => (size.saturating_sub(start), len == 0 && layout(element).size > 0),
-                // The slack includes the padding of this struct after the inner one.
-                Kind::Struct { .. } | Kind::Union { .. } if inner.slack > 0 || inner.flexible => {
-                    (size.saturating_sub(start.saturating_add(inner.least())), inner.flexible && last.name.is_empty())
+                Kind::Array { element, len } => {
+                    (size.saturating_sub(start), len == 0 && layout(element).size > 0)
                 }
+                // The slack includes the padding of this struct after the inner one.
+                Kind::Struct { .. } | Kind::Union { .. } if inner.slack > 0 || inner.flexible => (
+                    size.saturating_sub(start.saturating_add(inner.least())),
+                    inner.flexible && last.name.is_empty(),
+                ),
                 _ => (0, false),
             }
         }
@@ -297,7 +355,10 @@ fn declared_align(size: u64, end: u64, natural: u64, limit: u64) -> u64 {
     }
     let powers = std::iter::successors(natural.checked_mul(2), |align| align.checked_mul(2));
     let most = limit.min(1 << size.trailing_zeros());
-    powers.take_while(|align| *align <= most).find(|align| end.next_multiple_of(*align) == size).unwrap_or(natural)
+    powers
+        .take_while(|align| *align <= most)
+        .find(|align| end.next_multiple_of(*align) == size)
+        .unwrap_or(natural)
 }
 
 #[cfg(test)]
@@ -308,8 +369,16 @@ mod tests {
     fn alignment_is_derived_from_size() {
         assert_eq!(declared_align(4, 4, 4, u64::MAX), 4);
         assert_eq!(declared_align(64, 4, 4, u64::MAX), 64);
-        assert_eq!(declared_align(64, 36, 4, u64::MAX), 32, "the smallest that results in the size");
-        assert_eq!(declared_align(64, 4, 4, 8), 4, "a member has an offset that is only a multiple of 8");
+        assert_eq!(
+            declared_align(64, 36, 4, u64::MAX),
+            32,
+            "the smallest that results in the size"
+        );
+        assert_eq!(
+            declared_align(64, 4, 4, 8),
+            4,
+            "a member has an offset that is only a multiple of 8"
+        );
         assert_eq!(declared_align(12, 4, 4, u64::MAX), 4, "unnamed bit fields fill it");
         assert_eq!(declared_align(0, 0, 1, u64::MAX), 1);
     }

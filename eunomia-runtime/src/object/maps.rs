@@ -101,22 +101,34 @@ pub(crate) fn read(layouts: &Layouts) -> Vec<MapDef> {
         let mut map = definition(layouts, name, ty);
         // Maps of maps cannot nest deeper.
         if matches!(map.kind, MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS) {
-            map.inner = inner(layouts, ty).map(|ty| Box::new(definition(layouts, &format!("{name}.inner"), ty)));
+            map.inner = inner(layouts, ty)
+                .map(|ty| Box::new(definition(layouts, &format!("{name}.inner"), ty)));
         }
         map
     });
     // libbpf creates a map for each variable of these sections (`init_struct_ops_maps`). A `?`
     // prevents loading by default.
-    let tables = |section: &str| matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
+    let tables = |section: &str| {
+        matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link")
+    };
     let tables = variables(layouts, tables).map(|(name, ty)| {
         let value_size = u32::try_from(layouts.layout(ty).size).unwrap_or(u32::MAX);
-        MapDef { kind: MapKind::STRUCT_OPS, value: Some(ty), value_size, max_entries: 1, ..empty(name) }
+        MapDef {
+            kind: MapKind::STRUCT_OPS,
+            value: Some(ty),
+            value_size,
+            max_entries: 1,
+            ..empty(name)
+        }
     });
     maps.chain(tables).collect()
 }
 
 /// Returns the names and types of the variables of some sections.
-fn variables(layouts: &Layouts, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (&str, TypeId)> {
+fn variables(
+    layouts: &Layouts,
+    wanted: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (&str, TypeId)> {
     let sections = layouts.own_types().filter_map(move |(_, ty)| match &ty.kind {
         Kind::Section { variables } if wanted(&ty.name) => Some(variables),
         _ => None,

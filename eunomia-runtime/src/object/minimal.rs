@@ -60,7 +60,14 @@ pub(crate) fn minimal(btf: &[u8], names: &HashSet<&str>) -> Option<Vec<u8>> {
         let record = source.record(id)?;
         let named = matches!(
             record.kind,
-            kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::TYPEDEF | kind::INT | kind::FLOAT | kind::FWD
+            kind::STRUCT
+                | kind::UNION
+                | kind::ENUM
+                | kind::ENUM64
+                | kind::TYPEDEF
+                | kind::INT
+                | kind::FLOAT
+                | kind::FWD
         );
         if named && let Some(name) = names.get(essential(source.string(record.name)?)) {
             if record.kind != kind::FWD {
@@ -135,7 +142,13 @@ impl<'a> Source<'a> {
         let at = *self.starts.get(id)?;
         let info = word(self.types, at.checked_add(4)?)?;
         let rest = self.types.get(at + RECORD..at + RECORD + rest(info)?)?;
-        Some(Record { name: word(self.types, at)?, info, kind: info >> 24 & 0x1f, size_or_type: word(self.types, at + 8)?, rest })
+        Some(Record {
+            name: word(self.types, at)?,
+            info,
+            kind: info >> 24 & 0x1f,
+            size_or_type: word(self.types, at + 8)?,
+            rest,
+        })
     }
 
     fn string(&self, at: u32) -> Option<&'a str> {
@@ -168,10 +181,17 @@ impl<'a> Output<'a> {
     fn add(&mut self, source: &Source<'a>, record: &Record<'a>, kept: &mut Kept) -> Option<()> {
         let name = self.string(source, record.name)?;
         let numbers = match record.kind {
-            kind::INT | kind::FLOAT | kind::FWD | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 | kind::ARRAY => {
-                record.size_or_type
+            kind::INT
+            | kind::FLOAT
+            | kind::FWD
+            | kind::STRUCT
+            | kind::UNION
+            | kind::ENUM
+            | kind::ENUM64
+            | kind::ARRAY => record.size_or_type,
+            kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
+                kept.id(record.size_or_type)
             }
-            kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => kept.id(record.size_or_type),
             // A pointer to `void`.
             kind::PTR => 0,
             // No kind that a type can contain.
@@ -180,7 +200,8 @@ impl<'a> Output<'a> {
         self.words(&[name, record.info, numbers]);
         match record.kind {
             kind::ARRAY => {
-                let [element, index] = [word(record.rest, 0)?, word(record.rest, 4)?].map(|id| kept.id(id));
+                let [element, index] =
+                    [word(record.rest, 0)?, word(record.rest, 4)?].map(|id| kept.id(id));
                 self.words(&[element, index, word(record.rest, 8)?]);
             }
             kind::STRUCT | kind::UNION => {
@@ -222,7 +243,8 @@ impl<'a> Output<'a> {
     }
 
     fn finish(self) -> Option<Vec<u8>> {
-        let [types, strings] = [self.types.len(), self.strings.len()].map(|len| u32::try_from(len).ok());
+        let [types, strings] =
+            [self.types.len(), self.strings.len()].map(|len| u32::try_from(len).ok());
         let (types, strings) = (types?, strings?);
         let mut btf = [&MAGIC[..], &[0]].concat();
         for word in [HEADER as u32, 0, types, types, strings] {
@@ -238,10 +260,12 @@ mod tests {
     use crate::object::{Kind, Layouts};
 
     fn btf() -> Vec<u8> {
-        let skeleton = crate::Skeleton::parse(include_str!("../../../tests/bpf/kinds.json"), "kinds").unwrap();
+        let skeleton =
+            crate::Skeleton::parse(include_str!("../../../tests/bpf/kinds.json"), "kinds").unwrap();
         let object = skeleton.object.clone().unwrap();
         let checked = skeleton.check("kinds").unwrap();
-        let section = checked.layouts.elf.sections.iter().find(|section| section.name == ".BTF").unwrap();
+        let section =
+            checked.layouts.elf.sections.iter().find(|section| section.name == ".BTF").unwrap();
         let at = usize::try_from(section.offset.unwrap()).unwrap();
         object[at..at + usize::try_from(section.size).unwrap()].to_vec()
     }
@@ -252,15 +276,24 @@ mod tests {
         let whole = btf();
         let cut = minimal(&whole, &HashSet::from(["kinds"])).unwrap();
         assert!(cut.len() < whole.len());
-        assert!(is_whole(&cut) && is_whole(&whole) && (0..cut.len()).all(|end| !is_whole(&cut[..end])));
+        assert!(
+            is_whole(&cut) && is_whole(&whole) && (0..cut.len()).all(|end| !is_whole(&cut[..end]))
+        );
         let [whole, cut] = [whole, cut].map(|bytes| Layouts::of_btf(&bytes).unwrap());
         let of = |layouts: &Layouts| {
             let is_it = |kind: &Kind| matches!(kind, Kind::Struct { .. });
-            let id = layouts.btf.iter().find(|(_, ty)| ty.name == "kinds" && is_it(&ty.kind)).unwrap().0;
+            let id =
+                layouts.btf.iter().find(|(_, ty)| ty.name == "kinds" && is_it(&ty.kind)).unwrap().0;
             let fields = layouts.fields(id);
             let texts = fields.iter().map(|field| {
                 let ty = field.ty.map(|ty| layouts.c_name(ty)).unwrap_or_default();
-                (field.name.to_owned(), field.bit_offset, field.bits, field.size, if ty.contains('*') { String::new() } else { ty })
+                (
+                    field.name.to_owned(),
+                    field.bit_offset,
+                    field.bits,
+                    field.size,
+                    if ty.contains('*') { String::new() } else { ty },
+                )
             });
             (layouts.layout(id).size, texts.collect::<Vec<_>>())
         };

@@ -27,9 +27,18 @@ impl Layouts {
         let Some(left) = steps.checked_sub(1) else { return join("..", &declarator) };
         let base = match &ty.kind {
             Kind::Pointer { to } => {
-                let pointer = if qualifiers.is_empty() { format!("*{declarator}") } else { join(&format!("*{qualifiers}"), &declarator) };
-                let binds_weaker = matches!(self.btf.unmodified(*to).1.kind, Kind::Array { .. } | Kind::Prototype);
-                return self.declare(*to, if binds_weaker { format!("({pointer})") } else { pointer }, left);
+                let pointer = if qualifiers.is_empty() {
+                    format!("*{declarator}")
+                } else {
+                    join(&format!("*{qualifiers}"), &declarator)
+                };
+                let binds_weaker =
+                    matches!(self.btf.unmodified(*to).1.kind, Kind::Array { .. } | Kind::Prototype);
+                return self.declare(
+                    *to,
+                    if binds_weaker { format!("({pointer})") } else { pointer },
+                    left,
+                );
             }
             Kind::Array { element, len } => {
                 let array = self.declare(*element, format!("{declarator}[{len}]"), left);
@@ -52,7 +61,9 @@ impl Layouts {
         let mut words = Vec::new();
         while let Kind::Modifier { to, keyword } = self.btf.get(id).kind {
             // A repeated qualifier has no further effect.
-            words.extend(Some(keyword).filter(|keyword| !keyword.is_empty() && !words.contains(keyword)));
+            words.extend(
+                Some(keyword).filter(|keyword| !keyword.is_empty() && !words.contains(keyword)),
+            );
             id = to;
         }
         (id, words.join(" "))
@@ -63,16 +74,23 @@ impl Layouts {
     pub(crate) fn is_spelled(&self, id: TypeId, text: &str) -> bool {
         let bare = |text: &str| {
             let text = text.replace('*', " * ").replace('[', " [");
-            let words: Vec<&str> = text.split_whitespace().filter(|word| !matches!(*word, "const" | "volatile")).collect();
+            let words: Vec<&str> = text
+                .split_whitespace()
+                .filter(|word| !matches!(*word, "const" | "volatile"))
+                .collect();
             words.concat().replace("{..}", "")
         };
         let (_, resolved) = self.btf.resolve(id);
         if matches!(resolved.kind, Kind::Pointer { .. }) {
             // All pointers have the same layout, and their spellings differ between tools.
-            return text.ends_with('*') || text.contains("(*") || bare(text) == bare(&self.c_name(id));
+            return text.ends_with('*')
+                || text.contains("(*")
+                || bare(text) == bare(&self.c_name(id));
         }
         let (_, direct) = self.btf.unmodified(id);
-        if direct.name.is_empty() && matches!(direct.kind, Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. }) {
+        if direct.name.is_empty()
+            && matches!(direct.kind, Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. })
+        {
             // An anonymous type has no name to compare.
             return true;
         }
@@ -151,10 +169,22 @@ mod tests {
         assert_eq!(spelled(&[(CONST, 1)]), ["const char", "const char x"]);
         assert_eq!(spelled(&[(POINTER, 1)]), ["char *", "char *x"]);
         assert_eq!(spelled(&[(CONST, 1), (POINTER, 2)]), ["const char *", "const char *x"]);
-        assert_eq!(spelled(&[(CONST, 1), (POINTER, 2), (CONST, 3)]), ["const char *const", "const char *const x"]);
-        assert_eq!(spelled(&[(POINTER, 1), (VOLATILE, 2), (CONST, 3)]), ["char *const volatile", "char *const volatile x"]);
-        assert_eq!(spelled(&[(POINTER, 1), (CONST, 2), (POINTER, 3)]), ["char *const *", "char *const *x"]);
-        assert_eq!(spelled(&[(STRUCT, 0), (CONST, 2), (POINTER, 3), (POINTER, 4)]), ["const struct event **", "const struct event **x"]);
+        assert_eq!(
+            spelled(&[(CONST, 1), (POINTER, 2), (CONST, 3)]),
+            ["const char *const", "const char *const x"]
+        );
+        assert_eq!(
+            spelled(&[(POINTER, 1), (VOLATILE, 2), (CONST, 3)]),
+            ["char *const volatile", "char *const volatile x"]
+        );
+        assert_eq!(
+            spelled(&[(POINTER, 1), (CONST, 2), (POINTER, 3)]),
+            ["char *const *", "char *const *x"]
+        );
+        assert_eq!(
+            spelled(&[(STRUCT, 0), (CONST, 2), (POINTER, 3), (POINTER, 4)]),
+            ["const struct event **", "const struct event **x"]
+        );
     }
 
     #[test]
@@ -163,10 +193,16 @@ mod tests {
         assert_eq!(spelled(&[(ARRAY, 1), (ARRAY, 2)]), ["char[3][3]", "char x[3][3]"]);
         assert_eq!(spelled(&[(ARRAY, 1), (CONST, 2)]), ["const char[3]", "const char x[3]"]);
         assert_eq!(spelled(&[(POINTER, 1), (ARRAY, 2)]), ["char *[3]", "char *x[3]"]);
-        assert_eq!(spelled(&[(POINTER, 1), (CONST, 2), (ARRAY, 3)]), ["char *const[3]", "char *const x[3]"]);
+        assert_eq!(
+            spelled(&[(POINTER, 1), (CONST, 2), (ARRAY, 3)]),
+            ["char *const[3]", "char *const x[3]"]
+        );
         assert_eq!(spelled(&[(ARRAY, 1), (POINTER, 2)]), ["char (*)[3]", "char (*x)[3]"]);
         assert_eq!(spelled(&[(PROTOTYPE, 0), (POINTER, 2)]), ["void (*)()", "void (*x)()"]);
-        assert_eq!(spelled(&[(PROTOTYPE, 0), (POINTER, 2), (CONST, 3), (ARRAY, 4)]), ["void (*const[3])()", "void (*const x[3])()"]);
+        assert_eq!(
+            spelled(&[(PROTOTYPE, 0), (POINTER, 2), (CONST, 3), (ARRAY, 4)]),
+            ["void (*const[3])()", "void (*const x[3])()"]
+        );
     }
 
     #[test]

@@ -63,7 +63,10 @@ impl RelocationKind {
     /// Reports whether the relocation only tests for existence or a match, so that "no" is a valid
     /// answer.
     pub fn is_question(self) -> bool {
-        matches!(self, Self::FieldExists | Self::TypeExists | Self::EnumvalExists | Self::TypeMatches)
+        matches!(
+            self,
+            Self::FieldExists | Self::TypeExists | Self::EnumvalExists | Self::TypeMatches
+        )
     }
 }
 
@@ -102,7 +105,12 @@ fn string(strings: &[u8], at: u32, max: usize) -> Option<&[u8]> {
 
 /// Reads the section, using the strings of `.BTF`. Returns `None` if it is broken. The layout is
 /// that of `struct btf_ext_header`, `struct btf_ext_info_sec` and `struct bpf_core_relo`.
-pub(crate) fn read(ext: &[u8], strings: &[u8], sections: &HashMap<&[u8], usize>, types: usize) -> Option<Vec<Relocation>> {
+pub(crate) fn read(
+    ext: &[u8],
+    strings: &[u8],
+    sections: &HashMap<&[u8], usize>,
+    types: usize,
+) -> Option<Vec<Relocation>> {
     const HEADER: usize = 32;
     const RECORD: usize = 16;
     const MAX_NAME: usize = 8192;
@@ -135,7 +143,14 @@ pub(crate) fn read(ext: &[u8], strings: &[u8], sections: &HashMap<&[u8], usize>,
                 return None;
             }
             let access = access(string(strings, word(record, 8)?, MAX_ACCESS * 11)?)?;
-            relocations.push(Relocation { section, index, offset: word(record, 0)?, kind, ty, access });
+            relocations.push(Relocation {
+                section,
+                index,
+                offset: word(record, 0)?,
+                kind,
+                ty,
+                access,
+            });
         }
         rest = rest.get(end..)?;
     }
@@ -144,7 +159,11 @@ pub(crate) fn read(ext: &[u8], strings: &[u8], sections: &HashMap<&[u8], usize>,
 
 /// Parses an access path such as `0:1:2`.
 fn access(text: &[u8]) -> Option<Vec<u32>> {
-    let numbers: Vec<u32> = std::str::from_utf8(text).ok()?.split(':').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    let numbers: Vec<u32> = std::str::from_utf8(text)
+        .ok()?
+        .split(':')
+        .map(|number| number.parse().ok())
+        .collect::<Option<_>>()?;
     (numbers.len() <= MAX_ACCESS).then_some(numbers)
 }
 
@@ -170,8 +189,14 @@ mod tests {
     #[test]
     fn read_decodes_relocations() {
         let relocations = read(&section(), STRINGS, &sections(), 7).unwrap();
-        let first =
-            Relocation { section: 3, index: 0, offset: 8, kind: RelocationKind::FieldByteOffset, ty: TypeId(5), access: vec![0, 1] };
+        let first = Relocation {
+            section: 3,
+            index: 0,
+            offset: 8,
+            kind: RelocationKind::FieldByteOffset,
+            ty: TypeId(5),
+            access: vec![0, 1],
+        };
         let second = Relocation {
             index: 1,
             offset: 24,
@@ -211,9 +236,17 @@ mod tests {
 
     #[test]
     fn headers_without_relocations_are_accepted() {
-        let short: Vec<u8> = [0x0001_eb9f_u32, 24, 0, 0, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
-        assert_eq!(read(&short, STRINGS, &sections(), 7), Some(Vec::new()), "an older header without relocations");
-        let none: Vec<u8> = [0x0001_eb9f_u32, 32, 0, 0, 0, 0, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
+        let short: Vec<u8> =
+            [0x0001_eb9f_u32, 24, 0, 0, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
+        assert_eq!(
+            read(&short, STRINGS, &sections(), 7),
+            Some(Vec::new()),
+            "an older header without relocations"
+        );
+        let none: Vec<u8> = [0x0001_eb9f_u32, 32, 0, 0, 0, 0, 0, 0]
+            .into_iter()
+            .flat_map(u32::to_le_bytes)
+            .collect();
         assert_eq!(read(&none, STRINGS, &sections(), 7), Some(Vec::new()));
     }
 
@@ -223,7 +256,11 @@ mod tests {
         for text in [&b""[..], b":", b"0:", b"-1", b"4294967296", b"\xff"] {
             assert_eq!(access(text), None);
         }
-        assert_eq!(access("0:".repeat(MAX_ACCESS).trim_end_matches(':').as_bytes()).map(|access| access.len()), Some(MAX_ACCESS));
+        assert_eq!(
+            access("0:".repeat(MAX_ACCESS).trim_end_matches(':').as_bytes())
+                .map(|access| access.len()),
+            Some(MAX_ACCESS)
+        );
         assert_eq!(access("0:".repeat(MAX_ACCESS + 1).trim_end_matches(':').as_bytes()), None);
     }
 

@@ -76,17 +76,26 @@ const ARENA: &str = ".addr_space.1";
 /// Reports whether libbpf has a map for the section, other than `.kconfig`.
 pub(crate) fn is_data(section: &str) -> bool {
     section == ARENA
-        || [".rodata", ".data", ".bss"]
-            .iter()
-            .any(|kind| section.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        || [".rodata", ".data", ".bss"].iter().any(|kind| {
+            section.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
 }
 
 /// Reads every data section that BTF describes.
 pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
-    let symbols: HashMap<(usize, &str), (u64, bool)> =
-        layouts.elf.symbols.iter().map(|symbol| ((symbol.section, symbol.name.as_str()), (symbol.offset, symbol.visible))).collect();
-    let headers: HashMap<&str, (usize, u64)> =
-        layouts.elf.sections.iter().enumerate().map(|(index, section)| (section.name.as_str(), (index, section.size))).collect();
+    let symbols: HashMap<(usize, &str), (u64, bool)> = layouts
+        .elf
+        .symbols
+        .iter()
+        .map(|symbol| ((symbol.section, symbol.name.as_str()), (symbol.offset, symbol.visible)))
+        .collect();
+    let headers: HashMap<&str, (usize, u64)> = layouts
+        .elf
+        .sections
+        .iter()
+        .enumerate()
+        .map(|(index, section)| (section.name.as_str(), (index, section.size)))
+        .collect();
     let mut sections = Vec::new();
     for (_, ty) in layouts.own_types() {
         let Kind::Section { variables: slots } = &ty.kind else { continue };
@@ -98,26 +107,48 @@ pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
             continue;
         }
         let Some(&(index, size)) = headers.get(ty.name.as_str()) else {
-            faults.push(corrupt(format!("BTF describes section `{}`, which is missing from the object", ty.name)));
+            faults.push(corrupt(format!(
+                "BTF describes section `{}`, which is missing from the object",
+                ty.name
+            )));
             continue;
         };
         let mut variables = Vec::new();
         for slot in slots {
             let variable = layouts.btf.get(slot.variable);
-            let Kind::Variable { ty: id, linkage: Linkage::Global } = variable.kind else { continue };
+            let Kind::Variable { ty: id, linkage: Linkage::Global } = variable.kind else {
+                continue;
+            };
             match symbols.get(&(index, variable.name.as_str())) {
                 // Hidden variables are static for user space.
                 Some((_, false)) => {}
                 Some((offset, true)) => {
-                    let known = if is_whole(layouts, id, slot.size) { id } else { TypeId::default() };
-                    let own = if layouts.has_values(known) { layouts.layout(known).size } else { slot.size.into() };
-                    if offset.saturating_add(own) <= size {
-                        variables.push(Variable { name: variable.name.clone(), id: slot.variable, ty: known, offset: *offset, size: own });
+                    let known =
+                        if is_whole(layouts, id, slot.size) { id } else { TypeId::default() };
+                    let own = if layouts.has_values(known) {
+                        layouts.layout(known).size
                     } else {
-                        faults.push(corrupt(format!("variable `{}` ends after the end of its section `{}`", variable.name, ty.name)));
+                        slot.size.into()
+                    };
+                    if offset.saturating_add(own) <= size {
+                        variables.push(Variable {
+                            name: variable.name.clone(),
+                            id: slot.variable,
+                            ty: known,
+                            offset: *offset,
+                            size: own,
+                        });
+                    } else {
+                        faults.push(corrupt(format!(
+                            "variable `{}` ends after the end of its section `{}`",
+                            variable.name, ty.name
+                        )));
                     }
                 }
-                None => faults.push(corrupt(format!("variable `{}` of section `{}` has no symbol", variable.name, ty.name))),
+                None => faults.push(corrupt(format!(
+                    "variable `{}` of section `{}` has no symbol",
+                    variable.name, ty.name
+                ))),
             }
         }
         variables.sort_by_key(|variable| variable.offset);
@@ -132,7 +163,9 @@ pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
 fn is_whole(layouts: &Layouts, id: TypeId, size: u32) -> bool {
     let own = layouts.layout(id).size;
     let size = u64::from(size);
-    size == own || size == 0 || (size > own && matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. }))
+    size == own
+        || size == 0
+        || (size > own && matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. }))
 }
 
 /// Lays out `.kconfig`, which only exists in libbpf. libbpf sorts the externs by descending
@@ -144,7 +177,8 @@ fn kconfig(layouts: &Layouts, slots: &[Slot]) -> DataSection {
         Some((slot.variable, variable.name.as_str(), ty, layouts.layout(ty)))
     });
     let mut externs: Vec<_> = externs.collect();
-    externs.sort_by_key(|(_, name, _, layout)| (std::cmp::Reverse(layout.align), layout.size, *name));
+    externs
+        .sort_by_key(|(_, name, _, layout)| (std::cmp::Reverse(layout.align), layout.size, *name));
     let mut size = 0u64;
     let place = |(id, name, ty, layout): (TypeId, &str, TypeId, Layout)| {
         let offset = size.next_multiple_of(layout.align);

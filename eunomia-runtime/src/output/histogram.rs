@@ -23,26 +23,41 @@ pub(super) struct Histogram<'a> {
 }
 
 impl<'a> Histogram<'a> {
-    pub(super) fn new(checked: &'a Checked, stream: &'a Stream, sample: &'a Sample) -> Result<Self> {
+    pub(super) fn new(
+        checked: &'a Checked,
+        stream: &'a Stream,
+        sample: &'a Sample,
+    ) -> Result<Self> {
         let linear = sample.kind == SampleKind::LinearHist;
         let unit = sample.unit.as_deref().unwrap_or("(unit)").to_owned();
         let layouts = &checked.layouts;
         let counts = |ty| layouts.counts(ty);
         let slots = match &stream.payload {
             Payload::Type(ty) if counts(*ty) => return Ok(Self { slots: None, linear, unit }),
-            Payload::Type(ty) => {
-                layouts.fields(*ty).into_iter().filter(|field| field.ty.is_some_and(counts)).map(|field| field.name).collect::<Vec<_>>()
-            }
-            Payload::Custom(fields) => fields.iter().filter(|field| counts(field.ty)).map(|field| field.name.as_str()).collect(),
+            Payload::Type(ty) => layouts
+                .fields(*ty)
+                .into_iter()
+                .filter(|field| field.ty.is_some_and(counts))
+                .map(|field| field.name)
+                .collect::<Vec<_>>(),
+            Payload::Custom(fields) => fields
+                .iter()
+                .filter(|field| counts(field.ty))
+                .map(|field| field.name.as_str())
+                .collect(),
             Payload::Tagged(_) | Payload::Bytes { .. } => Vec::new(),
         };
         // `slots` is the name that other loaders of the format require. Without it, a single array
         // is unambiguous.
         let named = slots.iter().find(|name| **name == "slots");
-        let Some(&slots) = named.or(if let [alone] = &slots[..] { Some(alone) } else { None }) else {
+        let Some(&slots) = named.or(if let [alone] = &slots[..] { Some(alone) } else { None })
+        else {
             let why = "cannot show its values as a histogram: they have no member `slots` that is an array of unsigned numbers; rename the array, \
                        or sample the map as `default_kv`";
-            return Err(Error::Value { name: format!("map `{}`", stream.map), why: why.to_owned() });
+            return Err(Error::Value {
+                name: format!("map `{}`", stream.map),
+                why: why.to_owned(),
+            });
         };
         Ok(Self { slots: Some(slots), linear, unit })
     }

@@ -101,8 +101,15 @@ impl<'a> Printer<'a> {
     pub fn new(checked: &'a Checked, format: Format) -> Result<Self> {
         let longest = checked.streams.iter().map(|stream| stream.map.len()).max();
         let maps = longest.filter(|_| checked.streams.len() > 1);
-        let views = checked.streams.iter().map(|stream| View::new(checked, stream, format, maps.is_some())).collect::<Result<_>>()?;
-        #[cfg_attr(not(feature = "symbolize"), expect(unused_mut, reason = "only the feature changes it"))]
+        let views = checked
+            .streams
+            .iter()
+            .map(|stream| View::new(checked, stream, format, maps.is_some()))
+            .collect::<Result<_>>()?;
+        #[cfg_attr(
+            not(feature = "symbolize"),
+            expect(unused_mut, reason = "only the feature changes it")
+        )]
         let mut printer = Self {
             checked,
             views,
@@ -156,7 +163,9 @@ impl<'a> Printer<'a> {
     pub fn set_format(&mut self, map: &str, format: Format) -> Result<()> {
         let number = self.checked.stream(map)?;
         // Every map number has a view.
-        if let (Some(stream), Some(view)) = (self.checked.streams.get(number), self.views.get_mut(number)) {
+        if let (Some(stream), Some(view)) =
+            (self.checked.streams.get(number), self.views.get_mut(number))
+        {
             *view = View::new(self.checked, stream, format, self.prefix.maps.is_some())?;
         }
         Ok(())
@@ -185,7 +194,12 @@ impl<'a> Printer<'a> {
 
     /// Appends an event whose process was looked up with [`Self::locate`].
     #[cfg(feature = "symbolize")]
-    pub fn write_located(&mut self, event: &Event<'_>, located: Option<Located>, out: &mut Vec<u8>) {
+    pub fn write_located(
+        &mut self,
+        event: &Event<'_>,
+        located: Option<Located>,
+        out: &mut Vec<u8>,
+    ) {
         // Every map number has a view.
         let Some(view) = self.views.get_mut(event.stream) else { return };
         view.write(event, Names { symbols: self.symbols.as_ref(), located }, &self.prefix, out);
@@ -203,24 +217,39 @@ impl<'a> Printer<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(checked: &'a Checked, stream: &'a Stream, format: Format, several: bool) -> Result<Self> {
+    fn new(
+        checked: &'a Checked,
+        stream: &'a Stream,
+        format: Format,
+        several: bool,
+    ) -> Result<Self> {
         if format == Format::Raw {
             return Ok(Self::Raw);
         }
         let described = checked.skeleton.maps.iter().find(|map| map.name == stream.map);
         let stack = match described.map(|map| &map.interpreter) {
-            Some(Interpreter::StackTrace { fields, with_symbols, .. }) => {
-                Some(StackTrace::new(checked, stream, fields.as_ref(), with_symbols.unwrap_or(true))?)
-            }
+            Some(Interpreter::StackTrace { fields, with_symbols, .. }) => Some(StackTrace::new(
+                checked,
+                stream,
+                fields.as_ref(),
+                with_symbols.unwrap_or(true),
+            )?),
             _ => None,
         };
-        let sample = described.and_then(|map| map.sample.as_ref()).filter(|_| stream.sampled.is_some());
+        let sample =
+            described.and_then(|map| map.sample.as_ref()).filter(|_| stream.sampled.is_some());
         Ok(match (stack, sample) {
             (stack, _) if format == Format::Json => Self::Json(Json::new(stream, several, stack)),
             (Some(stack), _) => Self::Stack(stack),
-            (None, Some(sample @ model::Sample { kind: SampleKind::Log2Hist | SampleKind::LinearHist, .. })) => {
-                Self::Histogram(Histogram::new(checked, stream, sample)?)
-            }
+            (
+                None,
+                Some(
+                    sample @ model::Sample {
+                        kind: SampleKind::Log2Hist | SampleKind::LinearHist,
+                        ..
+                    },
+                ),
+            ) => Self::Histogram(Histogram::new(checked, stream, sample)?),
             _ if several || matches!(stream.payload, Payload::Tagged(_)) => Self::Line,
             _ => Self::Table(Table::new(checked, stream)),
         })

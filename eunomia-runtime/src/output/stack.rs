@@ -62,10 +62,20 @@ struct Frame {
 impl<'a> StackTrace<'a> {
     /// Creates the form. `names` is the document's `field_map`; a role that it does not map is its
     /// own member name.
-    pub(super) fn new(checked: &'a Checked, stream: &'a Stream, names: Option<&Other>, with_symbols: bool) -> Result<Self> {
-        let refuse = |why: String| Error::Value { name: format!("map `{}`, shown as `stack_trace`", stream.map), why };
+    pub(super) fn new(
+        checked: &'a Checked,
+        stream: &'a Stream,
+        names: Option<&Other>,
+        with_symbols: bool,
+    ) -> Result<Self> {
+        let refuse = |why: String| Error::Value {
+            name: format!("map `{}`, shown as `stack_trace`", stream.map),
+            why,
+        };
         let members: Vec<&'a str> = match &stream.payload {
-            Payload::Type(ty) => checked.layouts.fields(*ty).into_iter().map(|field| field.name).collect(),
+            Payload::Type(ty) => {
+                checked.layouts.fields(*ty).into_iter().map(|field| field.name).collect()
+            }
             Payload::Custom(fields) => fields.iter().map(|field| field.name.as_str()).collect(),
             Payload::Tagged(_) | Payload::Bytes { .. } => Vec::new(),
         };
@@ -74,8 +84,12 @@ impl<'a> StackTrace<'a> {
             let name = named.unwrap_or(role);
             match (members.iter().find(|member| **member == name), named) {
                 (None, Some(name)) => {
-                    let hint = near(name, members.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-                    Err(refuse(format!("`{role}` is mapped to `{name}`, but the records have no such member{}", hint.unwrap_or_default())))
+                    let hint = near(name, members.iter().copied())
+                        .map(|near| format!("; did you mean `{near}`?"));
+                    Err(refuse(format!(
+                        "`{role}` is mapped to `{name}`, but the records have no such member{}",
+                        hint.unwrap_or_default()
+                    )))
                 }
                 (found, _) => Ok(found.copied()),
             }
@@ -111,17 +125,37 @@ impl<'a> StackTrace<'a> {
     #[cfg(feature = "symbolize")]
     pub(super) fn locate(&self, record: &Value<'_>, symbols: &Symbols) -> Option<Located> {
         let user = self.user.as_ref().filter(|_| self.with_symbols)?;
-        let pid = self.pid.and_then(|pid| record.field(pid)?.as_i64()).and_then(|pid| u32::try_from(pid).ok())?;
+        let pid = self
+            .pid
+            .and_then(|pid| record.field(pid)?.as_i64())
+            .and_then(|pid| u32::try_from(pid).ok())?;
         Some(symbols.locate(pid, &user.of(record)))
     }
 
-    pub(super) fn write_text(&self, event: &Event<'_>, names: Names<'_>, prefix: &Prefix, out: &mut Vec<u8>) {
-        let text = |name: Option<&str>| name.and_then(|name| event.value.field(name)).map_or("?".to_owned(), |value| value.to_string());
+    pub(super) fn write_text(
+        &self,
+        event: &Event<'_>,
+        names: Names<'_>,
+        prefix: &Prefix,
+        out: &mut Vec<u8>,
+    ) {
+        let text = |name: Option<&str>| {
+            name.and_then(|name| event.value.field(name))
+                .map_or("?".to_owned(), |value| value.to_string())
+        };
         prefix.write(event.map, out);
         // Writing to memory cannot fail.
-        _ = writeln!(out, "COMM: {} (pid={}) @ CPU {}", text(self.comm), text(self.pid), text(self.cpu));
+        _ = writeln!(
+            out,
+            "COMM: {} (pid={}) @ CPU {}",
+            text(self.comm),
+            text(self.pid),
+            text(self.cpu)
+        );
         let [kernel, user] = self.frames(&event.value, names);
-        for (title, none, frames) in [("Kernel:", "No Kernel Stack", kernel), ("Userspace:", "No Userspace Stack", user)] {
+        for (title, none, frames) in
+            [("Kernel:", "No Kernel Stack", kernel), ("Userspace:", "No Userspace Stack", user)]
+        {
             _ = writeln!(out, "{}", if frames.is_empty() { none } else { title });
             for (i, frame) in frames.iter().enumerate() {
                 _ = write!(out, "  {i} [<{:016x}>]", frame.address);
@@ -134,22 +168,31 @@ impl<'a> StackTrace<'a> {
 
     pub(super) fn write_json(&self, event: &Event<'_>, names: Names<'_>, out: &mut Vec<u8>) {
         let number = |name: Option<&str>| name.and_then(|name| event.value.field(name)?.as_i64());
-        let comm = self.comm.and_then(|name| event.value.field(name)).and_then(|comm| Some(comm.as_text()?.into_owned()));
-        let [kernel, user] = self.frames(&event.value, names).map(|frames| frames.iter().map(json).collect::<Vec<_>>());
+        let comm = self
+            .comm
+            .and_then(|name| event.value.field(name))
+            .and_then(|comm| Some(comm.as_text()?.into_owned()));
+        let [kernel, user] = self
+            .frames(&event.value, names)
+            .map(|frames| frames.iter().map(json).collect::<Vec<_>>());
         let json = json!({ "pid": number(self.pid), "cpu": number(self.cpu), "comm": comm, "kernel": kernel, "user": user });
         // Any process decides what it and its files are called.
         out.extend_from_slice(shown(&json.to_string()).as_bytes());
     }
 
     fn frames(&self, record: &Value<'_>, names: Names<'_>) -> [Vec<Frame>; 2] {
-        let [kernel, user] = [&self.kernel, &self.user].map(|stack| stack.as_ref().map(|stack| stack.of(record)).unwrap_or_default());
+        let [kernel, user] = [&self.kernel, &self.user]
+            .map(|stack| stack.as_ref().map(|stack| stack.of(record)).unwrap_or_default());
         #[cfg(feature = "symbolize")]
         if let Names { symbols: Some(symbols), located } = names
             && self.with_symbols
         {
             // The process comes before the kernel, because it may end.
             let located = located.or_else(|| self.locate(record, symbols));
-            let user = located.map_or_else(|| user.into_iter().map(bare).collect(), |located| symbols.name(located));
+            let user = located.map_or_else(
+                || user.into_iter().map(bare).collect(),
+                |located| symbols.name(located),
+            );
             return [symbols.of_kernel(&kernel), user];
         }
         #[cfg(not(feature = "symbolize"))]
@@ -162,7 +205,8 @@ impl Stack<'_> {
     /// Returns the addresses. A negative size is an error of the helper that took them, and gives
     /// none.
     fn of(&self, record: &Value<'_>) -> Vec<u64> {
-        let addresses = record.field(self.addresses).and_then(|stack| stack.counts()).unwrap_or_default();
+        let addresses =
+            record.field(self.addresses).and_then(|stack| stack.counts()).unwrap_or_default();
         let count = match self.size.and_then(|size| record.field(size)) {
             Some(size) => size.as_i64().map_or(0, |bytes| usize::try_from(bytes / 8).unwrap_or(0)),
             None => addresses.iter().position(|address| *address == 0).unwrap_or(addresses.len()),

@@ -50,11 +50,20 @@ impl<'a> Table<'a> {
             Payload::Type(ty) => of_type(layouts, Some(*ty), whole, false, &mut columns),
             Payload::Custom(fields) => columns.extend(fields.iter().map(|field| {
                 let part = Part::Custom(field);
-                Column { name: field.name.to_uppercase(), width: width(layouts, field.ty), of_key: false, part }
+                Column {
+                    name: field.name.to_uppercase(),
+                    width: width(layouts, field.ty),
+                    of_key: false,
+                    part,
+                }
             })),
-            Payload::Tagged(_) | Payload::Bytes { .. } => of_type(layouts, None, whole, false, &mut columns),
+            Payload::Tagged(_) | Payload::Bytes { .. } => {
+                of_type(layouts, None, whole, false, &mut columns)
+            }
         }
-        columns.iter_mut().for_each(|column| column.width = column.width.max(column.name.chars().count()).max(LEAST));
+        columns.iter_mut().for_each(|column| {
+            column.width = column.width.max(column.name.chars().count()).max(LEAST)
+        });
         Self { columns, headed: false }
     }
 
@@ -62,7 +71,8 @@ impl<'a> Table<'a> {
         if !self.headed {
             self.headed = true;
             let time = if prefix.time.is_empty() { "" } else { "TIME" };
-            Prefix { time: pad(time, prefix.time.chars().count()), maps: prefix.maps }.write("MAP", out);
+            Prefix { time: pad(time, prefix.time.chars().count()), maps: prefix.maps }
+                .write("MAP", out);
             self.row(out, |column, out| push(&column.name, out));
         }
         prefix.write(event.map, out);
@@ -98,7 +108,13 @@ impl Column<'_> {
 }
 
 /// Adds a column for each member of a struct, or one column for any other type.
-fn of_type<'a>(layouts: &'a Layouts, ty: Option<TypeId>, whole: &str, of_key: bool, columns: &mut Vec<Column<'a>>) {
+fn of_type<'a>(
+    layouts: &'a Layouts,
+    ty: Option<TypeId>,
+    whole: &str,
+    of_key: bool,
+    columns: &mut Vec<Column<'a>>,
+) {
     let fields = ty.map(|ty| layouts.fields(ty)).unwrap_or_default();
     if fields.is_empty() {
         let width = ty.map_or(0, |ty| width(layouts, ty));
@@ -118,7 +134,9 @@ fn width(layouts: &Layouts, ty: TypeId) -> usize {
         Kind::Int { size: 4, .. } => 8,
         Kind::Int { .. } | Kind::Float { .. } => 12,
         Kind::Pointer { .. } => 18,
-        Kind::Enum { values, .. } => values.iter().map(|(name, value)| format!("{name}({value})").len()).max().unwrap_or(0),
+        Kind::Enum { values, .. } => {
+            values.iter().map(|(name, value)| format!("{name}({value})").len()).max().unwrap_or(0)
+        }
         _ => 0,
     }
     .min(MOST)

@@ -37,8 +37,10 @@ struct Copies<E> {
 impl<E> Copies<E> {
     fn add(&self, event: E) -> Option<&E> {
         let number = self.len.get().checked_add(1)?;
-        let block =
-            self.blocks.get(number.ilog2() as usize)?.get_or_init(|| (0..1u32 << number.ilog2()).map(|_| OnceCell::new()).collect());
+        let block = self
+            .blocks
+            .get(number.ilog2() as usize)?
+            .get_or_init(|| (0..1u32 << number.ilog2()).map(|_| OnceCell::new()).collect());
         self.len.set(number);
         Some(block.get((number - (1 << number.ilog2())) as usize)?.get_or_init(|| event))
     }
@@ -52,13 +54,29 @@ impl<E> Default for Copies<E> {
 
 impl<'a, E: Delivered> Batch<'a, E> {
     /// Creates a batch of the records that are there now, or an empty one if `delivered` is false.
-    pub(super) fn new(ring: RefMut<'a, Ring>, stats: &'a Counters, delivered: bool) -> Result<Self> {
-        const { assert!(align_of::<E::Event>() <= 8, "records are aligned to 8 bytes: read this type with `for_each`") };
+    pub(super) fn new(
+        ring: RefMut<'a, Ring>,
+        stats: &'a Counters,
+        delivered: bool,
+    ) -> Result<Self> {
+        const {
+            assert!(
+                align_of::<E::Event>() <= 8,
+                "records are aligned to 8 bytes: read this type with `for_each`"
+            )
+        };
         let position = ring.position();
         let end = if delivered { ring.end()? } else { position };
         // Report a damaged ring here; damage that is found later only ends the iteration.
         next(&mut ring.walk(position, end)?, position)?;
-        Ok(Self { ring, stats, end, position: Cell::new(position), found: Cell::default(), copies: Copies::default() })
+        Ok(Self {
+            ring,
+            stats,
+            end,
+            position: Cell::new(position),
+            found: Cell::default(),
+            copies: Copies::default(),
+        })
     }
 
     /// Returns an iterator over the events that were not yet taken.
@@ -82,9 +100,13 @@ impl<'a, E: Delivered> Batch<'a, E> {
                 // published. The drop of the batch publishes it, and the reference borrows the
                 // batch.
                 let record = unsafe { spot.payload(head.len as usize) };
-                let event = E::Event::of_bytes(record).or_else(|| self.copies.add(E::Event::read_begun(record)?));
+                let event = E::Event::of_bytes(record)
+                    .or_else(|| self.copies.add(E::Event::read_begun(record)?));
                 let event = event.map(|event| E::borrowed(event, record));
-                found.count(if event.is_some() { Fate::Delivered } else { Fate::Short }, head.len.into());
+                found.count(
+                    if event.is_some() { Fate::Delivered } else { Fate::Short },
+                    head.len.into(),
+                );
                 event
             };
             self.found.set(found);

@@ -67,6 +67,7 @@ fn id(map: BorrowedFd<'_>) -> io::Result<u32> {
     let mut len = size_of_val(&info) as u32;
     // SAFETY: the structure lives through the call, and the kernel writes at most as many bytes to
     // it as the length says.
-    let error = unsafe { libbpf_sys::bpf_map_get_info_by_fd(map.as_raw_fd(), &raw mut info, &raw mut len) };
+    let error =
+        unsafe { libbpf_sys::bpf_map_get_info_by_fd(map.as_raw_fd(), &raw mut info, &raw mut len) };
     if error < 0 { Err(io::Error::from_raw_os_error(-error)) } else { Ok(info.id) }
 }

@@ -52,8 +52,8 @@ const STOPPED: u8 = 3;
 impl Control {
     /// Creates a handle in the state `RUNNING`.
     pub(super) fn new() -> Result<Self> {
-        let wake =
-            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|errno| refusal("create an eventfd", errno.into()))?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|errno| refusal("create an eventfd", errno.into()))?;
         Ok(Self(Arc::new(Shared { state: AtomicU8::new(RUNNING), wake })))
     }
 
@@ -159,7 +159,10 @@ impl Control {
 }
 
 pub(super) fn timespec(time: Duration) -> Timespec {
-    Timespec { tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
+    Timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    }
 }
 
 impl AsFd for Control {

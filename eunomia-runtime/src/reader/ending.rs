@@ -24,7 +24,9 @@ impl Ending {
     /// Reports whether a waiting caller should read what is left. It should not if it took nothing
     /// since its last wait although it could.
     pub(super) fn waits(&self, taken: u64, busy: bool) -> bool {
-        self.waited.replace(Some((taken, busy))).is_none_or(|(before, was_busy)| taken != before || (was_busy && !busy))
+        self.waited
+            .replace(Some((taken, busy)))
+            .is_none_or(|(before, was_busy)| taken != before || (was_busy && !busy))
     }
 
     /// Reports whether a caller that reads one of `maps` maps may still read what is left in the

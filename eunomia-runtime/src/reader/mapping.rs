@@ -32,17 +32,30 @@ impl Mapping {
     ///
     /// With the feature `fuzz`, an inaccessible guard page follows them, so that a read past the
     /// end faults. AddressSanitizer does not see such a read: it knows allocations, not mappings.
-    pub(crate) fn new(fd: BorrowedFd<'_>, offset: u64, len: usize, writable: bool) -> io::Result<Self> {
+    pub(crate) fn new(
+        fd: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> io::Result<Self> {
         let prot = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
-        let whole = if cfg!(feature = "fuzz") { len.next_multiple_of(page_size()) + page_size() } else { len };
+        let whole = if cfg!(feature = "fuzz") {
+            len.next_multiple_of(page_size()) + page_size()
+        } else {
+            len
+        };
         // If the kernel refuses, it may already have removed the reservation, and another thread
         // may have mapped memory there. The reservation is therefore given away first, so that
         // nobody unmaps the range.
-        let (address, fixed) =
-            if whole > len { (Reserved::anywhere(whole)?.give_away(), MapFlags::FIXED) } else { (ptr::null_mut(), MapFlags::empty()) };
+        let (address, fixed) = if whole > len {
+            (Reserved::anywhere(whole)?.give_away(), MapFlags::FIXED)
+        } else {
+            (ptr::null_mut(), MapFlags::empty())
+        };
         // SAFETY: the kernel chooses the address of the new mapping, or the mapping replaces a
         // reservation, which nobody can access. In both cases no memory that Rust knows of changes.
-        let start = unsafe { mmap(address.cast(), len, prot, MapFlags::SHARED | fixed, fd, offset) }?;
+        let start =
+            unsafe { mmap(address.cast(), len, prot, MapFlags::SHARED | fixed, fd, offset) }?;
         match NonNull::new(start.cast()) {
             Some(start) => Ok(Self { start, len, whole }),
             None => Err(io::Errno::FAULT),
@@ -55,7 +68,8 @@ impl Mapping {
         let (len, prot) = (page_size(), ProtFlags::READ | ProtFlags::WRITE);
         // SAFETY: the kernel chooses the address of a new mapping, so no memory that Rust knows of changes.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), len, prot, MapFlags::PRIVATE) }?;
-        let page = Self { start: NonNull::new(start.cast()).ok_or(io::Errno::FAULT)?, len, whole: len };
+        let page =
+            Self { start: NonNull::new(start.cast()).ok_or(io::Errno::FAULT)?, len, whole: len };
         // SAFETY: the page belongs to this mapping, and its content changes only in other processes.
         unsafe { madvise(start, len, Advice::LinuxWipeOnFork) }?;
         Ok(page)
@@ -156,7 +170,11 @@ impl Reserved {
         // SAFETY: the kernel replaces no mapping without `FIXED`, and nobody can access the new
         // one.
         let mapped = unsafe { mmap_anonymous(address, len, ProtFlags::empty(), flags) }?;
-        Ok(Self(Mapping { start: NonNull::new(mapped.cast()).ok_or(io::Errno::FAULT)?, len, whole: len }))
+        Ok(Self(Mapping {
+            start: NonNull::new(mapped.cast()).ok_or(io::Errno::FAULT)?,
+            len,
+            whole: len,
+        }))
     }
 
     /// Returns the start address.

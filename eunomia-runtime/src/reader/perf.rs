@@ -16,10 +16,16 @@ use std::{
 use libbpf_rs::libbpf_sys;
 use rustix::{
     param::page_size,
-    time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
+    time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
+        timerfd_settime,
+    },
 };
 
-use super::{Claim, Counters, Drained, Fate, Stats, control::timespec, inherited::Own, mapping::Mapping, watch::Watch};
+use super::{
+    Claim, Counters, Drained, Fate, Stats, control::timespec, inherited::Own, mapping::Mapping,
+    watch::Watch,
+};
 use crate::{Error, Result, cpus, perf_event, refusal::refusal};
 
 /// Offsets of `data_head` and `data_tail` in `struct perf_event_mmap_page`.
@@ -118,23 +124,37 @@ impl PerfArray {
     /// - [`Error::Value`] if the rings cannot have that many pages.
     /// - [`Error::InUse`] if this process has another reader of the map.
     /// - [`Error::Kernel`] if the kernel refuses a ring.
-    pub(crate) fn open(name: &str, map: BorrowedFd<'_>, entries: u32, buffer: PerfBuffer) -> Result<Self> {
+    pub(crate) fn open(
+        name: &str,
+        map: BorrowedFd<'_>,
+        entries: u32,
+        buffer: PerfBuffer,
+    ) -> Result<Self> {
         // The kernel accepts a ring without pages, and does not count what it drops there.
         if !buffer.pages.is_power_of_two() || buffer.pages > MOST_PAGES {
-            let why = format!("rings cannot have {} pages; expected a power of two, at most {MOST_PAGES}", buffer.pages);
+            let why = format!(
+                "rings cannot have {} pages; expected a power of two, at most {MOST_PAGES}",
+                buffer.pages
+            );
             return Err(Error::Value { name: format!("map `{name}`"), why });
         }
         let claim = Claim::reader(name, map)?;
-        let map = map.try_clone_to_owned().map_err(|error| refusal(format!("duplicate the descriptor of the map `{name}`"), error))?;
+        let map = map.try_clone_to_owned().map_err(|error| {
+            refusal(format!("duplicate the descriptor of the map `{name}`"), error)
+        })?;
         let mut array = Self {
             _claim: claim,
             name: name.to_owned(),
             map,
             buffer,
-            rings: Own::new(Vec::new()).map_err(|errno| refusal(format!("map memory for the map `{name}`"), errno.into()))?,
+            rings: Own::new(Vec::new()).map_err(|errno| {
+                refusal(format!("map memory for the map `{name}`"), errno.into())
+            })?,
             missing: (0..entries.min(cpus::possible()?)).collect(),
             checked: Instant::now(),
-            timer: timer(buffer.flush).map_err(|errno| refusal(format!("create a timer for the map `{name}`"), errno.into()))?,
+            timer: timer(buffer.flush).map_err(|errno| {
+                refusal(format!("create a timer for the map `{name}`"), errno.into())
+            })?,
             watch: None,
             counted: true,
             lost: 0,
@@ -174,7 +194,11 @@ impl PerfArray {
         }
         self.checked = Instant::now();
         for index in (0..self.rings()?.len()).rev() {
-            if self.rings_mut()?.get_mut(index).is_some_and(|ring| !ring.retired && ring.has_stopped()) {
+            if self
+                .rings_mut()?
+                .get_mut(index)
+                .is_some_and(|ring| !ring.retired && ring.has_stopped())
+            {
                 self.retire_at(index);
                 self.close_if_empty(index);
             }
@@ -211,23 +235,34 @@ impl PerfArray {
     fn open_ring(&mut self, cpu: u32) -> Result<Option<PerfRing>> {
         let name = &self.name;
         let mut opened = open(cpu, self.buffer, self.counted);
-        if self.counted && opened.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL)) {
+        if self.counted
+            && opened.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
+        {
             // The kernel does not know `PERF_FORMAT_LOST`.
             opened = open(cpu, self.buffer, false);
             self.counted = opened.is_err();
         }
         match opened {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-            Err(error) => Err(refusal(format!("open the perf event of the map `{name}` on CPU {cpu}"), error)),
+            Err(error) => {
+                Err(refusal(format!("open the perf event of the map `{name}` on CPU {cpu}"), error))
+            }
             Ok(fd) => PerfRing::new(fd, self.map.as_fd(), cpu, self.buffer.pages, self.counted)
                 .map(Some)
-                .map_err(|error| refusal(format!("map the perf ring of the map `{name}` on CPU {cpu}"), error)),
+                .map_err(|error| {
+                    refusal(format!("map the perf ring of the map `{name}` on CPU {cpu}"), error)
+                }),
         }
     }
 
     /// Retires the ring of a CPU that went offline.
     pub(super) fn retire(&mut self, cpu: u32) {
-        if let Some(index) = self.rings().unwrap_or_default().iter().position(|ring| ring.cpu == cpu && !ring.retired) {
+        if let Some(index) = self
+            .rings()
+            .unwrap_or_default()
+            .iter()
+            .position(|ring| ring.cpu == cpu && !ring.retired)
+        {
             self.retire_at(index);
             self.close_if_empty(index);
         }
@@ -238,14 +273,23 @@ impl PerfArray {
     /// unmapped would be readable for ever (`perf_poll` returns EPOLLHUP). The records in the ring
     /// can still be read.
     fn retire_at(&mut self, index: usize) {
-        let Some(ring) = self.rings.get_mut().and_then(|rings| rings.get_mut(index)).filter(|ring| !ring.retired) else { return };
+        let Some(ring) = self
+            .rings
+            .get_mut()
+            .and_then(|rings| rings.get_mut(index))
+            .filter(|ring| !ring.retired)
+        else {
+            return;
+        };
         ring.retired = true;
         ring.update_lost();
         if let Some(watch) = &self.watch {
             watch.remove(ring.fd.as_fd());
         }
         // SAFETY: the key is 4 bytes, as the map type requires, and lives through the call.
-        let _ = unsafe { libbpf_sys::bpf_map_delete_elem(self.map.as_raw_fd(), (&raw const ring.cpu).cast()) };
+        let _ = unsafe {
+            libbpf_sys::bpf_map_delete_elem(self.map.as_raw_fd(), (&raw const ring.cpu).cast())
+        };
         self.missing.push(ring.cpu);
     }
 
@@ -281,7 +325,10 @@ impl PerfArray {
 
     /// Reports whether everything before the mark was read, or no mark is set.
     pub(super) fn is_at_mark(&self) -> bool {
-        self.rings().unwrap_or_default().iter().all(|ring| ring.limit.is_none_or(|limit| limit == ring.tail()))
+        self.rings()
+            .unwrap_or_default()
+            .iter()
+            .all(|ring| ring.limit.is_none_or(|limit| limit == ring.tail()))
     }
 
     /// Returns the number of unread samples.
@@ -335,9 +382,14 @@ mod tests;
 
 /// Creates a timer that expires every `time`, but at most every 50 microseconds.
 fn timer(time: Duration) -> rustix::io::Result<OwnedFd> {
-    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+    let timer =
+        timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
     let time = timespec(time.max(Duration::from_micros(50)));
-    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: time, it_value: time })?;
+    timerfd_settime(
+        &timer,
+        TimerfdTimerFlags::empty(),
+        &Itimerspec { it_interval: time, it_value: time },
+    )?;
     Ok(timer)
 }
 
@@ -360,7 +412,13 @@ fn open(cpu: u32, buffer: PerfBuffer, counted: bool) -> io::Result<OwnedFd> {
 }
 
 impl PerfRing {
-    fn new(fd: OwnedFd, map: BorrowedFd<'_>, cpu: u32, pages: usize, counted: bool) -> io::Result<Self> {
+    fn new(
+        fd: OwnedFd,
+        map: BorrowedFd<'_>,
+        cpu: u32,
+        pages: usize,
+        counted: bool,
+    ) -> io::Result<Self> {
         let page = page_size();
         let memory = Mapping::new(fd.as_fd(), 0, page * (1 + pages), true)?;
         // SAFETY: the request takes no pointer.
@@ -370,7 +428,14 @@ impl PerfRing {
         let raw = fd.as_raw_fd();
         // SAFETY: the key and the value are 4 bytes each, as the map type requires, and live
         // through the call.
-        let error = unsafe { libbpf_sys::bpf_map_update_elem(map.as_raw_fd(), (&raw const cpu).cast(), (&raw const raw).cast(), 0) };
+        let error = unsafe {
+            libbpf_sys::bpf_map_update_elem(
+                map.as_raw_fd(),
+                (&raw const cpu).cast(),
+                (&raw const raw).cast(),
+                0,
+            )
+        };
         if error < 0 {
             return Err(io::Error::from_raw_os_error(-error));
         }
@@ -379,7 +444,17 @@ impl PerfRing {
 
     fn with_memory(cpu: u32, fd: OwnedFd, memory: Mapping, pages: usize, counted: bool) -> Self {
         let (size, lost) = ((page_size() * pages) as u64, counted.then_some(0));
-        Self { cpu, fd, memory, size, wrapped: Vec::new(), time: 0, lost, limit: None, retired: false }
+        Self {
+            cpu,
+            fd,
+            memory,
+            size,
+            wrapped: Vec::new(),
+            time: 0,
+            lost,
+            limit: None,
+            retired: false,
+        }
     }
 
     /// Reports whether the time of the event has stopped since the last check. The kernel removes
@@ -440,10 +515,22 @@ impl PerfRing {
     }
 
     /// Delivers every record that is there now, or before the mark.
-    fn drain(&mut self, stats: &Counters, running: &impl Fn() -> bool, deliver: &mut impl FnMut(&[u8]) -> Fate) -> Result<Drained> {
+    fn drain(
+        &mut self,
+        stats: &Counters,
+        running: &impl Fn() -> bool,
+        deliver: &mut impl FnMut(&[u8]) -> Fate,
+    ) -> Result<Drained> {
         let (tail, head) = (self.tail(), self.limit.unwrap_or_else(|| self.head()));
         let Self { memory, size, wrapped, lost, .. } = self;
-        let mut read = Read { memory, stats, start: tail, tail, counted: lost.is_some(), found: Stats::default() };
+        let mut read = Read {
+            memory,
+            stats,
+            start: tail,
+            tail,
+            counted: lost.is_some(),
+            found: Stats::default(),
+        };
         while read.tail != head {
             if !running() {
                 return Ok(Drained::Stopped);
@@ -492,10 +579,18 @@ struct Read<'a> {
 
 impl Read<'_> {
     /// Delivers a sample, or counts a report of losses.
-    fn record(&mut self, kind: u32, record: &[u8], deliver: &mut impl FnMut(&[u8]) -> Fate) -> Fate {
+    fn record(
+        &mut self,
+        kind: u32,
+        record: &[u8],
+        deliver: &mut impl FnMut(&[u8]) -> Fate,
+    ) -> Fate {
         match kind {
             PERF_RECORD_SAMPLE => {
-                let size = record.get(HEADER..RAW).and_then(|word| word.try_into().ok()).map_or(0, u32::from_ne_bytes) as usize;
+                let size = record
+                    .get(HEADER..RAW)
+                    .and_then(|word| word.try_into().ok())
+                    .map_or(0, u32::from_ne_bytes) as usize;
                 let fate = match record.get(RAW..).and_then(|raw| raw.get(..size)) {
                     Some(sample) => deliver(sample),
                     None => Fate::Short,
@@ -504,7 +599,10 @@ impl Read<'_> {
                 fate
             }
             PERF_RECORD_LOST if !self.counted => {
-                let lost = record.get(16..24).and_then(|word| word.try_into().ok()).map_or(0, u64::from_ne_bytes);
+                let lost = record
+                    .get(16..24)
+                    .and_then(|word| word.try_into().ok())
+                    .map_or(0, u64::from_ne_bytes);
                 self.found.lost = Some(self.found.lost.unwrap_or(0).saturating_add(lost));
                 Fate::Delivered
             }
@@ -541,7 +639,9 @@ fn record(memory: &Mapping, size: u64, tail: u64, head: u64) -> Result<(u32, usi
 fn damaged(tail: u64, len: usize, left: u64) -> Error {
     Error::Value {
         name: "perf ring".to_owned(),
-        why: format!("the record at position {tail} has {len} bytes, but {left} are left: the ring's memory is damaged"),
+        why: format!(
+            "the record at position {tail} has {len} bytes, but {left} are left: the ring's memory is damaged"
+        ),
     }
 }
 

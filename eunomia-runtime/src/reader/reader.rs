@@ -16,7 +16,8 @@ use rustix::{
 };
 
 use super::{
-    Batch, Control, Counters, Drained, Fate, Outcome, Record, Ring, Source, Stats, Verdict, Waiting,
+    Batch, Control, Counters, Drained, Fate, Outcome, Record, Ring, Source, Stats, Verdict,
+    Waiting,
     control::timespec,
     ending::Ending,
     waiting::Burst,
@@ -84,8 +85,12 @@ impl Reader {
     pub(crate) fn new(mut sources: Vec<Source>) -> Result<Self> {
         let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC).map_err(epoll_error)?);
         let control = Control::new()?;
-        epoll::add(&epoll, &control, Token::Control.to_data(), EventFlags::IN).map_err(epoll_error)?;
-        sources.iter_mut().enumerate().try_for_each(|(map, source)| source.watch(Watch::new(&epoll, map)))?;
+        epoll::add(&epoll, &control, Token::Control.to_data(), EventFlags::IN)
+            .map_err(epoll_error)?;
+        sources
+            .iter_mut()
+            .enumerate()
+            .try_for_each(|(map, source)| source.watch(Watch::new(&epoll, map)))?;
         let stats = sources.iter().map(|_| Counters::default()).collect();
         let reader = Self {
             epoll,
@@ -159,12 +164,17 @@ impl Reader {
     ///   inconsistent. The latter is returned after the other rings were read; a damaged ring
     ///   buffer is not read again.
     /// - [`Error::Callback`] if a callback failed, after all records were delivered.
-    pub fn poll(&self, timeout: Duration, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
+    pub fn poll(
+        &self,
+        timeout: Duration,
+        mut deliver: impl FnMut(usize, &[u8]) -> Verdict,
+    ) -> Result<u64> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             match self.ready(deadline)? {
                 Ready::Yes => {
-                    let (drained, delivered) = self.read(Part::All, &|| self.control.delivers(), &mut deliver)?;
+                    let (drained, delivered) =
+                        self.read(Part::All, &|| self.control.delivers(), &mut deliver)?;
                     if delivered > 0 || (drained == Drained::Stopped && !self.control.is_paused()) {
                         return Ok(delivered);
                     }
@@ -209,7 +219,8 @@ impl Reader {
             Ready::No => Ok(false),
             Ready::Last => {
                 let more = self.any(|source| !source.is_at_mark())?
-                    && (self.ending.waits(self.taken(), self.is_busy()?) || self.outlasts_busy()?);
+                    && (self.ending.waits(self.taken(), self.is_busy()?)
+                        || self.outlasts_busy()?);
                 if !more {
                     self.control.stop_now();
                 }
@@ -232,7 +243,9 @@ impl Reader {
 
     /// Reports whether a program is still writing a record that the last read must deliver.
     fn is_busy(&self) -> Result<bool> {
-        self.any(|source| matches!(source, Source::Ring(_)) && !source.is_at_mark() && !source.is_ready())
+        self.any(|source| {
+            matches!(source, Source::Ring(_)) && !source.is_at_mark() && !source.is_ready()
+        })
     }
 
     /// Reports whether a stop was requested and polling has not ended. The first call that sees the
@@ -244,7 +257,11 @@ impl Reader {
             return Ok(false);
         }
         if !self.ending.marked.get() {
-            self.sources.try_borrow_mut().map_err(|_| reentered())?.iter_mut().for_each(Source::mark);
+            self.sources
+                .try_borrow_mut()
+                .map_err(|_| reentered())?
+                .iter_mut()
+                .for_each(Source::mark);
             self.ending.marked.set(true);
         }
         Ok(true)
@@ -256,7 +273,8 @@ impl Reader {
     fn before_one(&self) -> Result<()> {
         if self.is_ending()? {
             // Entries of a sampled map are delivered only by a poll.
-            let more = self.any(|source| !matches!(source, Source::Sampled(_)) && !source.is_at_mark())?;
+            let more =
+                self.any(|source| !matches!(source, Source::Sampled(_)) && !source.is_at_mark())?;
             if !more || !self.ending.reads(self.taken(), self.stats.len()) {
                 self.control.stop_now();
             }
@@ -266,12 +284,18 @@ impl Reader {
 
     /// Returns the number of records that were taken out of the buffers.
     fn taken(&self) -> u64 {
-        self.stats.iter().map(Counters::get).map(|stats| stats.received + stats.short + stats.discarded).sum()
+        self.stats
+            .iter()
+            .map(Counters::get)
+            .map(|stats| stats.received + stats.short + stats.discarded)
+            .sum()
     }
 
     /// Waits until records are ready, a stop was requested, or the deadline has passed.
     fn ready(&self, deadline: Option<Instant>) -> Result<Ready> {
-        let left = || deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = || {
+            deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()))
+        };
         let mut busy_sleep = Duration::from_micros(20);
         while !self.control.is_stopped() {
             if self.is_ending()? {
@@ -366,7 +390,8 @@ impl Reader {
     #[inline]
     pub fn read_one(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
         self.before_one()?;
-        self.read(Part::One(map), &|| self.control.delivers(), &mut |_, record| deliver(record)).map(|(_, delivered)| delivered)
+        self.read(Part::One(map), &|| self.control.delivers(), &mut |_, record| deliver(record))
+            .map(|(_, delivered)| delivered)
     }
 
     /// Delivers as [`Self::read_one`], from a ring buffer.
@@ -375,7 +400,9 @@ impl Reader {
     /// As [`Self::poll`]; [`Error::NotFound`] if the map is not a ring buffer.
     #[inline]
     pub fn read_ring(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
-        self.with_ring(map, |ring, stats, failure| ring.drain(stats, &|| self.control.delivers(), |record| failure.fate(deliver(record))))
+        self.with_ring(map, |ring, stats, failure| {
+            ring.drain(stats, &|| self.control.delivers(), |record| failure.fate(deliver(record)))
+        })
     }
 
     /// Delivers as [`Self::read_ring`], in slices of records.
@@ -383,14 +410,24 @@ impl Reader {
     /// # Errors
     /// As [`Self::read_ring`].
     #[inline]
-    pub fn read_runs<E: Plain, R: Outcome>(&self, map: usize, mut f: impl FnMut(&[Record<E>]) -> R) -> Result<u64> {
+    pub fn read_runs<E: Plain, R: Outcome>(
+        &self,
+        map: usize,
+        mut f: impl FnMut(&[Record<E>]) -> R,
+    ) -> Result<u64> {
         self.with_ring(map, |ring, stats, failure| {
-            ring.runs(stats, &|| self.control.delivers(), |run| failure.fate(Verdict::of(Ok(f(run)))))
+            ring.runs(stats, &|| self.control.delivers(), |run| {
+                failure.fate(Verdict::of(Ok(f(run))))
+            })
         })
     }
 
     #[inline]
-    fn with_ring(&self, map: usize, read: impl FnOnce(&Ring, &Counters, &mut Failure) -> Result<Drained>) -> Result<u64> {
+    fn with_ring(
+        &self,
+        map: usize,
+        read: impl FnOnce(&Ring, &Counters, &mut Failure) -> Result<Drained>,
+    ) -> Result<u64> {
         self.before_one()?;
         let (ring, stats) = self.ring(map)?;
         let before = stats.get().received;
@@ -421,7 +458,11 @@ impl Reader {
             Some(Source::Ring(ring)) => Some(ring),
             _ => None,
         });
-        let not_found = || Error::NotFound { what: "ring buffer", name: format!("number {map}"), known: Vec::new() };
+        let not_found = || Error::NotFound {
+            what: "ring buffer",
+            name: format!("number {map}"),
+            known: Vec::new(),
+        };
         Ok((ring.map_err(|_| not_found())?, self.stats.get(map).ok_or_else(not_found)?))
     }
 
@@ -429,14 +470,21 @@ impl Reader {
     /// delivered. A damaged map does not keep the others from being read: a damaged ring buffer is
     /// dropped, and the first error is returned at the end.
     #[inline]
-    fn read(&self, part: Part, running: &impl Fn() -> bool, deliver: &mut impl FnMut(usize, &[u8]) -> Verdict) -> Result<(Drained, u64)> {
+    fn read(
+        &self,
+        part: Part,
+        running: &impl Fn() -> bool,
+        deliver: &mut impl FnMut(usize, &[u8]) -> Verdict,
+    ) -> Result<(Drained, u64)> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         let mut result = Ok(Drained::All);
         let mut failure = Failure::default();
         let before = self.received();
         let mut retries = if matches!(part, Part::Rest | Part::Last) { BUSY_RETRIES } else { 0 };
         let covers = |map| !matches!(part, Part::One(only) if only != map);
-        for (map, (source, stats)) in sources.iter_mut().zip(&self.stats).enumerate().filter(|(map, _)| covers(*map)) {
+        for (map, (source, stats)) in
+            sources.iter_mut().zip(&self.stats).enumerate().filter(|(map, _)| covers(*map))
+        {
             let mut deliver = |record: &[u8]| failure.fate(deliver(map, record));
             let drained = match source {
                 Source::Ring(ring) => loop {
@@ -448,8 +496,12 @@ impl Reader {
                     nap(MAX_BUSY_SLEEP);
                 },
                 Source::Perf(array) => array.drain(stats, running, &mut deliver),
-                Source::Sampled(map) if part == Part::Rest => map.drain_rest(stats, running, &mut deliver),
-                Source::Sampled(map) if part == Part::Last => map.drain_last(stats, running, &mut deliver),
+                Source::Sampled(map) if part == Part::Rest => {
+                    map.drain_rest(stats, running, &mut deliver)
+                }
+                Source::Sampled(map) if part == Part::Last => {
+                    map.drain_last(stats, running, &mut deliver)
+                }
                 Source::Sampled(map) => map.drain(stats, running, &mut deliver),
                 Source::Unread => Ok(Drained::All),
             };
@@ -505,12 +557,13 @@ impl Reader {
     fn epoll_wait(&self, left: Duration, waits: bool) -> Result<()> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         let mut events = [const { MaybeUninit::uninit() }; 16];
-        let events = match epoll::wait(&self.epoll, &mut events, Some(&timespec(left.min(MAX_WAIT)))) {
-            Ok((events, _)) => events,
-            // Interrupted by a signal: the caller computes the time left and waits again.
-            Err(Errno::INTR) => return Ok(()),
-            Err(errno) => return Err(epoll_error(errno)),
-        };
+        let events =
+            match epoll::wait(&self.epoll, &mut events, Some(&timespec(left.min(MAX_WAIT)))) {
+                Ok((events, _)) => events,
+                // Interrupted by a signal: the caller computes the time left and waits again.
+                Err(Errno::INTR) => return Ok(()),
+                Err(errno) => return Err(epoll_error(errno)),
+            };
         for event in events {
             let flags = event.flags;
             match Token::from_data(event.data) {
@@ -571,7 +624,10 @@ pub(super) fn nap(time: Duration) {
 }
 
 fn reentered() -> Error {
-    Error::Value { name: "poll".to_owned(), why: "the reader is in a callback, or a batch of it is still held".to_owned() }
+    Error::Value {
+        name: "poll".to_owned(),
+        why: "the reader is in a callback, or a batch of it is still held".to_owned(),
+    }
 }
 
 /// Dropping a reader ends polling, so that holders of a control handle learn that no more records
@@ -601,9 +657,18 @@ mod tests {
     /// Returns a reader of a ring that a test writes. Nothing is in its epoll set, so it cannot
     /// wait.
     fn reader(ring: Ring) -> Reader {
-        let (epoll, control) = (Arc::new(epoll::create(CreateFlags::CLOEXEC).unwrap()), Control::new().unwrap());
+        let (epoll, control) =
+            (Arc::new(epoll::create(CreateFlags::CLOEXEC).unwrap()), Control::new().unwrap());
         let (sources, stats) = (RefCell::new(vec![Source::Ring(ring)]), vec![Counters::default()]);
-        Reader { epoll, sources, stats, control, waiting: Cell::default(), burst: Cell::default(), ending: Ending::default() }
+        Reader {
+            epoll,
+            sources,
+            stats,
+            control,
+            waiting: Cell::default(),
+            burst: Cell::default(),
+            ending: Ending::default(),
+        }
     }
 
     #[test]
@@ -613,14 +678,22 @@ mod tests {
         let reader = reader(fake.ring.replace(Fake::new().ring.into_inner()));
         reader.control().stop();
         assert!(reader.wait(Duration::ZERO).unwrap());
-        assert_eq!(reader.read_ring(0, |_| Verdict::Delivered).unwrap(), 0, "the record is not committed");
+        assert_eq!(
+            reader.read_ring(0, |_| Verdict::Delivered).unwrap(),
+            0,
+            "the record is not committed"
+        );
         let producer = thread::spawn(move || {
             fake.word(busy, 16);
             fake.push(16, 2, 0);
         });
         producer.join().unwrap();
         assert!(reader.wait(Duration::ZERO).unwrap());
-        assert_eq!(reader.read_ring(0, |_| Verdict::Delivered).unwrap(), 1, "no record that came later");
+        assert_eq!(
+            reader.read_ring(0, |_| Verdict::Delivered).unwrap(),
+            1,
+            "no record that came later"
+        );
         assert!(!reader.wait(Duration::ZERO).unwrap() && reader.control().is_stopped());
         assert_eq!(reader.unread().unwrap(), 1);
 

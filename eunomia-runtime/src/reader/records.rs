@@ -17,7 +17,11 @@ pub trait Records {
     ///
     /// # Errors
     /// As [`super::Reader::poll`].
-    fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(Self::Event<'_>) -> R) -> Result<u64>;
+    fn poll<R: Outcome>(
+        &self,
+        timeout: Duration,
+        f: impl FnMut(Self::Event<'_>) -> R,
+    ) -> Result<u64>;
 
     /// Delivers the events that are there, also after polling has ended; returns their number.
     ///
@@ -35,7 +39,11 @@ pub trait Records {
 impl<T: Records> Records for &T {
     type Event<'a> = T::Event<'a>;
 
-    fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(Self::Event<'_>) -> R) -> Result<u64> {
+    fn poll<R: Outcome>(
+        &self,
+        timeout: Duration,
+        f: impl FnMut(Self::Event<'_>) -> R,
+    ) -> Result<u64> {
         T::poll(self, timeout, f)
     }
 

@@ -68,7 +68,13 @@ impl Ring {
         Self::with_claim(name, map, size, flags, Some(claim))
     }
 
-    fn with_claim(name: &str, map: BorrowedFd<'_>, size: u32, flags: u32, claim: Option<Claim>) -> Result<Self> {
+    fn with_claim(
+        name: &str,
+        map: BorrowedFd<'_>,
+        size: u32,
+        flags: u32,
+        claim: Option<Claim>,
+    ) -> Result<Self> {
         let tried = || format!("map the ring buffer `{name}`");
         if flags & OVERWRITE != 0 {
             let why = "BPF_F_RB_OVERWRITE lets the kernel overwrite records while they are read; clear the flag in the C source".to_owned();
@@ -77,11 +83,16 @@ impl Ring {
         let page = page_size();
         let data = size as usize;
         if !data.is_power_of_two() || data < page {
-            return Err(Error::Value { name: tried(), why: format!("{data} bytes are not a power of two of {page}-byte pages") });
+            return Err(Error::Value {
+                name: tried(),
+                why: format!("{data} bytes are not a power of two of {page}-byte pages"),
+            });
         }
         let fd = map.try_clone_to_owned().map_err(|error| refusal(tried(), error))?;
-        let consumer = Mapping::new(map, 0, page, true).map_err(|errno| refusal(tried(), errno.into()))?;
-        let producer = Mapping::new(map, page as u64, page + 2 * data, false).map_err(|errno| refusal(tried(), errno.into()))?;
+        let consumer =
+            Mapping::new(map, 0, page, true).map_err(|errno| refusal(tried(), errno.into()))?;
+        let producer = Mapping::new(map, page as u64, page + 2 * data, false)
+            .map_err(|errno| refusal(tried(), errno.into()))?;
         let position = consumer.u64(0).load(Ordering::Acquire);
         Ok(Self {
             _claim: claim,
@@ -111,7 +122,11 @@ impl Ring {
     /// Reports whether the next record can be read, or the ring's memory is inconsistent.
     pub(super) fn is_ready(&self) -> bool {
         let position = self.position();
-        match self.end().and_then(|end| self.walk(position, end)).and_then(|mut walk| next(&mut walk, position)) {
+        match self
+            .end()
+            .and_then(|end| self.walk(position, end))
+            .and_then(|mut walk| next(&mut walk, position))
+        {
             Ok(Next::Record(..)) | Err(_) => true,
             Ok(Next::Busy | Next::End) => false,
         }
@@ -161,7 +176,11 @@ impl Ring {
     /// Returns `end` if it and the position are multiples of 8.
     #[inline]
     fn checked(&self, end: u64) -> Result<u64> {
-        if (end | self.position()).is_multiple_of(8) { Ok(end) } else { Err(misaligned(self.position(), end)) }
+        if (end | self.position()).is_multiple_of(8) {
+            Ok(end)
+        } else {
+            Err(misaligned(self.position(), end))
+        }
     }
 
     /// Returns the position of the next record.
@@ -201,7 +220,12 @@ impl Ring {
     /// next ones are expected to have it too, and one comparison of the header confirms it. The
     /// address of a record then does not depend on the header before it.
     #[inline]
-    pub(super) fn drain(&self, stats: &Counters, running: &impl Fn() -> bool, mut deliver: impl FnMut(&[u8]) -> Fate) -> Result<Drained> {
+    pub(super) fn drain(
+        &self,
+        stats: &Counters,
+        running: &impl Fn() -> bool,
+        mut deliver: impl FnMut(&[u8]) -> Fate,
+    ) -> Result<Drained> {
         let end = self.end()?;
         let mut read = Read::new(self, stats);
         let mut walk = self.walk(read.position, end)?;
@@ -257,7 +281,12 @@ impl Ring {
         running: &impl Fn() -> bool,
         mut deliver: impl FnMut(&[Record<E>]) -> Fate,
     ) -> Result<Drained> {
-        const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes: read this type one by one") };
+        const {
+            assert!(
+                align_of::<E>() <= 8,
+                "records are aligned to 8 bytes: read this type one by one"
+            )
+        };
         let like = Head::new(size_of::<E>() as u32);
         let end = self.end()?;
         let mut read = Read::new(self, stats);
@@ -288,7 +317,8 @@ impl Ring {
                 if head.len < len {
                     // SAFETY: the record is committed, and nobody writes to it until its position
                     // is published, as in `drain`.
-                    let Some(event) = E::read_begun(unsafe { spot.payload(head.len as usize) }) else {
+                    let Some(event) = E::read_begun(unsafe { spot.payload(head.len as usize) })
+                    else {
                         read.found.short += 1;
                         continue;
                     };
@@ -370,7 +400,10 @@ pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
 #[inline]
 fn count<'a>(pieces: impl Iterator<Item = Spot<'a>>, like: Head, most: u32) -> u32 {
     // Ordered as in `next`. A header that equals a length is neither busy nor discarded.
-    pieces.take(most as usize).take_while(|spot| spot.word().load(Ordering::Acquire) == like.len).count() as u32
+    pieces
+        .take(most as usize)
+        .take_while(|spot| spot.word().load(Ordering::Acquire) == like.len)
+        .count() as u32
 }
 
 /// A read in progress. On every way out, also if the callback panics, it publishes the position and
@@ -391,13 +424,25 @@ struct Read<'a> {
 impl<'a> Read<'a> {
     #[inline]
     fn new(ring: &'a Ring, stats: &'a Counters) -> Self {
-        Self { ring, stats, position: ring.position.get(), unpublished: 0, like: ring.like.get(), found: Stats::default() }
+        Self {
+            ring,
+            stats,
+            position: ring.position.get(),
+            unpublished: 0,
+            like: ring.like.get(),
+            found: Stats::default(),
+        }
     }
 
     /// Delivers records as long as they have the length of the last one. Returns `None` at the
     /// first that differs, and the reason if the whole read must end.
     #[inline]
-    fn drain_alike(&mut self, end: u64, running: &impl Fn() -> bool, deliver: &mut impl FnMut(&[u8]) -> Fate) -> Result<Option<Drained>> {
+    fn drain_alike(
+        &mut self,
+        end: u64,
+        running: &impl Fn() -> bool,
+        deliver: &mut impl FnMut(&[u8]) -> Fate,
+    ) -> Result<Option<Drained>> {
         let like = self.like;
         loop {
             self.give_back();
@@ -480,6 +525,8 @@ fn corrupt(position: u64, len: u64) -> Error {
 fn misaligned(position: u64, end: u64) -> Error {
     Error::Value {
         name: "ring buffer".to_owned(),
-        why: format!("positions {position} and {end} must be multiples of 8: the ring's memory is damaged"),
+        why: format!(
+            "positions {position} and {end} must be multiples of 8: the ring's memory is damaged"
+        ),
     }
 }

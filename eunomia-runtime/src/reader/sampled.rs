@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 
 use super::{Counters, Drained, Fate, Stats, control::timespec};
 use crate::{Result, refusal::refusal};
@@ -47,13 +49,26 @@ impl Sampled {
     /// Reads `entries` at intervals of `every`, for the first time when the first interval has
     /// passed.
     pub(crate) fn new(every: Duration, entries: Box<dyn Entries>) -> Result<Self> {
-        let tried = |errno: rustix::io::Errno| refusal("create a timer for a sampled map", errno.into());
+        let tried =
+            |errno: rustix::io::Errno| refusal("create a timer for a sampled map", errno.into());
         // An interval of zero would disarm the timer, and a clock cannot hold every one.
         let every = every.clamp(Duration::from_millis(1), LONGEST);
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK).map_err(tried)?;
+        let timer = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
+        )
+        .map_err(tried)?;
         let times = Itimerspec { it_interval: timespec(every), it_value: timespec(every) };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times).map_err(tried)?;
-        Ok(Self { timer, every, due: Instant::now() + every, entries, delivered: 0, sampled: Ok(()), ended: false })
+        Ok(Self {
+            timer,
+            every,
+            due: Instant::now() + every,
+            entries,
+            delivered: 0,
+            sampled: Ok(()),
+            ended: false,
+        })
     }
 
     /// Reports whether a sample is due, or the last one was not delivered completely.
@@ -178,7 +193,11 @@ impl AsFd for Sampled {
 impl fmt::Debug for Sampled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { every, delivered, entries, .. } = self;
-        f.debug_struct("Sampled").field("every", every).field("delivered", delivered).field("len", &entries.len()).finish_non_exhaustive()
+        f.debug_struct("Sampled")
+            .field("every", every)
+            .field("delivered", delivered)
+            .field("len", &entries.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -208,7 +227,8 @@ mod tests {
     #[test]
     fn drain_delivers_entries_before_the_error() {
         let (stats, mut seen) = (Counters::default(), Vec::new());
-        let mut sampled = Sampled::new(Duration::from_secs(3600), Box::new(Torn(Vec::new()))).unwrap();
+        let mut sampled =
+            Sampled::new(Duration::from_secs(3600), Box::new(Torn(Vec::new()))).unwrap();
         sampled.due = Instant::now();
         let mut deliver = |entry: &[u8]| {
             seen.push(entry[0]);
@@ -231,7 +251,8 @@ mod tests {
     #[test]
     fn drain_rest_delivers_leftovers_and_a_new_sample() {
         let (stats, mut seen) = (Counters::default(), Vec::new());
-        let mut sampled = Sampled::new(Duration::from_secs(3600), Box::new(Torn(Vec::new()))).unwrap();
+        let mut sampled =
+            Sampled::new(Duration::from_secs(3600), Box::new(Torn(Vec::new()))).unwrap();
         let mut deliver = |entry: &[u8]| {
             seen.push(entry[0]);
             if seen.len() == 4 { Fate::Stop } else { Fate::Delivered }

@@ -87,7 +87,11 @@ impl<S: Records, R: Outcome, F: FnMut(S::Event<'_>) -> R> Polled for With<S, F, 
     fn poll(&mut self, control: &Control) -> Result<u64> {
         self.records.poll(Duration::ZERO, |event| -> Result<ControlFlow<()>, Cause> {
             let stops = (self.deliver)(event).stops()?;
-            Ok(if stops || !control.delivers() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if stops || !control.delivers() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
         })
     }
 
@@ -117,8 +121,15 @@ impl<'a> Set<'a> {
     pub fn new() -> Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(epoll_error)?;
         let control = Control::new()?;
-        epoll::add(&epoll, &control, Token::Control.to_data(), EventFlags::IN).map_err(epoll_error)?;
-        Ok(Self { epoll, control, members: Vec::new(), waiting: Waiting::default(), burst: Burst::default() })
+        epoll::add(&epoll, &control, Token::Control.to_data(), EventFlags::IN)
+            .map_err(epoll_error)?;
+        Ok(Self {
+            epoll,
+            control,
+            members: Vec::new(),
+            waiting: Waiting::default(),
+            burst: Burst::default(),
+        })
     }
 
     /// Adds a loaded or attached object, whose events are passed to `deliver`. The callback returns
@@ -134,8 +145,12 @@ impl<'a> Set<'a> {
         F: FnMut(S::Event<'_>) -> R + 'a,
     {
         let fd = records.descriptor();
-        epoll::add(&self.epoll, fd, Token::Map(self.members.len(), 0).to_data(), EventFlags::IN).map_err(epoll_error)?;
-        self.members.push(Member { polled: Box::new(With { records, deliver, outcome: PhantomData }), ended: false });
+        epoll::add(&self.epoll, fd, Token::Map(self.members.len(), 0).to_data(), EventFlags::IN)
+            .map_err(epoll_error)?;
+        self.members.push(Member {
+            polled: Box::new(With { records, deliver, outcome: PhantomData }),
+            ended: false,
+        });
         Ok(self)
     }
 
@@ -159,7 +174,9 @@ impl<'a> Set<'a> {
     /// As [`Reader::poll`](super::Reader::poll): the first error, after all objects were read.
     pub fn poll(&mut self, timeout: Duration) -> Result<u64> {
         let deadline = Instant::now().checked_add(timeout);
-        let left = || deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = || {
+            deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()))
+        };
         // How long to sleep, if the last wait returned at once although nothing could be read.
         let mut sleep: Option<Duration> = None;
         while !self.control.is_stopped() {
@@ -279,6 +296,10 @@ impl AsFd for Set<'_> {
 impl fmt::Debug for Set<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { control, members, waiting, .. } = self;
-        f.debug_struct("Set").field("control", control).field("members", &members.len()).field("waiting", waiting).finish_non_exhaustive()
+        f.debug_struct("Set")
+            .field("control", control)
+            .field("members", &members.len())
+            .field("waiting", waiting)
+            .finish_non_exhaustive()
     }
 }

@@ -58,7 +58,18 @@ impl Stats {
     /// Adds what one read of the map found.
     #[inline]
     pub(super) fn add(&mut self, read: &Self) {
-        let Self { received, bytes, discarded, short, failed, lost, lost_at_least: _, wakeups, drains, absent: _ } = *read;
+        let Self {
+            received,
+            bytes,
+            discarded,
+            short,
+            failed,
+            lost,
+            lost_at_least: _,
+            wakeups,
+            drains,
+            absent: _,
+        } = *read;
         self.received += received;
         self.bytes += bytes;
         self.discarded += discarded;

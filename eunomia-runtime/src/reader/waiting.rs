@@ -46,7 +46,9 @@ impl Burst {
     /// Returns how long to wait before the next read: the rest of the window.
     pub(super) fn pause(self, waiting: Waiting) -> Duration {
         match (waiting, self.last) {
-            (Waiting::Adaptive { latency }, Some(last)) => latency.saturating_sub(SLACK).saturating_sub(last.elapsed()),
+            (Waiting::Adaptive { latency }, Some(last)) => {
+                latency.saturating_sub(SLACK).saturating_sub(last.elapsed())
+            }
             _ => Duration::ZERO,
         }
     }

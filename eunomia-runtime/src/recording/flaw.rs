@@ -52,7 +52,8 @@ impl Flaw {
         Self::Layout {
             map: here.map.clone().into_owned(),
             types: [there, here].map(|stream| (stream.c_type.clone().into_owned(), stream.size)),
-            lines: [(there, here), (here, there)].map(|(has, lacks)| only_in(&has.layout, &lacks.layout)),
+            lines: [(there, here), (here, there)]
+                .map(|(has, lacks)| only_in(&has.layout, &lacks.layout)),
         }
     }
 }
@@ -70,15 +71,25 @@ impl fmt::Display for Flaw {
             Self::Io { tried, source } => write!(f, "cannot {tried} the recording: {source}"),
             Self::Foreign => f.write_str("not an eunomia recording"),
             Self::Version(version) => {
-                write!(f, "the recording has format version {version}, expected {}; update eunomia", super::format::VERSION)
+                write!(
+                    f,
+                    "the recording has format version {version}, expected {}; update eunomia",
+                    super::format::VERSION
+                )
             }
             Self::Machine { order, pointer } => {
                 let order = if *order == 1 { "little-endian" } else { "non-little-endian" };
-                write!(f, "the recording comes from a machine with {order} numbers and {pointer}-byte pointers, which is not supported")
+                write!(
+                    f,
+                    "the recording comes from a machine with {order} numbers and {pointer}-byte pointers, which is not supported"
+                )
             }
-            Self::Corrupt { at, why } => write!(f, "the recording is damaged at byte {at}: {}", line(why)),
+            Self::Corrupt { at, why } => {
+                write!(f, "the recording is damaged at byte {at}: {}", line(why))
+            }
             Self::Layout { map, types: [there, here], lines } => {
-                let [line_there, line_here] = lines.each_ref().map(|only| line(only.as_deref().unwrap_or("nothing")));
+                let [line_there, line_here] =
+                    lines.each_ref().map(|only| line(only.as_deref().unwrap_or("nothing")));
                 write!(
                     f,
                     "the records of `{}` have another layout in the recording: recorded `{}`, {} bytes, has `{line_there}`, ",

@@ -44,7 +44,11 @@ pub(super) fn header(name: &str, streams: &[Stream<'_>]) -> Result<Vec<u8>> {
         let why = format!("the header has {len} bytes, at most {MAX_HEADER} are allowed");
         return Err(Flaw::Corrupt { at: 0, why }.into());
     }
-    let start = MAGIC.into_iter().chain(VERSION.to_le_bytes()).chain([ORDER, POINTER]).chain((len as u32).to_le_bytes());
+    let start = MAGIC
+        .into_iter()
+        .chain(VERSION.to_le_bytes())
+        .chain([ORDER, POINTER])
+        .chain((len as u32).to_le_bytes());
     out.iter_mut().zip(start).for_each(|(to, byte)| *to = byte);
     Ok(out)
 }
@@ -74,7 +78,9 @@ impl Header {
         if fields.array() != Some(MAGIC) {
             return Err(Flaw::Foreign.into());
         }
-        let (Some(version), Some([order, pointer]), Some(len)) = (fields.array(), fields.array(), fields.u32()) else {
+        let (Some(version), Some([order, pointer]), Some(len)) =
+            (fields.array(), fields.array(), fields.u32())
+        else {
             return Err(Flaw::Foreign.into());
         };
         match u16::from_le_bytes(version) {
@@ -84,18 +90,26 @@ impl Header {
         if (order, pointer) != (ORDER, POINTER) {
             return Err(Flaw::Machine { order, pointer }.into());
         }
-        let corrupt = |at: usize, why: &str| Error::from(Flaw::Corrupt { at: at as u64, why: why.to_owned() });
+        let corrupt = |at: usize, why: &str| {
+            Error::from(Flaw::Corrupt { at: at as u64, why: why.to_owned() })
+        };
         let len = len as usize;
         if len > MAX_HEADER || padding(len) != 0 {
             return Err(corrupt(START - 4, &format!("the header length {len} is not valid")));
         }
         let mut header = Vec::new();
         // This takes no more memory than there are bytes to read.
-        from.take(len as u64).read_to_end(&mut header).map_err(|source| Flaw::Io { tried: "read", source })?;
+        from.take(len as u64)
+            .read_to_end(&mut header)
+            .map_err(|source| Flaw::Io { tried: "read", source })?;
         if header.len() < len {
-            return Err(corrupt(START, &format!("the header has {len} bytes, but only {} follow", header.len())));
+            return Err(corrupt(
+                START,
+                &format!("the header has {len} bytes, but only {} follow", header.len()),
+            ));
         }
-        let (name, streams) = Fields(&header).header().ok_or_else(|| corrupt(START, "the header is malformed"))?;
+        let (name, streams) =
+            Fields(&header).header().ok_or_else(|| corrupt(START, "the header is malformed"))?;
         Ok(Self { name, streams, len: (START + len) as u64 })
     }
 }

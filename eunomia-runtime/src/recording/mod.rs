@@ -67,7 +67,13 @@ pub struct Stream<'a> {
 impl<'a> Stream<'a> {
     /// Creates a stream from borrowed texts.
     pub const fn new(map: &'a str, c_type: &'a str, size: u64, layout: &'a str) -> Self {
-        Self { map: Cow::Borrowed(map), c_type: Cow::Borrowed(c_type), size, least: size, layout: Cow::Borrowed(layout) }
+        Self {
+            map: Cow::Borrowed(map),
+            c_type: Cow::Borrowed(c_type),
+            size,
+            least: size,
+            layout: Cow::Borrowed(layout),
+        }
     }
 
     /// Returns the stream with records that may be shorter than their type.

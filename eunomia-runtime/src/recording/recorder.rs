@@ -36,8 +36,14 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     /// [`Error::Recording`] if the header cannot be written.
     pub fn new(mut to: W, name: &str, streams: &[Stream<'_>]) -> Result<Self> {
-        to.write_all(&header(name, streams)?).map_err(|source| Flaw::Io { tried: "write", source })?;
-        Ok(Self { to, least: streams.iter().map(|stream| stream.least).collect(), began: None, failed: None })
+        to.write_all(&header(name, streams)?)
+            .map_err(|source| Flaw::Io { tried: "write", source })?;
+        Ok(Self {
+            to,
+            least: streams.iter().map(|stream| stream.least).collect(),
+            began: None,
+            failed: None,
+        })
     }
 
     /// Stores with each later record the time since this call.
@@ -58,14 +64,20 @@ impl<W: Write> Recorder<W> {
     /// [`Verdict::Failed`].
     pub fn record(&mut self, map: usize, record: &[u8]) -> Verdict {
         match self.least.get(map) {
-            None => Verdict::Failed(format!("stream {map} is out of range, the recording has {}", self.least.len()).into()),
+            None => Verdict::Failed(
+                format!("stream {map} is out of range, the recording has {}", self.least.len())
+                    .into(),
+            ),
             Some(least) if (record.len() as u64) < *least => Verdict::Short,
-            Some(_) if record.len() > MAX_RECORD => Verdict::Failed(format!("cannot record {} bytes as one record", record.len()).into()),
+            Some(_) if record.len() > MAX_RECORD => Verdict::Failed(
+                format!("cannot record {} bytes as one record", record.len()).into(),
+            ),
             Some(_) => match &self.failed {
                 Some(failed) => Verdict::Failed(failure(failed)),
-                None => self
-                    .write(map as u32, record)
-                    .map_or_else(|error| Verdict::Failed(failure(self.failed.insert(error))), |()| Verdict::Delivered),
+                None => self.write(map as u32, record).map_or_else(
+                    |error| Verdict::Failed(failure(self.failed.insert(error))),
+                    |()| Verdict::Delivered,
+                ),
             },
         }
     }
@@ -113,6 +125,9 @@ fn failure(error: &io::Error) -> Cause {
 
 impl<W> fmt::Debug for Recorder<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").field("least", &self.least).field("failed", &self.failed).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("least", &self.least)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }

@@ -98,14 +98,24 @@ impl<R: Read> Replay<R> {
             self.left_over = taken as u64;
             return Ok(None);
         }
-        let word = |at: usize| start.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u32::from_le_bytes(*word));
+        let word = |at: usize| {
+            start
+                .get(at..)
+                .and_then(<[u8]>::first_chunk)
+                .map_or(0, |word| u32::from_le_bytes(*word))
+        };
         let (number, len) = (word(0), word(4) as usize);
         let stream = (number & !TIMED) as usize;
         if stream >= self.header.streams.len() {
-            return Err(self.corrupt(format!("stream {stream} is out of range, the recording has {}", self.header.streams.len())));
+            return Err(self.corrupt(format!(
+                "stream {stream} is out of range, the recording has {}",
+                self.header.streams.len()
+            )));
         }
         if len > MAX_RECORD {
-            return Err(self.corrupt(format!("the record length {len} is greater than {MAX_RECORD}")));
+            return Err(
+                self.corrupt(format!("the record length {len} is greater than {MAX_RECORD}"))
+            );
         }
         let timed = number & TIMED != 0;
         let time = if timed { time } else { &mut [] };
@@ -133,7 +143,8 @@ impl<R: Read> Replay<R> {
             if self.buffer.len() < words {
                 self.buffer.resize(words, 0);
             }
-            let part = u128::slice_bytes_mut(&mut self.buffer).get_mut(filled..end).unwrap_or_default();
+            let part =
+                u128::slice_bytes_mut(&mut self.buffer).get_mut(filled..end).unwrap_or_default();
             let read = fill(&mut self.from, part)?;
             filled += read;
             if read < part.len() {
@@ -160,8 +171,17 @@ impl<R: Read> Replay<R> {
     ///   [`Error::Recording`] if its layout differs
     /// - after the last good record: [`Error::Recording`] if the recording is damaged
     /// - after all records: [`Error::Callback`] if a callback failed
-    pub fn deliver(mut self, streams: &[Stream<'_>], mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<Replayed> {
-        let maps = self.header.streams.iter().map(|there| number(there, streams)).collect::<Result<Vec<_>>>()?;
+    pub fn deliver(
+        mut self,
+        streams: &[Stream<'_>],
+        mut deliver: impl FnMut(usize, &[u8]) -> Verdict,
+    ) -> Result<Replayed> {
+        let maps = self
+            .header
+            .streams
+            .iter()
+            .map(|there| number(there, streams))
+            .collect::<Result<Vec<_>>>()?;
         let (mut replayed, mut failures) = (Replayed::default(), Failures::default());
         while let Some(entry) = self.read()? {
             let Some(map) = maps.get(entry.stream) else { continue };
@@ -186,21 +206,33 @@ impl<R: Read> Replay<R> {
 
 /// Delivers a recording in one call: each `?` in a generated module would cost the compiler as much
 /// as a small function.
-pub fn replay(from: impl Read, streams: &[Stream<'_>], deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<Replayed> {
+pub fn replay(
+    from: impl Read,
+    streams: &[Stream<'_>],
+    deliver: impl FnMut(usize, &[u8]) -> Verdict,
+) -> Result<Replayed> {
     Replay::new(from)?.deliver(streams, deliver)
 }
 
 /// Returns the index in `streams` of a recorded stream.
 fn number(there: &Stream<'_>, streams: &[Stream<'_>]) -> Result<usize> {
-    let Some((number, here)) = streams.iter().enumerate().find(|(_, here)| here.map == there.map) else {
+    let Some((number, here)) = streams.iter().enumerate().find(|(_, here)| here.map == there.map)
+    else {
         let known = streams.iter().map(|here| here.map.clone().into_owned()).collect();
-        return Err(Error::NotFound { what: "map that delivers records", name: there.map.clone().into_owned(), known });
+        return Err(Error::NotFound {
+            what: "map that delivers records",
+            name: there.map.clone().into_owned(),
+            known,
+        });
     };
     if here.layout == there.layout { Ok(number) } else { Err(Flaw::layout(there, here).into()) }
 }
 
 impl<R> fmt::Debug for Replay<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replay").field("header", &self.header).field("at", &self.at).finish_non_exhaustive()
+        f.debug_struct("Replay")
+            .field("header", &self.header)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,8 @@ use super::{Flaw, Recorder, Replay, Replayed, Stream};
 use crate::{Error, Result, sample::Verdict};
 
 const LAYOUT: &str = "struct 16\n 0 u64 seq\n 8 u32 pid\n#0";
-const STREAMS: &[Stream<'static>] = &[Stream::new("rb", "struct event", 16, LAYOUT), Stream::new("raw", "bytes", 0, "bytes")];
+const STREAMS: &[Stream<'static>] =
+    &[Stream::new("rb", "struct event", 16, LAYOUT), Stream::new("raw", "bytes", 0, "bytes")];
 
 /// Records records of lengths that need every padding, on both streams.
 fn recording(timed: bool) -> Vec<u8> {
@@ -48,7 +49,10 @@ fn recorded_records_are_replayed() {
         let bytes = recording(timed);
         assert!(bytes.len().is_multiple_of(8));
         let (seen, replayed) = replay(&bytes);
-        assert_eq!((seen, replayed.unwrap()), (expected(40), Replayed { records: 40, short: 0, left_over: 0 }));
+        assert_eq!(
+            (seen, replayed.unwrap()),
+            (expected(40), Replayed { records: 40, short: 0, left_over: 0 })
+        );
     }
     let timed = recording(true);
     let mut replay = Replay::new(&timed[..]).unwrap();
@@ -58,7 +62,13 @@ fn recorded_records_are_replayed() {
         assert!(entry.time.is_some() && entry.time >= last);
         last = entry.time;
     }
-    assert!(Replay::new(&recording(false)[..]).unwrap().read().unwrap().is_some_and(|entry| entry.time.is_none()));
+    assert!(
+        Replay::new(&recording(false)[..])
+            .unwrap()
+            .read()
+            .unwrap()
+            .is_some_and(|entry| entry.time.is_none())
+    );
 }
 
 #[test]
@@ -68,7 +78,13 @@ fn tail_that_was_cut_off_is_counted() {
         let mut replay_whole = Replay::new(&bytes[..]).unwrap();
         // The offset at which each record ends.
         let head = if timed { 16 } else { 8 };
-        let mut ends = vec![bytes.len() - expected(40).iter().map(|(_, _, len)| head + len.next_multiple_of(8)).sum::<usize>()];
+        let mut ends = vec![
+            bytes.len()
+                - expected(40)
+                    .iter()
+                    .map(|(_, _, len)| head + len.next_multiple_of(8))
+                    .sum::<usize>(),
+        ];
         while let Some(entry) = replay_whole.read().unwrap() {
             ends.push(ends.last().unwrap() + head + entry.bytes.len().next_multiple_of(8));
         }
@@ -76,12 +92,18 @@ fn tail_that_was_cut_off_is_counted() {
         for cut in ends[0]..bytes.len() {
             let whole = ends.iter().filter(|end| **end <= cut).count() - 1;
             let (seen, replayed) = replay(&bytes[..cut]);
-            let expected_end = Replayed { records: whole as u64, short: 0, left_over: (cut - ends[whole]) as u64 };
-            assert_eq!((seen, replayed.unwrap()), (expected(whole as u8), expected_end), "cut at {cut}");
+            let expected_end =
+                Replayed { records: whole as u64, short: 0, left_over: (cut - ends[whole]) as u64 };
+            assert_eq!(
+                (seen, replayed.unwrap()),
+                (expected(whole as u8), expected_end),
+                "cut at {cut}"
+            );
         }
         for cut in 0..ends[0] {
             let refused = replay(&bytes[..cut]).1.unwrap_err().to_string();
-            let known = ["not an eunomia recording", "the recording is damaged at byte 16: the header has"];
+            let known =
+                ["not an eunomia recording", "the recording is damaged at byte 16: the header has"];
             assert!(known.iter().any(|known| refused.starts_with(known)), "{refused}");
         }
     }
@@ -96,7 +118,8 @@ fn short_records_are_neither_written_nor_delivered() {
     let bytes = recorder.finish().unwrap();
     assert_eq!(replay(&bytes).0, [(0, 1, 16)]);
     // A recording from elsewhere may hold short records.
-    let replayed = Replay::new(&bytes[..]).unwrap().deliver(STREAMS, |_, _| Verdict::Short).unwrap();
+    let replayed =
+        Replay::new(&bytes[..]).unwrap().deliver(STREAMS, |_, _| Verdict::Short).unwrap();
     assert_eq!(replayed, Replayed { records: 0, short: 1, left_over: 0 });
 }
 
@@ -111,10 +134,17 @@ fn callbacks_end_replay_and_fail_as_in_a_poll() {
         });
         (count, replayed)
     };
-    let (count, replayed) = replay(&|count| Ok(if count == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }));
+    let (count, replayed) = replay(&|count| {
+        Ok(if count == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
     assert_eq!((count, replayed.unwrap()), (7, Replayed { records: 7, short: 0, left_over: 0 }));
-    let (count, replayed) = replay(&|count| if count % 10 == 3 { Err("on purpose") } else { Ok(ControlFlow::Continue(())) });
-    assert_eq!((count, replayed.unwrap_err().to_string()), (40, "the callback failed on 4 records; on the first: on purpose".to_owned()));
+    let (count, replayed) = replay(&|count| {
+        if count % 10 == 3 { Err("on purpose") } else { Ok(ControlFlow::Continue(())) }
+    });
+    assert_eq!(
+        (count, replayed.unwrap_err().to_string()),
+        (40, "the callback failed on 4 records; on the first: on purpose".to_owned())
+    );
 }
 
 /// A disk that is full after this many bytes.
@@ -152,8 +182,13 @@ fn full_disk_is_reported_for_each_record() {
 #[test]
 fn streams_with_another_layout_are_refused() {
     let bytes = recording(false);
-    let refused =
-        |streams: &[Stream<'_>]| Replay::new(&bytes[..]).unwrap().deliver(streams, |_, _| panic!("delivered")).unwrap_err().to_string();
+    let refused = |streams: &[Stream<'_>]| {
+        Replay::new(&bytes[..])
+            .unwrap()
+            .deliver(streams, |_, _| panic!("delivered"))
+            .unwrap_err()
+            .to_string()
+    };
     let raw = &STREAMS[1];
     let here = |layout| [Stream::new("rb", "struct changed", 16, layout), raw.clone()];
     let refusal = |there: &str, here: &str| {
@@ -162,9 +197,18 @@ fn streams_with_another_layout_are_refused() {
              current `struct changed`, 16 bytes, has `{here}`; replay it with the skeleton that it was recorded with"
         )
     };
-    assert_eq!(refused(&here("struct 16\n 0 u64 seq\n 8 i32 pid\n#0")), refusal("8 u32 pid", "8 i32 pid"));
-    assert_eq!(refused(&here("struct 16\n 0 u64 seq\n 8 u32 pid\n 12 u32 cpu\n#0")), refusal("nothing", "12 u32 cpu"));
-    assert_eq!(refused(&here("struct 24\n 0 u64 seq\n 8 u32 pid\n#0")), refusal("struct 16", "struct 24"));
+    assert_eq!(
+        refused(&here("struct 16\n 0 u64 seq\n 8 i32 pid\n#0")),
+        refusal("8 u32 pid", "8 i32 pid")
+    );
+    assert_eq!(
+        refused(&here("struct 16\n 0 u64 seq\n 8 u32 pid\n 12 u32 cpu\n#0")),
+        refusal("nothing", "12 u32 cpu")
+    );
+    assert_eq!(
+        refused(&here("struct 24\n 0 u64 seq\n 8 u32 pid\n#0")),
+        refusal("struct 16", "struct 24")
+    );
     assert!(refused(&STREAMS[..1]).starts_with("no map that delivers records `raw`; there are rb"));
     // The order of the streams does not matter, nor do further streams.
     let more = [raw.clone(), Stream::new("more", "u64", 8, "u64"), STREAMS[0].clone()];
@@ -187,17 +231,33 @@ fn unknown_starts_are_refused() {
     assert_eq!(with(0, b'E'), "not an eunomia recording");
     assert_eq!(with(8, 2), "the recording has format version 2, expected 1; update eunomia");
     let machine = |order, pointer| {
-        format!("the recording comes from a machine with {order} numbers and {pointer}-byte pointers, which is not supported")
+        format!(
+            "the recording comes from a machine with {order} numbers and {pointer}-byte pointers, which is not supported"
+        )
     };
-    assert_eq!((with(10, 2), with(11, 4)), (machine("non-little-endian", 8), machine("little-endian", 4)));
-    assert_eq!(with(12, 1), "the recording is damaged at byte 12: the header length 1 is not valid");
+    assert_eq!(
+        (with(10, 2), with(11, 4)),
+        (machine("non-little-endian", 8), machine("little-endian", 4))
+    );
+    assert_eq!(
+        with(12, 1),
+        "the recording is damaged at byte 12: the header length 1 is not valid"
+    );
     // One length of 4 GiB, and one a little greater than the rest of the file.
     assert!(
-        with(15, 255).starts_with("the recording is damaged at byte 12: the header length 4278190200 is not valid"),
+        with(15, 255).starts_with(
+            "the recording is damaged at byte 12: the header length 4278190200 is not valid"
+        ),
         "{}",
         with(15, 255)
     );
-    assert!(with(14, 1).starts_with("the recording is damaged at byte 16: the header has 65656 bytes, but only "), "{}", with(14, 1));
+    assert!(
+        with(14, 1).starts_with(
+            "the recording is damaged at byte 16: the header has 65656 bytes, but only "
+        ),
+        "{}",
+        with(14, 1)
+    );
 }
 
 /// Lengths that are wrong take no memory, and end the replay after the last good record.
@@ -215,11 +275,18 @@ fn wrong_lengths_are_refused() {
     };
     assert_eq!(
         with(2, 8).unwrap_err().to_string(),
-        format!("the recording is damaged at byte {end}: stream 2 is out of range, the recording has 2")
+        format!(
+            "the recording is damaged at byte {end}: stream 2 is out of range, the recording has 2"
+        )
     );
-    let long = format!("the recording is damaged at byte {end}: the record length 1073741824 is greater than 1073741823");
+    let long = format!(
+        "the recording is damaged at byte {end}: the record length 1073741824 is greater than 1073741823"
+    );
     assert_eq!(with(1, 1 << 30).unwrap_err().to_string(), long);
-    assert_eq!(with(0x8000_0001, (1 << 30) - 1).unwrap(), Replayed { records: 40, short: 0, left_over: 108 });
+    assert_eq!(
+        with(0x8000_0001, (1 << 30) - 1).unwrap(),
+        Replayed { records: 40, short: 0, left_over: 108 }
+    );
     let mut bytes = whole.clone();
     bytes.extend([1, (1 << 30) - 1].map(u32::to_le_bytes).as_flattened());
     let mut replay = Replay::new(&bytes[..]).unwrap();
@@ -269,6 +336,8 @@ fn random_damage_is_reported() {
     // Random bytes alone are never a recording.
     for len in 0..2000 {
         let bytes: Vec<u8> = (0..len).map(|_| random(256) as u8).collect();
-        assert!(matches!(Replay::new(&bytes[..]), Err(Error::Recording(flaw)) if matches!(*flaw, Flaw::Foreign)));
+        assert!(
+            matches!(Replay::new(&bytes[..]), Err(Error::Recording(flaw)) if matches!(*flaw, Flaw::Foreign))
+        );
     }
 }

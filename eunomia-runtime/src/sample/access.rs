@@ -130,10 +130,21 @@ mod tests {
                     let mut bytes = [background; 24];
                     set_bits::<_, AT, WIDTH>(&mut bytes, value);
                     let unused = 128 - WIDTH;
-                    assert_eq!(bits::<_, AT, WIDTH>(&bytes, true), value << unused >> unused, "{AT} {WIDTH}");
-                    assert_eq!(bits::<_, AT, WIDTH>(&bytes, false), ((value << unused).cast_unsigned() >> unused).cast_signed());
+                    assert_eq!(
+                        bits::<_, AT, WIDTH>(&bytes, true),
+                        value << unused >> unused,
+                        "{AT} {WIDTH}"
+                    );
+                    assert_eq!(
+                        bits::<_, AT, WIDTH>(&bytes, false),
+                        ((value << unused).cast_unsigned() >> unused).cast_signed()
+                    );
                     let outside = (0..192).filter(|bit| !(AT..AT + WIDTH as usize).contains(bit));
-                    assert!(outside.into_iter().all(|bit| bytes[bit / 8] >> (bit % 8) & 1 == background & 1));
+                    assert!(
+                        outside
+                            .into_iter()
+                            .all(|bit| bytes[bit / 8] >> (bit % 8) & 1 == background & 1)
+                    );
                 }
             }
         }
@@ -152,7 +163,10 @@ mod tests {
     fn tag_is_none_if_record_is_too_short() {
         let record = [0, 0, 7, 0, 0, 0, 1];
         assert_eq!((tag::<u32, 2>(&record), tag::<u32, 3>(&record)), (Some(7), Some(0x0100_0000)));
-        assert_eq!((tag::<u32, 4>(&record), tag::<u8, 7>(&record), tag::<u64, 9>(&record)), (None, None, None));
+        assert_eq!(
+            (tag::<u32, 4>(&record), tag::<u8, 7>(&record), tag::<u64, 9>(&record)),
+            (None, None, None)
+        );
     }
 
     #[test]

@@ -173,7 +173,8 @@ mod tests {
             for len in 0..40 {
                 for nul in 0..=len {
                     // After the NUL come other bytes, among them more NULs and bytes that borrow.
-                    let mut bytes: Vec<u8> = (0..len).map(|at| [0, 1, 0x80, filler][at % 4]).collect();
+                    let mut bytes: Vec<u8> =
+                        (0..len).map(|at| [0, 1, 0x80, filler][at % 4]).collect();
                     bytes[..nul].fill(filler);
                     bytes[nul..].iter_mut().take(1).for_each(|byte| *byte = 0);
                     assert_eq!(until_nul(&bytes), vec![filler; nul], "{bytes:?}");
@@ -194,8 +195,14 @@ mod tests {
     fn display_escapes_and_text_is_unchanged() {
         let array = CharArray(*b"\x1b]0;x\x07\n\xe2\x80\xaea\0");
         assert_eq!(array.to_string(), "\\u{1b}]0;x\\u{7}\\n\\u{202e}a");
-        assert_eq!((array.as_str(), array.to_string_lossy().len()), (Ok("\u{1b}]0;x\u{7}\n\u{202e}a"), 11));
-        assert_eq!(format!("{:<6}|{:.3}", CharArray(*b"a\n\0"), CharArray(*b"\x1b\0")), "a\\n   |\\u{");
+        assert_eq!(
+            (array.as_str(), array.to_string_lossy().len()),
+            (Ok("\u{1b}]0;x\u{7}\n\u{202e}a"), 11)
+        );
+        assert_eq!(
+            format!("{:<6}|{:.3}", CharArray(*b"a\n\0"), CharArray(*b"\x1b\0")),
+            "a\\n   |\\u{"
+        );
     }
 
     #[test]

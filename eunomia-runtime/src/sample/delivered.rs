@@ -41,6 +41,9 @@ impl<E: Flexible> Delivered for Tailed<'static, E> {
 /// # Errors
 /// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.
 #[inline]
-pub fn with_delivered<D: Delivered, R>(record: &[u8], f: impl FnOnce(D::Borrowed<'_>) -> R) -> Result<R, Short> {
+pub fn with_delivered<D: Delivered, R>(
+    record: &[u8],
+    f: impl FnOnce(D::Borrowed<'_>) -> R,
+) -> Result<R, Short> {
     with_event(record, |event| f(D::borrowed(event, record)))
 }

@@ -34,10 +34,15 @@ pub(crate) const fn value_offset(key_size: usize) -> usize {
 ///
 /// # Errors
 /// [`Short`] if the record has fewer bytes than the types; `f` is not called.
-pub fn with_entry<K: Plain, V: Plain, R>(record: &[u8], key_size: usize, f: impl FnOnce(Entry<'_, K, V>) -> R) -> Result<R, Short> {
+pub fn with_entry<K: Plain, V: Plain, R>(
+    record: &[u8],
+    key_size: usize,
+    f: impl FnOnce(Entry<'_, K, V>) -> R,
+) -> Result<R, Short> {
     let value = record.get(value_offset(key_size)..).unwrap_or_default();
     // The kernel returns whole keys and values, so one that is cut short is not accepted.
-    let short = |bytes: &[u8], size| (bytes.len() < size).then_some(Short { len: bytes.len(), size });
+    let short =
+        |bytes: &[u8], size| (bytes.len() < size).then_some(Short { len: bytes.len(), size });
     match short(record, size_of::<K>()).or_else(|| short(value, size_of::<V>())) {
         Some(short) => Err(short),
         None => with_event(record, |key| with_event(value, |value| f(Entry { key, value })))?,

@@ -115,7 +115,10 @@ mod tests {
             let read = with_event(&record[..len], |args: &Args| *args);
             let mut text = [0; 12];
             text[..len.saturating_sub(4)].copy_from_slice(&record[4.min(len)..len]);
-            assert_eq!(read, if len < 4 { Err(Short { len, size: 4 }) } else { Ok(Args { pid: 1, text }) });
+            assert_eq!(
+                read,
+                if len < 4 { Err(Short { len, size: 4 }) } else { Ok(Args { pid: 1, text }) }
+            );
         }
     }
 

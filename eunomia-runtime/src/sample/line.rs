@@ -28,8 +28,13 @@ pub(crate) fn is_plain(byte: &u8) -> bool {
 /// a field or a line.
 pub(crate) fn write_text(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
     let text = String::from_utf8_lossy(bytes);
-    let plain = |c: char| is_shown(c) && !matches!(c, ' ' | '"' | '=' | '{' | '}' | '[' | ']' | ',');
-    if !text.is_empty() && text.chars().all(plain) { f.write_str(&text) } else { write!(f, "{text:?}") }
+    let plain =
+        |c: char| is_shown(c) && !matches!(c, ' ' | '"' | '=' | '{' | '}' | '[' | ']' | ',');
+    if !text.is_empty() && text.chars().all(plain) {
+        f.write_str(&text)
+    } else {
+        write!(f, "{text:?}")
+    }
 }
 
 /// Writes bytes of an unknown type in hexadecimal.
@@ -38,7 +43,11 @@ pub(crate) fn write_bytes(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result 
 }
 
 /// Writes the constant of an enum by its name, or as a number if it has no name.
-pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub fn constant(
+    name: Option<&str>,
+    number: &dyn fmt::Display,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     match name {
         Some(name) => f.pad(&plain::line(name)),
         None => number.fmt(f),
@@ -46,7 +55,11 @@ pub fn constant(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Form
 }
 
 /// Writes a constant in the form that [`Line`] uses, `NAME(number)`.
-pub fn numbered(name: Option<&str>, number: &dyn fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub fn numbered(
+    name: Option<&str>,
+    number: &dyn fmt::Display,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     match name {
         Some(name) => write!(f, "{}({number})", plain::line(name)),
         None => number.fmt(f),
@@ -111,7 +124,10 @@ impl<T: Line, const N: usize> Line for [T; N] {
 }
 
 /// Writes the items of an array.
-pub(crate) fn write_items<T: Line>(f: &mut fmt::Formatter<'_>, items: impl Iterator<Item = impl Borrow<T>>) -> fmt::Result {
+pub(crate) fn write_items<T: Line>(
+    f: &mut fmt::Formatter<'_>,
+    items: impl Iterator<Item = impl Borrow<T>>,
+) -> fmt::Result {
     f.write_char('[')?;
     for (i, item) in items.enumerate() {
         if i > 0 {
@@ -157,7 +173,8 @@ impl Fields<'_, '_> {
     pub fn field(&mut self, name: &str, value: &dyn Line) -> &mut Self {
         match &mut self.0 {
             Form::Line { f, result, separator, tail } => {
-                let value = tail.filter(|(member, _)| *member == name).map_or(value, |(_, tail)| tail);
+                let value =
+                    tail.filter(|(member, _)| *member == name).map_or(value, |(_, tail)| tail);
                 *result = result.and_then(|()| {
                     f.write_str(separator)?;
                     write_text(f, name.as_bytes())?;
@@ -178,7 +195,11 @@ pub fn line(fielded: &dyn Fielded, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// Writes the one-line form with another value for the member named in `tail`.
-pub(crate) fn line_with<'a>(fielded: &dyn Fielded, tail: (&'static str, &'a dyn Line), f: &'a mut fmt::Formatter<'_>) -> fmt::Result {
+pub(crate) fn line_with<'a>(
+    fielded: &dyn Fielded,
+    tail: (&'static str, &'a dyn Line),
+    f: &'a mut fmt::Formatter<'_>,
+) -> fmt::Result {
     show(fielded, Form::Line { f, result: Ok(()), separator: "", tail: Some(tail) })
 }
 
@@ -218,12 +239,26 @@ mod tests {
 
     #[test]
     fn floats_are_short_and_read_back() {
-        for number in [0.0, -0.0, 1.5, 1e6, 1e-5, 9.9e-6, 1e15, 1e16, f64::MAX, 5e-324, f64::INFINITY, f64::NEG_INFINITY] {
+        for number in [
+            0.0,
+            -0.0,
+            1.5,
+            1e6,
+            1e-5,
+            9.9e-6,
+            1e15,
+            1e16,
+            f64::MAX,
+            5e-324,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+        ] {
             let text = Real(number).to_string();
             assert!(text.len() <= 23, "{text}");
             assert_eq!(text.parse::<f64>().unwrap().to_bits(), number.to_bits());
         }
-        let written = [0.0, 7e-45, 100_000.0, -f32::MAX, f32::NAN].map(|number| Real(number).to_string());
+        let written =
+            [0.0, 7e-45, 100_000.0, -f32::MAX, f32::NAN].map(|number| Real(number).to_string());
         assert_eq!(written, ["0", "7e-45", "100000", "-3.4028235e38", "NaN"]);
     }
 

@@ -270,7 +270,12 @@ pub const fn size<T: Plain>() -> usize {
 /// Fails to compile if a `repr(C)` struct has padding or a layout other than BTF's.
 ///
 /// Without padding, each field starts at the end of those before it.
-pub const fn placed<S, const N: usize>(fields: [usize; N], offsets: [usize; N], size: usize, align: usize) {
+pub const fn placed<S, const N: usize>(
+    fields: [usize; N],
+    offsets: [usize; N],
+    size: usize,
+    align: usize,
+) {
     assert!(size_of::<S>() == size, "the size differs from BTF");
     assert!(align_of::<S>() == align, "the alignment differs from BTF");
     let (mut end, mut i) = (0, 0);
@@ -306,7 +311,11 @@ mod tests {
     /// structs.
     #[test]
     fn proof_covers_type_that_is_implemented() {
-        #[allow(dead_code, non_camel_case_types, reason = "it shadows a name that the macro could use")]
+        #[allow(
+            dead_code,
+            non_camel_case_types,
+            reason = "it shadows a name that the macro could use"
+        )]
         struct usize;
         macro_rules! number {
             () => {
@@ -340,13 +349,17 @@ mod tests {
         let Numbered(_, second, _) = Numbered(1, 2, 3);
         assert_eq!(second, 2);
         assert_eq!(Numbered(1, 2, 3).bytes(), [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!((Nothing {}.bytes(), Whatever::<u8>::read(&[7]).map(|whatever| whatever.a)), (&[][..], Some(7)));
+        assert_eq!(
+            (Nothing {}.bytes(), Whatever::<u8>::read(&[7]).map(|whatever| whatever.a)),
+            (&[][..], Some(7))
+        );
     }
 
     #[test]
     fn difference_from_btf_is_refused() {
         let refusal = |fields: [usize; 2], offsets, size, align| {
-            let refused = catch_unwind(|| placed::<Pair, 2>(fields, offsets, size, align)).unwrap_err();
+            let refused =
+                catch_unwind(|| placed::<Pair, 2>(fields, offsets, size, align)).unwrap_err();
             *refused.downcast::<&str>().unwrap()
         };
         assert_eq!(refusal([2, 4], [0, 2], 6, 4), "the size differs from BTF");

@@ -52,10 +52,16 @@ impl Prefix {
         let address = address.into();
         let bits = bits(address);
         let unused = u32::from(bits).checked_sub(len.into());
-        let Some(unused) = unused else { return Err(NotPrefix(format!("{address}/{len}: an address has {bits} bits"))) };
+        let Some(unused) = unused else {
+            return Err(NotPrefix(format!("{address}/{len}: an address has {bits} bits")));
+        };
         let address = match address {
-            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & u32::MAX.checked_shl(unused).unwrap_or(0))),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & u128::MAX.checked_shl(unused).unwrap_or(0))),
+            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(
+                address.to_bits() & u32::MAX.checked_shl(unused).unwrap_or(0),
+            )),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
+                address.to_bits() & u128::MAX.checked_shl(unused).unwrap_or(0),
+            )),
         };
         Ok(Self { address, len })
     }
@@ -74,7 +80,8 @@ impl Prefix {
     /// Reports whether an address starts with the prefix, as a lookup in the trie does.
     pub fn contains(&self, address: impl Into<IpAddr>) -> bool {
         let address = address.into();
-        bits(address) == bits(self.address) && Self::new(address, self.len).is_ok_and(|prefix| prefix == *self)
+        bits(address) == bits(self.address)
+            && Self::new(address, self.len).is_ok_and(|prefix| prefix == *self)
     }
 
     /// Returns the prefix as a key of a trie.
@@ -88,7 +95,13 @@ impl Prefix {
             IpAddr::V6(address) => bytes.extend(address.octets()),
         }
         let key = if bytes.len() == size_of::<K>() { K::read(&bytes) } else { None };
-        key.ok_or_else(|| NotPrefix(format!("key of {self} has {} bytes, keys of the map have {}", bytes.len(), size_of::<K>())))
+        key.ok_or_else(|| {
+            NotPrefix(format!(
+                "key of {self} has {} bytes, keys of the map have {}",
+                bytes.len(),
+                size_of::<K>()
+            ))
+        })
     }
 
     /// Reads the prefix in a key of a trie.
@@ -97,7 +110,12 @@ impl Prefix {
     /// [`NotPrefix`] if the key has neither the 8 bytes of IPv4 nor the 20 of IPv6, or its length
     /// exceeds the bits of the address.
     pub fn of_key<K: Plain>(key: &K) -> Result<Self, NotPrefix> {
-        let other = || NotPrefix(format!("key has {} bytes, expected 8 for IPv4 or 20 for IPv6", size_of::<K>()));
+        let other = || {
+            NotPrefix(format!(
+                "key has {} bytes, expected 8 for IPv4 or 20 for IPv6",
+                size_of::<K>()
+            ))
+        };
         let (len, address) = key.bytes().split_first_chunk::<LEN>().ok_or_else(other)?;
         let address = match (<[u8; 4]>::try_from(address), <[u8; 16]>::try_from(address)) {
             (Ok(address), _) => IpAddr::from(address),
@@ -105,7 +123,9 @@ impl Prefix {
             _ => return Err(other()),
         };
         let len = u32::from_ne_bytes(*len);
-        let few = u8::try_from(len).map_err(|_| NotPrefix(format!("{address}/{len}: an address has {} bits", bits(address))))?;
+        let few = u8::try_from(len).map_err(|_| {
+            NotPrefix(format!("{address}/{len}: an address has {} bits", bits(address)))
+        })?;
         Self::new(address, few)
     }
 }
@@ -127,12 +147,20 @@ impl FromStr for Prefix {
     type Err = NotPrefix;
 
     fn from_str(text: &str) -> Result<Self, NotPrefix> {
-        let (address, len) = text.split_once('/').map_or((text, None), |(address, len)| (address, Some(len)));
-        let wrong = || NotPrefix(format!("`{}` is not a prefix, expected one like 10.0.0.0/8 or 2001:db8::/32", text.escape_debug()));
+        let (address, len) =
+            text.split_once('/').map_or((text, None), |(address, len)| (address, Some(len)));
+        let wrong = || {
+            NotPrefix(format!(
+                "`{}` is not a prefix, expected one like 10.0.0.0/8 or 2001:db8::/32",
+                text.escape_debug()
+            ))
+        };
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         match len {
             // Rust's parser would accept a sign.
-            Some(len) if len.bytes().all(|byte| byte.is_ascii_digit()) => Self::new(address, len.parse().map_err(|_| wrong())?),
+            Some(len) if len.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Self::new(address, len.parse().map_err(|_| wrong())?)
+            }
             Some(_) => Err(wrong()),
             None => Ok(address.into()),
         }
@@ -170,7 +198,9 @@ mod tests {
     fn bits_after_prefix_are_ignored() {
         let net = Prefix::new(Ipv4Addr::new(10, 1, 2, 3), 8).unwrap();
         assert_eq!(net.to_string(), "10.0.0.0/8");
-        assert!(net.contains(Ipv4Addr::new(10, 255, 0, 1)) && !net.contains(Ipv4Addr::new(11, 0, 0, 1)));
+        assert!(
+            net.contains(Ipv4Addr::new(10, 255, 0, 1)) && !net.contains(Ipv4Addr::new(11, 0, 0, 1))
+        );
         assert!(!net.contains(Ipv6Addr::LOCALHOST));
         assert!(Prefix::new(Ipv4Addr::UNSPECIFIED, 0).unwrap().contains(Ipv4Addr::BROADCAST));
         assert_eq!(Prefix::from(Ipv4Addr::LOCALHOST).to_string(), "127.0.0.1/32");
@@ -181,13 +211,27 @@ mod tests {
         let refused = |text: &str| text.parse::<Prefix>().unwrap_err().to_string();
         assert_eq!(refused("10.0.0.0/33"), "10.0.0.0/33: an address has 32 bits");
         assert_eq!(refused("::/129"), "::/129: an address has 128 bits");
-        for text in ["", "/8", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "10.0.0.0/256"] {
-            assert_eq!(refused(text), format!("`{text}` is not a prefix, expected one like 10.0.0.0/8 or 2001:db8::/32"));
+        for text in
+            ["", "/8", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "10.0.0.0/256"]
+        {
+            assert_eq!(
+                refused(text),
+                format!("`{text}` is not a prefix, expected one like 10.0.0.0/8 or 2001:db8::/32")
+            );
         }
         let v4 = Prefix::from(Ipv4Addr::LOCALHOST);
-        assert_eq!(v4.to_key::<[u8; 20]>().unwrap_err().to_string(), "key of 127.0.0.1/32 has 8 bytes, keys of the map have 20");
-        assert_eq!(Prefix::of_key(&[0u8; 12]).unwrap_err().to_string(), "key has 12 bytes, expected 8 for IPv4 or 20 for IPv6");
+        assert_eq!(
+            v4.to_key::<[u8; 20]>().unwrap_err().to_string(),
+            "key of 127.0.0.1/32 has 8 bytes, keys of the map have 20"
+        );
+        assert_eq!(
+            Prefix::of_key(&[0u8; 12]).unwrap_err().to_string(),
+            "key has 12 bytes, expected 8 for IPv4 or 20 for IPv6"
+        );
         assert!(Prefix::of_key(&[0u8; 2]).is_err());
-        assert_eq!(Prefix::of_key(&[256u32, 0]).unwrap_err().to_string(), "0.0.0.0/256: an address has 32 bits");
+        assert_eq!(
+            Prefix::of_key(&[256u32, 0]).unwrap_err().to_string(),
+            "0.0.0.0/256: an address has 32 bits"
+        );
     }
 }

@@ -123,6 +123,10 @@ impl<T: Serial, const N: usize> Serial for [T; N] {
 ///
 /// # Errors
 /// Only the serializer's.
-pub fn serialize_enum<S: Serializer>(name: Option<&str>, number: impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn serialize_enum<S: Serializer>(
+    name: Option<&str>,
+    number: impl std::fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{}({number})", name.unwrap_or("<UNKNOWN_VARIANT>")))
 }

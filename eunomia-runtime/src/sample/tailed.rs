@@ -69,7 +69,9 @@ impl<'a, E: Flexible> Items<'a, E> {
         let size = size_of::<E::Item>();
         // Items without a size would never end.
         let items = if size == 0 { &[] } else { self.0 };
-        items.chunks_exact(size.max(1)).map(|item| E::Item::read(item).unwrap_or_else(E::Item::zeroed))
+        items
+            .chunks_exact(size.max(1))
+            .map(|item| E::Item::read(item).unwrap_or_else(E::Item::zeroed))
     }
 
     /// Returns the text up to its NUL if the array is text.
@@ -106,7 +108,11 @@ mod serial {
         ///
         /// # Errors
         /// Only the serializer's.
-        fn serial_tail<S: Serializer>(&self, serializer: S, tail: &Items<'_, Self>) -> Result<S::Ok, S::Error>;
+        fn serial_tail<S: Serializer>(
+            &self,
+            serializer: S,
+            tail: &Items<'_, Self>,
+        ) -> Result<S::Ok, S::Error>;
     }
 
     impl<E: Flexible<Item: Serial>> Serial for Items<'_, E> {
@@ -161,7 +167,10 @@ impl<E: Flexible + Fielded> Line for Tailed<'_, E> {
 ///
 /// # Errors
 /// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.
-pub fn with_tail<E: Flexible, R>(record: &[u8], f: impl FnOnce(Tailed<'_, E>) -> R) -> Result<R, Short> {
+pub fn with_tail<E: Flexible, R>(
+    record: &[u8],
+    f: impl FnOnce(Tailed<'_, E>) -> R,
+) -> Result<R, Short> {
     with_event(record, |event| f(Tailed::of(event, record)))
 }
 
@@ -203,6 +212,9 @@ mod tests {
             (counted.len, counted.tail().collect::<Vec<_>>(), counted.tail_bytes().len())
         });
         assert_eq!(read, Ok((2, vec![5, 6], 5)));
-        assert_eq!(with_tail(&record.0[..4], |counted: Tailed<'_, Counted>| counted.tail().len()), Ok(0));
+        assert_eq!(
+            with_tail(&record.0[..4], |counted: Tailed<'_, Counted>| counted.tail().len()),
+            Ok(0)
+        );
     }
 }

@@ -50,7 +50,8 @@ impl Skeleton {
         member: impl Into<String>,
         types: impl IntoIterator<Item = (V, T)>,
     ) -> Self {
-        let types = types.into_iter().map(|(value, c_type)| (value.into(), c_type.into())).collect();
+        let types =
+            types.into_iter().map(|(value, c_type)| (value.into(), c_type.into())).collect();
         self.events.insert(map.into(), EventType::Tagged { member: member.into(), types });
         self
     }
@@ -63,7 +64,12 @@ impl Skeleton {
     pub fn with_program(mut self, program: impl Into<String>, section: impl Into<String>) -> Self {
         let name = program.into();
         let at = self.programs.iter().position(|known| known.name == name).unwrap_or_else(|| {
-            self.programs.push(Program { name, attach: None, link: true, other: Default::default() });
+            self.programs.push(Program {
+                name,
+                attach: None,
+                link: true,
+                other: Default::default(),
+            });
             self.programs.len() - 1
         });
         if let Some(program) = self.programs.get_mut(at) {

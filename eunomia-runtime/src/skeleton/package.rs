@@ -20,7 +20,9 @@ const LEVEL: u8 = 6;
 pub(super) fn object(node: &Node<'_>, size: Option<&Node<'_>>) -> Option<Vec<u8>> {
     let bytes = base64(node);
     let size = match size {
-        Some(node) if !node.json.is_null() => Some(usize::try_from(node.u64()?).unwrap_or(usize::MAX)),
+        Some(node) if !node.json.is_null() => {
+            Some(usize::try_from(node.u64()?).unwrap_or(usize::MAX))
+        }
         _ => None,
     };
     let bytes = bytes?;
@@ -39,7 +41,9 @@ pub(super) fn object(node: &Node<'_>, size: Option<&Node<'_>>) -> Option<Vec<u8>
 pub(super) fn base64(node: &Node<'_>) -> Option<Vec<u8>> {
     let mut text = node.string()?;
     text.retain(|c| !c.is_ascii_whitespace());
-    STANDARD.decode(&text).map_or_else(|error| node.fault(format!("malformed base64: {error}"), ""), Some)
+    STANDARD
+        .decode(&text)
+        .map_or_else(|error| node.fault(format!("malformed base64: {error}"), ""), Some)
 }
 
 fn inflate(node: &Node<'_>, bytes: &[u8], size: Option<usize>) -> Option<Vec<u8>> {
@@ -49,9 +53,10 @@ fn inflate(node: &Node<'_>, bytes: &[u8], size: Option<usize>) -> Option<Vec<u8>
         Err(error) => error,
     };
     match error.status {
-        TINFLStatus::HasMoreOutput if limit == MAX_OBJECT => {
-            node.fault(format!("the object inflates to more than {} MiB", MAX_OBJECT >> 20), "it is not a BPF object")
-        }
+        TINFLStatus::HasMoreOutput if limit == MAX_OBJECT => node.fault(
+            format!("the object inflates to more than {} MiB", MAX_OBJECT >> 20),
+            "it is not a BPF object",
+        ),
         TINFLStatus::HasMoreOutput => node.fault(
             format!("the object inflates to more than the {limit} bytes in the document"),
             "the package is damaged or was edited by hand; rebuild it",
@@ -59,7 +64,9 @@ fn inflate(node: &Node<'_>, bytes: &[u8], size: Option<usize>) -> Option<Vec<u8>
         TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => {
             node.fault("the compressed object is truncated", "copy or rebuild the package")
         }
-        TINFLStatus::Adler32Mismatch => node.fault("the compressed object has a wrong checksum", "copy or rebuild the package"),
+        TINFLStatus::Adler32Mismatch => {
+            node.fault("the compressed object has a wrong checksum", "copy or rebuild the package")
+        }
         _ => node.fault("this is neither an ELF object nor zlib data", ""),
     }
 }

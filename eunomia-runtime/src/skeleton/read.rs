@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use super::{
     model::{
-        CmdArg, CustomMember, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Other, Program, Sample, SampleKind, Section,
-        Settings, Skeleton, Variable,
+        CmdArg, CustomMember, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Other,
+        Program, Sample, SampleKind, Section, Settings, Skeleton, Variable,
     },
     package,
     table::{Node, Table},
@@ -22,10 +22,12 @@ const MOST_VALUES: usize = 1 << 18;
 /// Reads a document; messages call it `file`.
 pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Faults> {
     locate::count(text, MOST_VALUES).map_err(|line| {
-        let what = format!("the document has more than {MOST_VALUES} values, and no skeleton has so many");
+        let what =
+            format!("the document has more than {MOST_VALUES} values, and no skeleton has so many");
         Faults::one(file, Fault { line: Some(line), ..Fault::new(Place::default(), what, "") })
     })?;
-    let json: Json = serde_json::from_str(text).map_err(|error| Faults::one(file, malformed(&error)))?;
+    let json: Json =
+        serde_json::from_str(text).map_err(|error| Faults::one(file, malformed(&error)))?;
     let faults = RefCell::default();
     let skeleton = generation(&Node::root(&json, &faults));
     Faults::or(file, faults.into_inner(), skeleton).map_err(|mut faults| {
@@ -53,7 +55,9 @@ fn malformed(error: &serde_json::Error) -> Fault {
 fn generation(root: &Node<'_>) -> Option<Skeleton> {
     let table = root.table()?;
     if table.has("meta") {
-        let object = table.optional("bpf_object", |node| package::object(node, table.get("bpf_object_size").as_ref()));
+        let object = table.optional("bpf_object", |node| {
+            package::object(node, table.get("bpf_object_size").as_ref())
+        });
         let meta = table.need("meta").and_then(|node| metadata(&node.table()?));
         let (object, mut skeleton) = (object?, meta?);
         if skeleton.format != Format::EarlyV1 {
@@ -134,7 +138,8 @@ fn settings(table: &Table<'_>, config: Option<&Table<'_>>) -> Option<Settings> {
     let number = |key| holder(key).optional(key, |node| node.u64());
     let truth = |key| holder(key).optional(key, |node| node.bool());
     let timeout = "poll_timeout_ms";
-    let timeout = holder(timeout).optional(timeout, |node| node.integer("a whole number of milliseconds"));
+    let timeout =
+        holder(timeout).optional(timeout, |node| node.integer("a whole number of milliseconds"));
     let pages = "perf_buffer_pages";
     let (pages, time) = (holder(pages).optional(pages, perf_pages), number("perf_buffer_time_ms"));
     let (verbose, header) = (truth("debug_verbose"), truth("print_header"));
@@ -150,8 +155,15 @@ fn settings(table: &Table<'_>, config: Option<&Table<'_>>) -> Option<Settings> {
 fn doc(node: &Node<'_>) -> Option<Doc> {
     let table = node.table()?;
     let text = |key| table.optional(key, |node| node.string());
-    let (version, brief, details, description) = (text("version"), text("brief"), text("details"), text("description"));
-    Some(Doc { version: version?, brief: brief?, details: details?, description: description?, other: table.other() })
+    let (version, brief, details, description) =
+        (text("version"), text("brief"), text("details"), text("description"));
+    Some(Doc {
+        version: version?,
+        brief: brief?,
+        details: details?,
+        description: description?,
+        other: table.other(),
+    })
 }
 
 fn section(node: &Node<'_>) -> Option<Section> {
@@ -168,7 +180,14 @@ fn variable(node: &Node<'_>) -> Option<Variable> {
     let value = table.optional("value", |node| Some(node.json.clone()));
     let description = table.optional("description", |node| node.string());
     let arg = table.optional("cmdarg", cmdarg);
-    Some(Variable { name: name?, ty: ty?, value: value?, description: description?, arg: arg?, other: table.other() })
+    Some(Variable {
+        name: name?,
+        ty: ty?,
+        value: value?,
+        description: description?,
+        arg: arg?,
+        other: table.other(),
+    })
 }
 
 fn cmdarg(node: &Node<'_>) -> Option<CmdArg> {
@@ -176,7 +195,13 @@ fn cmdarg(node: &Node<'_>) -> Option<CmdArg> {
     let default = table.optional("default", |node| Some(node.json.clone()));
     let text = |key| table.optional(key, |node| node.string());
     let (long, short, help) = (text("long"), text("short"), text("help"));
-    Some(CmdArg { default: default?, long: long?, short: short?, help: help?, other: table.other() })
+    Some(CmdArg {
+        default: default?,
+        long: long?,
+        short: short?,
+        help: help?,
+        other: table.other(),
+    })
 }
 
 fn map(node: &Node<'_>) -> Option<Map> {
@@ -188,7 +213,10 @@ fn map(node: &Node<'_>) -> Option<Map> {
     let export = table.optional("export_config", export_config);
     // Compilers write the first spelling, other tools the second.
     if table.has("intepreter") && table.has("interpreter") {
-        node.fault::<()>("`intepreter` and `interpreter` are two spellings of one key, and both are given", "leave out one of them");
+        node.fault::<()>(
+            "`intepreter` and `interpreter` are two spellings of one key, and both are given",
+            "leave out one of them",
+        );
     }
     let misspelt = table.optional("intepreter", interpreter);
     let interpreter = table.optional("interpreter", interpreter);
@@ -212,7 +240,12 @@ fn sample(node: &Node<'_>) -> Option<Sample> {
         "default_kv" => Some(SampleKind::KeyValue),
         other => {
             let known = ["log2_hist", "linear_hist", "default_kv"];
-            node.unknown("kind of sample", other, &known, "use log2_hist, linear_hist or default_kv")
+            node.unknown(
+                "kind of sample",
+                other,
+                &known,
+                "use log2_hist, linear_hist or default_kv",
+            )
         }
     });
     let unit = table.optional("unit", |node| node.string());
@@ -227,7 +260,8 @@ fn sample(node: &Node<'_>) -> Option<Sample> {
 }
 
 fn export_config(node: &Node<'_>) -> Option<ExportConfig> {
-    const VARIANTS: &str = "use \"no_export\", \"default\", {\"btf_type_id\": N} or {\"custom_members\": [..]}";
+    const VARIANTS: &str =
+        "use \"no_export\", \"default\", {\"btf_type_id\": N} or {\"custom_members\": [..]}";
     if let Json::String(text) = node.json {
         return match text.as_str() {
             "no_export" => Some(ExportConfig::None),
@@ -241,7 +275,11 @@ fn export_config(node: &Node<'_>) -> Option<ExportConfig> {
         (None, Some(members)) => members.list(custom_member).map(ExportConfig::Custom),
         _ => return node.fault("unknown export", VARIANTS),
     };
-    if table.other().is_empty() { config } else { node.fault("an export has one key, this one has more", VARIANTS) }
+    if table.other().is_empty() {
+        config
+    } else {
+        node.fault("an export has one key, this one has more", VARIANTS)
+    }
 }
 
 fn custom_member(node: &Node<'_>) -> Option<CustomMember> {
@@ -267,7 +305,11 @@ fn interpreter(node: &Node<'_>) -> Option<Interpreter> {
     }
     let fields = table.optional("field_map", |node| node.table().map(|fields| fields.other()));
     let with_symbols = table.optional("with_symbols", |node| node.bool());
-    Some(Interpreter::StackTrace { fields: fields?, with_symbols: with_symbols?, other: table.other() })
+    Some(Interpreter::StackTrace {
+        fields: fields?,
+        with_symbols: with_symbols?,
+        other: table.other(),
+    })
 }
 
 fn program(node: &Node<'_>) -> Option<Program> {
@@ -275,7 +317,12 @@ fn program(node: &Node<'_>) -> Option<Program> {
     let name = table.need("name").and_then(|node| node.string());
     let attach = table.optional("attach", |node| node.string());
     let link = table.optional("link", |node| node.bool());
-    Some(Program { name: name?, attach: attach?, link: link?.unwrap_or(true), other: table.other() })
+    Some(Program {
+        name: name?,
+        attach: attach?,
+        link: link?.unwrap_or(true),
+        other: table.other(),
+    })
 }
 
 /// Reads the export types: today's list, or the object of early v1 with its own BTF.
@@ -287,8 +334,12 @@ fn exports(node: &Node<'_>) -> Option<(Vec<Export>, Option<Vec<u8>>)> {
     let btf = table.need("export_btf").and_then(|node| package::base64(&node));
     let structs = table.need("structs").and_then(|node| node.list(early_export));
     if !table.other().is_empty() {
-        let keys: Vec<String> = table.other().into_iter().map(|(key, _)| format!("`{key}`")).collect();
-        return node.fault(format!("unknown keys: {}", keys.join(", ")), "an early `export_types` has `export_btf` and `structs`");
+        let keys: Vec<String> =
+            table.other().into_iter().map(|(key, _)| format!("`{key}`")).collect();
+        return node.fault(
+            format!("unknown keys: {}", keys.join(", ")),
+            "an early `export_types` has `export_btf` and `structs`",
+        );
     }
     Some((structs?, Some(btf?)))
 }
@@ -299,14 +350,26 @@ fn export(node: &Node<'_>) -> Option<Export> {
     let members = table.optional("members", |node| node.list(member));
     let size = table.optional("size", |node| node.u32());
     let type_id = table.optional("type_id", |node| node.u32());
-    Some(Export { name: name?, members: members?, size: size?, type_id: type_id?, other: table.other() })
+    Some(Export {
+        name: name?,
+        members: members?,
+        size: size?,
+        type_id: type_id?,
+        other: table.other(),
+    })
 }
 
 fn early_export(node: &Node<'_>) -> Option<Export> {
     let table = node.table()?;
     let name = table.need("name").and_then(|node| node.string());
     let type_id = table.optional("id", |node| node.u32());
-    Some(Export { name: name?, members: None, size: None, type_id: type_id?, other: apart("early_v1", table.other()) })
+    Some(Export {
+        name: name?,
+        members: None,
+        size: None,
+        type_id: type_id?,
+        other: apart("early_v1", table.other()),
+    })
 }
 
 fn member(node: &Node<'_>) -> Option<Member> {
@@ -318,14 +381,16 @@ fn member(node: &Node<'_>) -> Option<Member> {
 
 /// Reads the first generation: names only, and the object as plain base64.
 fn legacy(table: &Table<'_>) -> Option<Skeleton> {
-    let object = table.need("data").and_then(|node| package::object(&node, table.get("data_sz").as_ref()));
+    let object =
+        table.need("data").and_then(|node| package::object(&node, table.get("data_sz").as_ref()));
     let name = table.optional("name", |node| node.string());
     let maps = table.get("maps").map_or(Some(Vec::new()), |node| node.list(legacy_map));
     let programs = table.get("progs").map_or(Some(Vec::new()), |node| node.list(program));
     let maps = maps?;
     // The object was not opened under the package's name: the names of internal maps carry the real
     // one.
-    let prefix = maps.iter().find_map(|map| map.name.split_once('.').map(|(prefix, _)| prefix.to_owned()));
+    let prefix =
+        maps.iter().find_map(|map| map.name.split_once('.').map(|(prefix, _)| prefix.to_owned()));
     let title = name?;
     let mut other = table.other();
     if let Some(title) = &title {

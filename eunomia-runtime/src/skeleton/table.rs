@@ -39,8 +39,15 @@ impl<'a> Node<'a> {
     }
 
     /// Reports a word that is not a known one; `todo` lists these.
-    pub(super) fn unknown<T>(&self, what: &str, word: &str, known: &[&str], todo: &str) -> Option<T> {
-        let todo = near(word, known.iter().copied()).map_or_else(|| todo.to_owned(), |near| format!("did you mean `{near}`?"));
+    pub(super) fn unknown<T>(
+        &self,
+        what: &str,
+        word: &str,
+        known: &[&str],
+        todo: &str,
+    ) -> Option<T> {
+        let todo = near(word, known.iter().copied())
+            .map_or_else(|| todo.to_owned(), |near| format!("did you mean `{near}`?"));
         self.fault(format!("unknown {what} `{word}`"), todo)
     }
 
@@ -50,7 +57,12 @@ impl<'a> Node<'a> {
 
     pub(super) fn table(&self) -> Option<Table<'a>> {
         match self.json {
-            Json::Object(keys) => Some(Table { keys, place: self.place.clone(), taken: RefCell::default(), faults: self.faults }),
+            Json::Object(keys) => Some(Table {
+                keys,
+                place: self.place.clone(),
+                taken: RefCell::default(),
+                faults: self.faults,
+            }),
             _ => self.expected("an object"),
         }
     }
@@ -71,7 +83,9 @@ impl<'a> Node<'a> {
 
     pub(super) fn integer<T: TryFrom<i128>>(&self, form: &str) -> Option<T> {
         let number = match self.json {
-            Json::Number(number) => number.as_u64().map(i128::from).or_else(|| number.as_i64().map(i128::from)),
+            Json::Number(number) => {
+                number.as_u64().map(i128::from).or_else(|| number.as_i64().map(i128::from))
+            }
             _ => None,
         };
         match number.and_then(|number| T::try_from(number).ok()) {
@@ -95,9 +109,13 @@ impl<'a> Node<'a> {
     pub(super) fn items(&self) -> Option<Vec<Self>> {
         match self.json {
             Json::Null => Some(Vec::new()),
-            Json::Array(items) => {
-                Some(items.iter().enumerate().map(|(i, json)| Self { json, place: self.place.index(i), faults: self.faults }).collect())
-            }
+            Json::Array(items) => Some(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, json)| Self { json, place: self.place.index(i), faults: self.faults })
+                    .collect(),
+            ),
             _ => self.expected("a list"),
         }
     }
@@ -114,7 +132,11 @@ impl<'a> Table<'a> {
     /// Returns the value of a key if it is present.
     pub(super) fn get(&self, key: &'static str) -> Option<Node<'a>> {
         self.taken.borrow_mut().push(key);
-        self.keys.get(key).map(|json| Node { json, place: self.place.key(key), faults: self.faults })
+        self.keys.get(key).map(|json| Node {
+            json,
+            place: self.place.key(key),
+            faults: self.faults,
+        })
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -125,15 +147,24 @@ impl<'a> Table<'a> {
     pub(super) fn need(&self, key: &'static str) -> Option<Node<'a>> {
         self.get(key).or_else(|| {
             let misspelt = near(key, self.keys.keys().map(String::as_str));
-            let todo = misspelt.map_or_else(String::new, |misspelt| format!("is it misspelt as `{misspelt}`?"));
-            self.faults.borrow_mut().push(Fault::new(self.place.key(key), "the key is missing", todo));
+            let todo = misspelt
+                .map_or_else(String::new, |misspelt| format!("is it misspelt as `{misspelt}`?"));
+            self.faults.borrow_mut().push(Fault::new(
+                self.place.key(key),
+                "the key is missing",
+                todo,
+            ));
             None
         })
     }
 
     /// Reads a key that may be missing or `null`. The outer `None` is a fault that was reported.
     #[allow(clippy::option_option, reason = "a reported fault and an absent key differ")]
-    pub(super) fn optional<T>(&self, key: &'static str, read: impl FnOnce(&Node<'a>) -> Option<T>) -> Option<Option<T>> {
+    pub(super) fn optional<T>(
+        &self,
+        key: &'static str,
+        read: impl FnOnce(&Node<'a>) -> Option<T>,
+    ) -> Option<Option<T>> {
         match self.get(key) {
             Some(node) if !node.json.is_null() => read(&node).map(Some),
             _ => Some(None),
@@ -143,7 +174,11 @@ impl<'a> Table<'a> {
     /// Returns all keys that were not taken.
     pub(super) fn other(&self) -> JsonMap<String, Json> {
         let taken = self.taken.borrow();
-        self.keys.iter().filter(|(key, _)| !taken.contains(&key.as_str())).map(|(key, json)| (key.clone(), json.clone())).collect()
+        self.keys
+            .iter()
+            .filter(|(key, _)| !taken.contains(&key.as_str()))
+            .map(|(key, json)| (key.clone(), json.clone()))
+            .collect()
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::{
     model::{
-        CmdArg, CustomMember, Doc, Export, ExportConfig, Interpreter, Map, Member, Other, Program, Sample, SampleKind, Section, Skeleton,
-        Variable,
+        CmdArg, CustomMember, Doc, Export, ExportConfig, Interpreter, Map, Member, Other, Program,
+        Sample, SampleKind, Section, Skeleton, Variable,
     },
     package,
 };
@@ -90,9 +90,11 @@ fn meta(skeleton: &Skeleton) -> Json {
     let own_btf = skeleton.export_btf.as_deref();
     let layouts = own_btf.and_then(|btf| Layouts::of_btf(btf).ok());
     let complete = |export: &Export| match (&layouts, export.type_id) {
-        (Some(layouts), Some(id)) if export.members.is_none() => {
-            Export { name: export.name.clone(), other: export.other.clone(), ..export_of(layouts, TypeId(id)) }
-        }
+        (Some(layouts), Some(id)) if export.members.is_none() => Export {
+            name: export.name.clone(),
+            other: export.other.clone(),
+            ..export_of(layouts, TypeId(id))
+        },
         _ => export.clone(),
     };
     meta.maybe("export_btf", own_btf.map(package::encode_plain))
@@ -110,7 +112,10 @@ fn doc(doc: &Doc) -> Json {
 }
 
 fn section(section: &Section) -> Json {
-    Keys::over(&section.other).set("name", section.name.as_str()).list("variables", &section.variables, variable).done()
+    Keys::over(&section.other)
+        .set("name", section.name.as_str())
+        .list("variables", &section.variables, variable)
+        .done()
 }
 
 fn variable(variable: &Variable) -> Json {
@@ -162,19 +167,27 @@ fn export_config(config: &ExportConfig) -> Option<Json> {
         ExportConfig::None => None,
         ExportConfig::Default => Some("default".into()),
         ExportConfig::BtfType(id) => Some(json!({ "btf_type_id": id })),
-        ExportConfig::Custom(members) => Some(json!({ "custom_members": members.iter().map(custom_member).collect::<Vec<_>>() })),
+        ExportConfig::Custom(members) => {
+            Some(json!({ "custom_members": members.iter().map(custom_member).collect::<Vec<_>>() }))
+        }
     }
 }
 
 fn custom_member(member: &CustomMember) -> Json {
-    Keys::over(&member.other).set("name", member.name.as_str()).set("offset", member.offset).set("btf_type_id", member.type_id).done()
+    Keys::over(&member.other)
+        .set("name", member.name.as_str())
+        .set("offset", member.offset)
+        .set("btf_type_id", member.type_id)
+        .done()
 }
 
 fn interpreter(interpreter: &Interpreter) -> Option<Json> {
     match interpreter {
         Interpreter::Struct => None,
         Interpreter::StackTrace { fields, with_symbols, other } => {
-            let trace = Keys::over(other).maybe("field_map", fields.clone().map(Json::Object)).maybe("with_symbols", *with_symbols);
+            let trace = Keys::over(other)
+                .maybe("field_map", fields.clone().map(Json::Object))
+                .maybe("with_symbols", *with_symbols);
             Some(json!({ "stack_trace": trace.done() }))
         }
     }
@@ -191,14 +204,20 @@ fn program(program: &Program) -> Json {
 fn export(export: &Export) -> Json {
     Keys::over(&export.other)
         .set("name", export.name.as_str())
-        .maybe("members", export.members.as_ref().map(|members| members.iter().map(member).collect::<Vec<_>>()))
+        .maybe(
+            "members",
+            export.members.as_ref().map(|members| members.iter().map(member).collect::<Vec<_>>()),
+        )
         .maybe("size", export.size)
         .maybe("type_id", export.type_id)
         .done()
 }
 
 fn member(member: &Member) -> Json {
-    Keys::over(&member.other).set("name", member.name.as_str()).set("type", member.ty.as_str()).done()
+    Keys::over(&member.other)
+        .set("name", member.name.as_str())
+        .set("type", member.ty.as_str())
+        .done()
 }
 
 /// What the document says of an export type, from BTF.

@@ -45,7 +45,11 @@ impl Binary {
     pub(super) fn new(file: &File, with_debug: bool) -> Option<Self> {
         let copy = Copy::new(file, with_debug).ok()?;
         let debug = copy.build_id.as_deref().filter(|_| !copy.has_debug).and_then(Names::of_build);
-        Some(Self { debug, own: Names::new(copy.file, copy.bytes, copy.has_debug), loads: copy.loads })
+        Some(Self {
+            debug,
+            own: Names::new(copy.file, copy.bytes, copy.has_debug),
+            loads: copy.loads,
+        })
     }
 
     /// Returns the memory that the copies take.
@@ -55,8 +59,14 @@ impl Binary {
 
     /// Returns the function at an offset in the file, and the functions inlined there.
     pub(super) fn symbols(&self, offset: u64, path: &Path) -> Vec<Symbol> {
-        let Some(address) = self.loads.iter().find_map(|load| load.address(offset)) else { return Vec::new() };
-        let found = self.debug.as_ref().map(|debug| debug.symbols(address, path)).filter(|symbols| !symbols.is_empty());
+        let Some(address) = self.loads.iter().find_map(|load| load.address(offset)) else {
+            return Vec::new();
+        };
+        let found = self
+            .debug
+            .as_ref()
+            .map(|debug| debug.symbols(address, path))
+            .filter(|symbols| !symbols.is_empty());
         found.unwrap_or_else(|| self.own.symbols(address, path))
     }
 }
@@ -66,7 +76,9 @@ impl Binary {
     /// Looks up offsets in the file and addresses of its symbols.
     pub(super) fn every_symbol(&self) {
         let path = Path::new("executable");
-        [0, 1, 64, 4096, 1 << 20, u64::MAX].iter().for_each(|offset| drop(self.symbols(*offset, path)));
+        [0, 1, 64, 4096, 1 << 20, u64::MAX]
+            .iter()
+            .for_each(|offset| drop(self.symbols(*offset, path)));
         (0..512).for_each(|address| drop(self.own.symbols(8 * address, path)));
     }
 }
@@ -84,7 +96,10 @@ impl Names {
     fn of_build(id: &[u8]) -> Option<Self> {
         let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         let (first, rest) = digits.split_at_checked(2)?;
-        let opened = file::open(Path::new(DEBUG).join(first).join(format!("{rest}.debug")).as_os_str().as_bytes()).ok()?;
+        let opened = file::open(
+            Path::new(DEBUG).join(first).join(format!("{rest}.debug")).as_os_str().as_bytes(),
+        )
+        .ok()?;
         let about = opened.as_fd();
         let trusted = file::is_trusted(&rustix::fs::fstat(about).ok()?);
         let copy = Copy::new(&file::readable(about).ok()?, trusted).ok()?;
@@ -96,7 +111,9 @@ impl Names {
         // If the debug information is damaged, the symbol table may still be usable.
         for debug_syms in [true, false].into_iter().filter(|debug| self.has_debug || !debug) {
             elf.debug_syms = debug_syms;
-            let found = self.symbolizer.symbolize_single(&Source::Elf(elf.clone()), Input::VirtOffset(address));
+            let found = self
+                .symbolizer
+                .symbolize_single(&Source::Elf(elf.clone()), Input::VirtOffset(address));
             let found = found.map(|found| symbols(found, Some(path))).unwrap_or_default();
             if !found.is_empty() {
                 return found;

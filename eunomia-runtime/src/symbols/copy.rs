@@ -64,10 +64,15 @@ impl Copy {
         let source = Original::new(from)?;
         let sections = source.sections()?;
         let symbols: Vec<_> = select(&sections, |name| SYMBOLS.contains(&name)).collect();
-        if symbols.iter().map(|(_, header)| header.sh_size).fold(0, u64::saturating_add) > MOST_SYMBOLS {
+        if symbols.iter().map(|(_, header)| header.sh_size).fold(0, u64::saturating_add)
+            > MOST_SYMBOLS
+        {
             return Err(invalid());
         }
-        let debug: Vec<_> = select(&sections, |name| name.starts_with(".debug_") && name != ".debug_sup").filter(|_| with_debug).collect();
+        let debug: Vec<_> =
+            select(&sections, |name| name.starts_with(".debug_") && name != ".debug_sup")
+                .filter(|_| with_debug)
+                .collect();
         let mut writer = Writer::new(&source.header)?;
         for (name, header) in symbols {
             writer.copy(name, header, from)?;
@@ -75,7 +80,13 @@ impl Copy {
         // Debug information is copied completely or not, because parts of it are of no use.
         let has_debug = !debug.is_empty() && source.debug(&debug, &mut writer)?;
         let (file, bytes) = writer.finish()?;
-        Ok(Self { file, bytes, has_debug, loads: source.loads()?, build_id: source.build_id(&sections) })
+        Ok(Self {
+            file,
+            bytes,
+            has_debug,
+            loads: source.loads()?,
+            build_id: source.build_id(&sections),
+        })
     }
 }
 
@@ -90,11 +101,18 @@ impl Load {
 type Section = (String, SectionHeader);
 
 /// Returns the first section with each name that `is_selected` accepts, if it has contents.
-fn select(sections: &[Section], is_selected: impl Fn(&str) -> bool) -> impl Iterator<Item = (&str, &SectionHeader)> {
+fn select(
+    sections: &[Section],
+    is_selected: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (&str, &SectionHeader)> {
     let mut seen = std::collections::HashSet::new();
-    let has_contents = |header: &SectionHeader| header.sh_type != abi::SHT_NOBITS && header.sh_type != abi::SHT_NULL;
+    let has_contents = |header: &SectionHeader| {
+        header.sh_type != abi::SHT_NOBITS && header.sh_type != abi::SHT_NULL
+    };
     let named = sections.iter().map(|(name, header)| (name.as_str(), header));
-    named.filter(move |(name, header)| is_selected(name) && has_contents(header) && seen.insert(name.to_owned()))
+    named.filter(move |(name, header)| {
+        is_selected(name) && has_contents(header) && seen.insert(name.to_owned())
+    })
 }
 
 fn invalid() -> io::Error {
@@ -123,13 +141,25 @@ impl<'f> Original<'f> {
         }
         let bytes = read(self.file, at, count * T::size_for(self.header.class) as u64)?;
         let mut offset = 0;
-        (0..count).map(|_| T::parse_at(NativeEndian, self.header.class, &mut offset, &bytes).map_err(|_| invalid())).collect()
+        (0..count)
+            .map(|_| {
+                T::parse_at(NativeEndian, self.header.class, &mut offset, &bytes)
+                    .map_err(|_| invalid())
+            })
+            .collect()
     }
 
     fn loads(&self) -> io::Result<Vec<Load>> {
-        let headers: Vec<ProgramHeader> = self.table(self.header.e_phoff, self.header.e_phnum.into())?;
+        let headers: Vec<ProgramHeader> =
+            self.table(self.header.e_phoff, self.header.e_phnum.into())?;
         let loads = headers.iter().filter(|header| header.p_type == abi::PT_LOAD);
-        Ok(loads.map(|header| Load { offset: header.p_offset, size: header.p_filesz, address: header.p_vaddr }).collect())
+        Ok(loads
+            .map(|header| Load {
+                offset: header.p_offset,
+                size: header.p_filesz,
+                address: header.p_vaddr,
+            })
+            .collect())
     }
 
     fn sections(&self) -> io::Result<Vec<Section>> {
@@ -157,13 +187,17 @@ impl<'f> Original<'f> {
         let before = writer.mark()?;
         let mut left = MOST_DEBUG;
         for (name, header) in sections {
-            let Some(rest) = left.checked_sub(header.sh_size) else { return writer.cut(before).map(|()| false) };
+            let Some(rest) = left.checked_sub(header.sh_size) else {
+                return writer.cut(before).map(|()| false);
+            };
             left = rest;
             if header.sh_flags & u64::from(abi::SHF_COMPRESSED) == 0 {
                 writer.copy(name, header, self.file)?;
                 continue;
             }
-            let Some(bytes) = self.inflated(header, left)? else { return writer.cut(before).map(|()| false) };
+            let Some(bytes) = self.inflated(header, left)? else {
+                return writer.cut(before).map(|()| false);
+            };
             left = left.saturating_sub(bytes.len() as u64);
             writer.section(name, header.sh_type, &bytes)?;
         }
@@ -173,10 +207,16 @@ impl<'f> Original<'f> {
     fn inflated(&self, header: &SectionHeader, most: u64) -> io::Result<Option<Vec<u8>>> {
         let bytes = read(self.file, header.sh_offset, header.sh_size)?;
         let mut start = 0;
-        let Ok(compression) = CompressionHeader::parse_at(NativeEndian, self.header.class, &mut start, &bytes) else { return Ok(None) };
+        let Ok(compression) =
+            CompressionHeader::parse_at(NativeEndian, self.header.class, &mut start, &bytes)
+        else {
+            return Ok(None);
+        };
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let deflated = bytes.get(start..).unwrap_or_default();
-        Ok((compression.ch_type == abi::ELFCOMPRESS_ZLIB).then(|| decompress_to_vec_zlib_with_limit(deflated, most).ok()).flatten())
+        Ok((compression.ch_type == abi::ELFCOMPRESS_ZLIB)
+            .then(|| decompress_to_vec_zlib_with_limit(deflated, most).ok())
+            .flatten())
     }
 
     /// Returns the build id, which also names the file with the debug information.
@@ -185,7 +225,10 @@ impl<'f> Original<'f> {
         let note = read(self.file, header.sh_offset, header.sh_size.min(MOST_NOTES)).ok()?;
         // The note has the sizes of name and contents, the type, the name `GNU`, then the contents.
         let size = u32::from_ne_bytes(note.get(4..8)?.try_into().ok()?);
-        note.get(16..)?.get(..usize::try_from(size).ok()?).filter(|id| id.len() > 2).map(<[u8]>::to_vec)
+        note.get(16..)?
+            .get(..usize::try_from(size).ok()?)
+            .filter(|id| id.len() > 2)
+            .map(<[u8]>::to_vec)
     }
 }
 
@@ -224,8 +267,18 @@ impl Writer {
         let file = memfd_create("symbols", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         // The copy is an executable or a library. Other kinds have relocations, which are not
         // copied.
-        let kind = (if header.e_type == abi::ET_EXEC { abi::ET_EXEC } else { abi::ET_DYN }, header.e_machine);
-        let mut writer = Self { file: file.into(), class: header.class, kind, names: vec![0], headers: Vec::new(), count: 0 };
+        let kind = (
+            if header.e_type == abi::ET_EXEC { abi::ET_EXEC } else { abi::ET_DYN },
+            header.e_machine,
+        );
+        let mut writer = Self {
+            file: file.into(),
+            class: header.class,
+            kind,
+            names: vec![0],
+            headers: Vec::new(),
+            count: 0,
+        };
         writer.file.write_all(&[0; 64])?;
         // The first section header of every file is the null section.
         writer.header(0, abi::SHT_NULL, 0, 0);
@@ -282,7 +335,8 @@ impl Writer {
         let mut piece = vec![0; 1 << 16];
         let mut done = 0;
         while done < header.sh_size {
-            let size = usize::try_from(header.sh_size - done).unwrap_or(usize::MAX).min(piece.len());
+            let size =
+                usize::try_from(header.sh_size - done).unwrap_or(usize::MAX).min(piece.len());
             let piece = piece.get_mut(..size).unwrap_or_default();
             from.read_exact_at(piece, header.sh_offset.checked_add(done).ok_or_else(invalid)?)?;
             self.file.write_all(piece)?;
@@ -317,7 +371,10 @@ impl Writer {
         self.file.write_all(&self.headers)?;
         let bytes = self.file.stream_position()?;
         self.file.write_all_at(&self.file_header(headers), 0)?;
-        fcntl_add_seals(&self.file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
+        fcntl_add_seals(
+            &self.file,
+            SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL,
+        )?;
         Ok((self.file, bytes))
     }
 
@@ -326,15 +383,20 @@ impl Writer {
             Class::ELF32 => (abi::ELFCLASS32, 52_u16, 40_u16),
             Class::ELF64 => (abi::ELFCLASS64, 64, 64),
         };
-        let order = if cfg!(target_endian = "little") { abi::ELFDATA2LSB } else { abi::ELFDATA2MSB };
-        let mut header = [0x7f, b'E', b'L', b'F', class, order, abi::EV_CURRENT, 0, 0, 0, 0, 0, 0, 0, 0, 0].to_vec();
+        let order =
+            if cfg!(target_endian = "little") { abi::ELFDATA2LSB } else { abi::ELFDATA2MSB };
+        let mut header =
+            [0x7f, b'E', b'L', b'F', class, order, abi::EV_CURRENT, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+                .to_vec();
         let (kind, machine) = self.kind;
         [kind, machine].iter().for_each(|number| header.extend(number.to_ne_bytes()));
         header.extend(u32::from(abi::EV_CURRENT).to_ne_bytes());
         // The entry point, program headers and section headers; then flags.
         [0, 0, sections].iter().for_each(|number| self.number(*number, &mut header));
         header.extend([0; 4]);
-        [size, 0, 0, section, self.count, self.count - 1].iter().for_each(|number| header.extend(number.to_ne_bytes()));
+        [size, 0, 0, section, self.count, self.count - 1]
+            .iter()
+            .for_each(|number| header.extend(number.to_ne_bytes()));
         header
     }
 }

@@ -38,7 +38,12 @@ pub(super) fn open(path: &[u8]) -> io::Result<OwnedFd> {
 /// The errors of open(2).
 pub(super) fn readable(file: impl AsFd) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-    Ok(open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?.into())
+    Ok(open_at(
+        path,
+        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?
+    .into())
 }
 
 /// Reports whether only root and this user can change the contents of the file.
@@ -48,7 +53,11 @@ pub(super) fn is_trusted(about: &Stat) -> bool {
 }
 
 impl From<&Stat> for Key {
-    #[allow(clippy::allow_attributes, clippy::unnecessary_cast, reason = "the types of these members differ between machines")]
+    #[allow(
+        clippy::allow_attributes,
+        clippy::unnecessary_cast,
+        reason = "the types of these members differ between machines"
+    )]
     fn from(about: &Stat) -> Self {
         Self {
             device: about.st_dev as u64,

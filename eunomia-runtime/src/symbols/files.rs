@@ -66,14 +66,18 @@ pub(super) fn name(files: &mut Files, places: Vec<Place>) -> Vec<Vec<Symbol>> {
     let symbols = |place| match place {
         _ if start.elapsed() > MOST_TIME => Vec::new(),
         Place::Unknown => Vec::new(),
-        Place::Vdso(offset) => files.vdso.get_or_insert_with(|| Vdso::new(own_vdso())).symbols(offset),
+        Place::Vdso(offset) => {
+            files.vdso.get_or_insert_with(|| Vdso::new(own_vdso())).symbols(offset)
+        }
         // A file that makes blazesym panic must not end the program. What was read of the file is
         // dropped.
-        Place::File { id, file, path, offset } => catch_unwind(AssertUnwindSafe(|| files.of_file(id, &file, &path, offset)))
-            .unwrap_or_else(|_| {
-                files.files.insert(id, Known::new(Names::Nothing, files.clock));
-                Vec::new()
-            }),
+        Place::File { id, file, path, offset } => {
+            catch_unwind(AssertUnwindSafe(|| files.of_file(id, &file, &path, offset)))
+                .unwrap_or_else(|_| {
+                    files.files.insert(id, Known::new(Names::Nothing, files.clock));
+                    Vec::new()
+                })
+        }
     };
     places.into_iter().map(symbols).collect()
 }
@@ -82,7 +86,10 @@ impl Files {
     fn of_file(&mut self, id: Id, file: &OwnedFd, path: &Path, offset: u64) -> Vec<Symbol> {
         self.clock += 1;
         let used = self.clock;
-        self.files.entry(id).or_insert_with(|| Known::new(Names::new(id.content, file), used)).used = used;
+        self.files
+            .entry(id)
+            .or_insert_with(|| Known::new(Names::new(id.content, file), used))
+            .used = used;
         self.forget();
         let Some(known) = self.files.get_mut(&id) else { return Vec::new() };
         let start = Instant::now();
@@ -95,10 +102,13 @@ impl Files {
             None => Some(MOST_CREDIT),
             // Files of root and of this user have no time limit.
             Some(credit) if id.content == Content::DebugInformation => Some(credit),
-            Some(credit) => (credit + MEAN_TIME).checked_sub(start.elapsed()).map(|credit| credit.min(MOST_CREDIT)).or_else(|| {
-                known.names = Names::Nothing;
-                Some(Duration::ZERO)
-            }),
+            Some(credit) => (credit + MEAN_TIME)
+                .checked_sub(start.elapsed())
+                .map(|credit| credit.min(MOST_CREDIT))
+                .or_else(|| {
+                    known.names = Names::Nothing;
+                    Some(Duration::ZERO)
+                }),
         };
         symbols
     }
@@ -120,7 +130,8 @@ impl Names {
         let Ok(file) = readable(file) else { return Self::Nothing };
         match content {
             Content::PerfMap => Self::PerfMap(PerfMap::new(file)),
-            content => Binary::new(&file, content == Content::DebugInformation).map_or(Self::Nothing, |binary| Self::Binary(binary.into())),
+            content => Binary::new(&file, content == Content::DebugInformation)
+                .map_or(Self::Nothing, |binary| Self::Binary(binary.into())),
         }
     }
 
@@ -157,12 +168,16 @@ mod tests {
         let mut file = File::from(memfd_create("executable", MemfdFlags::CLOEXEC).unwrap());
         let at = 64 + 56;
         let end = at + symbols.len() + names.len();
-        let headers: Vec<u8> = [section(0, 0, 0, 0), section(1, 2, at, symbols.len()), section(9, 3, at + symbols.len() + 26, 3)]
-            .into_iter()
-            .chain([section(17, 3, at + symbols.len(), names.len())])
-            .chain((0..more).map(|_| section(32, 1, 0, 0)))
-            .flatten()
-            .collect();
+        let headers: Vec<u8> = [
+            section(0, 0, 0, 0),
+            section(1, 2, at, symbols.len()),
+            section(9, 3, at + symbols.len() + 26, 3),
+        ]
+        .into_iter()
+        .chain([section(17, 3, at + symbols.len(), names.len())])
+        .chain((0..more).map(|_| section(32, 1, 0, 0)))
+        .flatten()
+        .collect();
         let mut header = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
         header.extend(numbers(&[3 | 62 << 16 | 1 << 32, 0, 64, end as u64]));
         let counts = [64_u16, 56, 1, 64, 4 + more as u16, 3];
@@ -183,14 +198,20 @@ mod tests {
 
     fn place(file: File, offset: u64) -> Place {
         let id = Id { key: (&fstat(&file).unwrap()).into(), content: Content::Symbols };
-        Place::File { id, file: Arc::new(file.into()), path: Path::new("executable").into(), offset }
+        Place::File {
+            id,
+            file: Arc::new(file.into()),
+            path: Path::new("executable").into(),
+            offset,
+        }
     }
 
     #[test]
     fn endless_section_names_do_not_slow_look_ups() {
         let symbol = numbers(&[1 | 0x12 << 32 | 1 << 48, 0x1000, 0x100]);
         let start = Instant::now();
-        let found = name(&mut Files::default(), vec![place(file(&symbol, &names(1 << 20), 4000), 0x1010)]);
+        let found =
+            name(&mut Files::default(), vec![place(file(&symbol, &names(1 << 20), 4000), 0x1010)]);
         assert_eq!(found[0][0].offset, Some(0x10));
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     }

@@ -48,7 +48,10 @@ pub(super) enum Content {
 pub(super) struct Held(HashMap<Id, Weak<OwnedFd>>);
 
 /// Returns the place of each address.
-pub(super) fn locate(held: &mut Held, Question { pid, addresses, perf_maps }: Question) -> Vec<Place> {
+pub(super) fn locate(
+    held: &mut Held,
+    Question { pid, addresses, perf_maps }: Question,
+) -> Vec<Place> {
     let mut mounts = Mounts::new(pid);
     let mut places: HashMap<u64, Place> = HashMap::new();
     for mapping in mappings(pid, &addresses).unwrap_or_default() {
@@ -57,19 +60,30 @@ pub(super) fn locate(held: &mut Held, Question { pid, addresses, perf_maps }: Qu
                 true => Content::DebugInformation,
                 false => Content::Symbols,
             };
-            held.hold(file, content).map(|(id, file)| Place::File { id, file, path: mapping.path().into(), offset: mapping.offset })
+            held.hold(file, content).map(|(id, file)| Place::File {
+                id,
+                file,
+                path: mapping.path().into(),
+                offset: mapping.offset,
+            })
         } else if mapping.name == b"[vdso]" {
             Some(Place::Vdso(0))
         } else if perf_maps && mapping.name.is_empty() {
             let held = perf_map(pid).and_then(|file| held.hold(file, |_| Content::PerfMap));
             // The functions of a perf map have absolute addresses, so the offset is the address.
-            held.map(|(id, file)| Place::File { id, file, path: Path::new("").into(), offset: mapping.range.start })
+            held.map(|(id, file)| Place::File {
+                id,
+                file,
+                path: Path::new("").into(),
+                offset: mapping.range.start,
+            })
         } else {
             None
         };
         if let Some(first) = first {
             let inside = addresses.iter().filter(|address| mapping.range.contains(address));
-            places.extend(inside.map(|address| (*address, first.at(address - mapping.range.start))));
+            places
+                .extend(inside.map(|address| (*address, first.at(address - mapping.range.start))));
         }
     }
     held.0.retain(|_, file| file.strong_count() > 0);
@@ -82,13 +96,19 @@ impl Place {
         match self.clone() {
             Self::Unknown => Self::Unknown,
             Self::Vdso(offset) => Self::Vdso(offset.wrapping_add(more)),
-            Self::File { id, file, path, offset } => Self::File { id, file, path, offset: offset.wrapping_add(more) },
+            Self::File { id, file, path, offset } => {
+                Self::File { id, file, path, offset: offset.wrapping_add(more) }
+            }
         }
     }
 }
 
 impl Held {
-    fn hold(&mut self, file: OwnedFd, content: impl FnOnce(&Stat) -> Content) -> Option<(Id, Arc<OwnedFd>)> {
+    fn hold(
+        &mut self,
+        file: OwnedFd,
+        content: impl FnOnce(&Stat) -> Content,
+    ) -> Option<(Id, Arc<OwnedFd>)> {
         let about = fstat(&file).ok()?;
         let id = Id { key: (&about).into(), content: content(&about) };
         if let Some(held) = self.0.get(&id).and_then(Weak::upgrade) {

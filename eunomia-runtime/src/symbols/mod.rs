@@ -162,7 +162,13 @@ impl Symbols {
         };
         let mut found = found.unwrap_or_default().into_iter();
         let symbols = |found| symbols(found, None);
-        addresses.iter().map(|address| Frame { address: *address, symbols: found.next().map(symbols).unwrap_or_default() }).collect()
+        addresses
+            .iter()
+            .map(|address| Frame {
+                address: *address,
+                symbols: found.next().map(symbols).unwrap_or_default(),
+            })
+            .collect()
     }
 
     /// Returns the frame of the kernel address that a pointer in an event holds, mostly a function;
@@ -188,18 +194,29 @@ impl Symbols {
         let addresses = addresses.to_vec();
         // Pid 0 would be this process.
         let places = (pid != 0 && !addresses.is_empty()).then(|| {
-            let question = Question { pid, addresses: addresses.clone(), perf_maps: self.perf_maps };
+            let question =
+                Question { pid, addresses: addresses.clone(), perf_maps: self.perf_maps };
             self.ask(&self.locator, locate::locate, question)?.wait(self.patience)
         });
-        let known = places.flatten().filter(|places| places.iter().any(|place| !matches!(place, Place::Unknown)));
+        let known = places
+            .flatten()
+            .filter(|places| places.iter().any(|place| !matches!(place, Place::Unknown)));
         let symbols = known.and_then(|places| self.ask(&self.namer, files::name, places));
         Located { addresses, symbols }
     }
 
     /// Returns the frames of addresses that were located, even if the process has ended.
     pub fn name(&self, located: Located) -> Vec<Frame> {
-        let mut symbols = located.symbols.and_then(|symbols| symbols.wait(self.patience)).unwrap_or_default().into_iter();
-        located.addresses.into_iter().map(|address| Frame { address, symbols: symbols.next().unwrap_or_default() }).collect()
+        let mut symbols = located
+            .symbols
+            .and_then(|symbols| symbols.wait(self.patience))
+            .unwrap_or_default()
+            .into_iter();
+        located
+            .addresses
+            .into_iter()
+            .map(|address| Frame { address, symbols: symbols.next().unwrap_or_default() })
+            .collect()
     }
 
     /// Sends a question to a worker thread and starts the thread if there is none.
@@ -238,11 +255,19 @@ impl fmt::Debug for Located {
 /// one.
 fn symbols(found: Symbolized<'_>, module: Option<&Path>) -> Vec<Symbol> {
     let Symbolized::Sym(sym) = found else { return Vec::new() };
-    let place = |info: Option<&CodeInfo<'_>>| (info.map(|info| info.to_path().display().to_string()), info.and_then(|info| info.line));
+    let place = |info: Option<&CodeInfo<'_>>| {
+        (info.map(|info| info.to_path().display().to_string()), info.and_then(|info| info.line))
+    };
     let (file, line) = place(sym.code_info.as_deref());
     let named = || sym.module.as_ref().map(|module| module.to_string_lossy().into_owned());
     let module = module.map(|module| module.to_string_lossy().into_owned()).or_else(named);
-    let outer = Symbol { name: demangled(&sym.name), offset: Some(sym.offset as u64), module: module.clone(), file, line };
+    let outer = Symbol {
+        name: demangled(&sym.name),
+        offset: Some(sym.offset as u64),
+        module: module.clone(),
+        file,
+        line,
+    };
     let inlined = sym.inlined.iter().map(|inlined| {
         let (file, line) = place(inlined.code_info.as_ref());
         Symbol { name: demangled(&inlined.name), offset: None, module: module.clone(), file, line }
@@ -304,7 +329,10 @@ mod tests {
         assert_eq!(*unknown, Frame { address: 8, symbols: Vec::new() });
         // No process has this pid, and pid 0 must not mean this process.
         for pid in [0, u32::MAX - 1] {
-            assert_eq!(symbols.of_process(pid, &[address]), [Frame { address, symbols: Vec::new() }]);
+            assert_eq!(
+                symbols.of_process(pid, &[address]),
+                [Frame { address, symbols: Vec::new() }]
+            );
         }
     }
 }

@@ -27,7 +27,8 @@ impl PerfMap {
             bytes += (size_of::<Function>() + function.2.len()) as u64;
             bytes <= 2 * MOST
         };
-        let mut functions: Vec<_> = lines.filter_map(|line| function(&line)).take_while(fits).collect();
+        let mut functions: Vec<_> =
+            lines.filter_map(|line| function(&line)).take_while(fits).collect();
         functions.sort_by_key(|(start, ..)| *start);
         Self { functions, bytes }
     }
@@ -41,7 +42,13 @@ impl PerfMap {
         let after = self.functions.partition_point(|(start, ..)| *start <= address);
         let (start, size, name) = self.functions.get(after.checked_sub(1)?)?;
         let offset = address - start;
-        let symbol = Symbol { name: demangled(name), offset: Some(offset), module: None, file: None, line: None };
+        let symbol = Symbol {
+            name: demangled(name),
+            offset: Some(offset),
+            module: None,
+            file: None,
+            line: None,
+        };
         (offset < *size).then_some(symbol)
     }
 }
@@ -70,7 +77,11 @@ mod tests {
         file.write_all(b"20 8 last\n").unwrap();
         file.rewind().unwrap();
         let map = PerfMap::new(file);
-        assert!(map.functions.len() < 2 << 20 && map.bytes() <= 2 * MOST + 64, "{} functions", map.functions.len());
+        assert!(
+            map.functions.len() < 2 << 20 && map.bytes() <= 2 * MOST + 64,
+            "{} functions",
+            map.functions.len()
+        );
         let name = |address| map.symbol(address).map(|symbol| (symbol.name, symbol.offset));
         assert_eq!((name(0x12), name(0x22)), (Some(("first".to_owned(), Some(2))), None));
     }

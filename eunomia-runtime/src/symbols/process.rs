@@ -88,12 +88,18 @@ impl Mapping {
         let (start, end) = range.split_once('-')?;
         let (major, minor) = device.split_once(':')?;
         let device = (u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
-        Some(Self { range: hex(start)?..hex(end)?, offset: hex(offset)?, device, name: rest.to_vec() })
+        Some(Self {
+            range: hex(start)?..hex(end)?,
+            offset: hex(offset)?,
+            device,
+            name: rest.to_vec(),
+        })
     }
 
     /// Returns the file's path as the process knew it.
     pub(super) fn path(&self) -> PathBuf {
-        OsString::from_vec(self.name.strip_suffix(b" (deleted)").unwrap_or(&self.name).to_vec()).into()
+        OsString::from_vec(self.name.strip_suffix(b" (deleted)").unwrap_or(&self.name).to_vec())
+            .into()
     }
 
     /// Opens the file by `O_PATH`, even if it was renamed or deleted. Returns `None` if it is not a
@@ -136,10 +142,15 @@ impl Mounts {
             return true;
         }
         let pid = self.pid;
-        let [theirs, ours] = self.types.get_or_insert_with(|| [types(&pid.to_string()), types("self")]);
+        let [theirs, ours] =
+            self.types.get_or_insert_with(|| [types(&pid.to_string()), types("self")]);
         match (theirs.get(&device), ours.get(&device)) {
             (None, None) => false,
-            (their, our) if [their, our].into_iter().flatten().any(|name| name.starts_with(b"fuse")) => false,
+            (their, our)
+                if [their, our].into_iter().flatten().any(|name| name.starts_with(b"fuse")) =>
+            {
+                false
+            }
             (_, Some(_)) => true,
             (Some(name), None) => name != b"overlay" || same_namespace(pid, "user"),
         }
@@ -162,9 +173,12 @@ fn types(pid: &str) -> Types {
     let mut types = Types::new();
     for line in mounts(pid).into_iter().flatten() {
         let mut words = line.split(|byte| *byte == b' ');
-        let device = words.nth(2).and_then(|device| std::str::from_utf8(device).ok()?.split_once(':'));
-        let device = device.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-        if let (Some(device), Some(name)) = (device, words.skip_while(|word| *word != b"-").nth(1)) {
+        let device =
+            words.nth(2).and_then(|device| std::str::from_utf8(device).ok()?.split_once(':'));
+        let device =
+            device.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        if let (Some(device), Some(name)) = (device, words.skip_while(|word| *word != b"-").nth(1))
+        {
             types.insert(device, name.to_vec());
         }
     }
@@ -180,20 +194,29 @@ pub(super) fn perf_map(pid: u32) -> Option<OwnedFd> {
     let is_on_fuse = |line: &[u8]| {
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
         let point = words.get(4).copied().unwrap_or_default();
-        let name = words.iter().skip_while(|word| **word != b"-").nth(1).copied().unwrap_or_default();
+        let name =
+            words.iter().skip_while(|word| **word != b"-").nth(1).copied().unwrap_or_default();
         name.starts_with(b"fuse") && (point == b"/" || point.starts_with(b"/tmp"))
     };
     if mounts(&pid.to_string()).ok()?.any(|line| is_on_fuse(&line)) {
         return None;
     }
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let words = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::split_ascii_whitespace);
+    let words = |key: &str| {
+        status.lines().find_map(|line| line.strip_prefix(key)).map(str::split_ascii_whitespace)
+    };
     let effective = words("Uid:")?.nth(1)?.parse::<u32>().ok()?;
     let number = words("NStgid:")?.next_back()?;
-    let root = open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let root = open(
+        format!("/proc/{pid}/root"),
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .ok()?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = openat2(root, format!("tmp/perf-{number}.map"), flags, Mode::empty(), resolve).ok()?;
+    let file =
+        openat2(root, format!("tmp/perf-{number}.map"), flags, Mode::empty(), resolve).ok()?;
     let about = fstat(&file).ok()?;
     let is_own = about.st_uid == effective && about.st_mode & 0o022 == 0;
     (is_own && FileType::from_raw_mode(about.st_mode) == FileType::RegularFile).then_some(file)
@@ -215,8 +238,13 @@ mod tests {
 
     #[test]
     fn mapping_parses_lines_of_maps() {
-        let mapping = Mapping::of(b"7f00a000-7f00b000 r-xp 0001f000 08:1e 131 /usr/lib/a b.so (deleted)").unwrap();
-        assert_eq!((mapping.range.clone(), mapping.offset, mapping.device), (0x7f00_a000..0x7f00_b000, 0x1f000, (8, 0x1e)));
+        let mapping =
+            Mapping::of(b"7f00a000-7f00b000 r-xp 0001f000 08:1e 131 /usr/lib/a b.so (deleted)")
+                .unwrap();
+        assert_eq!(
+            (mapping.range.clone(), mapping.offset, mapping.device),
+            (0x7f00_a000..0x7f00_b000, 0x1f000, (8, 0x1e))
+        );
         assert_eq!(mapping.path(), Path::new("/usr/lib/a b.so"));
         assert!(Mapping::of(b"7f00a000-7f00b000 rw-p 00000000 00:00 0").unwrap().name.is_empty());
         assert!(Mapping::of(b"").is_none() && Mapping::of(b"zz-1 r 0 0:0 0").is_none());
@@ -229,8 +257,15 @@ mod tests {
         let maps = || File::open("/proc/self/maps").unwrap();
         let Some(mut queried) = queried(&maps(), &addresses) else { return };
         let mut listed = listed(maps(), &addresses).unwrap();
-        [&mut queried, &mut listed].iter_mut().for_each(|found| found.sort_by_key(|mapping| mapping.range.start));
-        let words = |found: &[Mapping]| found.iter().map(|m| (m.range.clone(), m.offset, m.device, m.name.clone())).collect::<Vec<_>>();
+        [&mut queried, &mut listed]
+            .iter_mut()
+            .for_each(|found| found.sort_by_key(|mapping| mapping.range.start));
+        let words = |found: &[Mapping]| {
+            found
+                .iter()
+                .map(|m| (m.range.clone(), m.offset, m.device, m.name.clone()))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(words(&queried), words(&listed));
         assert!(listed.len() > 1 && listed.iter().any(|mapping| mapping.name == b"[vdso]"));
     }

@@ -28,7 +28,9 @@ impl Vdso {
         let mut own = Process::new(Pid::Slf);
         own.perf_map = false;
         let address = self.start.and_then(|start| start.checked_add(offset));
-        let found = address.and_then(|address| self.symbolizer.symbolize_single(&Source::Process(own), Input::AbsAddr(address)).ok());
+        let found = address.and_then(|address| {
+            self.symbolizer.symbolize_single(&Source::Process(own), Input::AbsAddr(address)).ok()
+        });
         found.map(|found| symbols(found, Some(Path::new("[vdso]")))).unwrap_or_default()
     }
 }

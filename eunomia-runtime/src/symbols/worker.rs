@@ -31,7 +31,10 @@ pub(super) struct Answer<A> {
 impl<Q: Send + 'static, A: Send + 'static> Worker<Q, A> {
     /// Starts the thread. The thread holds `running` until it ends, and its state between questions
     /// is created in the thread.
-    pub(super) fn start<S: Default + 'static>(running: Arc<()>, answer: fn(&mut S, Q) -> A) -> Option<Self> {
+    pub(super) fn start<S: Default + 'static>(
+        running: Arc<()>,
+        answer: fn(&mut S, Q) -> A,
+    ) -> Option<Self> {
         let (questions, asked) = channel::<(Q, Sender<A>)>();
         let given_up = Arc::new(AtomicBool::new(false));
         let is_given_up = Arc::clone(&given_up);

@@ -40,14 +40,21 @@ impl Checked {
         match &stream.payload {
             Payload::Type(id) => self.layouts.layout(*id).least(),
             Payload::Custom(fields) => self.layouts.least_of(fields),
-            Payload::Tagged(tagged) => tagged.type_of(record).map_or(0, |id| self.layouts.layout(id).least()),
+            Payload::Tagged(tagged) => {
+                tagged.type_of(record).map_or(0, |id| self.layouts.layout(id).least())
+            }
             Payload::Bytes { .. } => 0,
         }
     }
 
     /// Passes a record of the stream number `map` to `f` as a value, as `poll` does with each
     /// record.
-    pub fn deliver<R: Outcome>(&self, map: usize, record: &[u8], f: impl FnOnce(Event<'_>) -> R) -> Verdict {
+    pub fn deliver<R: Outcome>(
+        &self,
+        map: usize,
+        record: &[u8],
+        f: impl FnOnce(Event<'_>) -> R,
+    ) -> Verdict {
         let Some(stream) = self.streams.get(map) else { return unknown_map(map) };
         let (key, record) = match &stream.sampled {
             Some(sampled) => {

@@ -23,7 +23,9 @@ pub trait Handler {
 
 impl<R: Outcome, F: FnMut(&Event<'_>) -> R> Handler for F {
     fn handle(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, Cause> {
-        self(event).stops().map(|stops| if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        self(event)
+            .stops()
+            .map(|stops| if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 }
 

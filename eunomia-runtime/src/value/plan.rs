@@ -101,17 +101,26 @@ struct Constants(Vec<(i128, Box<[u8]>)>);
 /// Appends a value to `out`.
 pub(super) fn write<F: Form>(layouts: &Layouts, shape: Shape<'_>, bytes: &[u8], out: &mut Vec<u8>) {
     match shape {
-        Shape::Type(ty) if layouts.has_members(ty) => braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, false, out)),
+        Shape::Type(ty) if layouts.has_members(ty) => {
+            braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, false, out))
+        }
         Shape::Type(ty) => of_type::<F>(layouts, ty, bytes, false, out),
-        Shape::Tailed(ty) => braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, true, out)),
-        Shape::Tail(ty) => Plan(Step::tail::<F>(layouts, ty, 0).into_iter().collect()).write::<F>(layouts, bytes, true, out),
-        Shape::Bits { ty, shift, width } => Leaf::of_bits::<F>(layouts, ty, bytes.len(), shift, width).write::<F>(bytes, out),
+        Shape::Tailed(ty) => {
+            braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, true, out))
+        }
+        Shape::Tail(ty) => Plan(Step::tail::<F>(layouts, ty, 0).into_iter().collect())
+            .write::<F>(layouts, bytes, true, out),
+        Shape::Bits { ty, shift, width } => {
+            Leaf::of_bits::<F>(layouts, ty, bytes.len(), shift, width).write::<F>(bytes, out)
+        }
         Shape::Custom(fields) => braced(F::BARE, out, |out| {
             for (i, field) in fields.iter().enumerate() {
                 out.extend_from_slice(if i > 0 { F::FIELDS.as_bytes() } else { b"" });
                 F::name(&field.name, out);
                 let bytes = bytes.get(bounded(field.offset)..).unwrap_or_default();
-                braced(!layouts.has_members(field.ty), out, |out| of_type::<F>(layouts, field.ty, bytes, false, out));
+                braced(!layouts.has_members(field.ty), out, |out| {
+                    of_type::<F>(layouts, field.ty, bytes, false, out)
+                });
             }
         }),
         Shape::Untyped => numbers::<F>(bytes, out),
@@ -123,7 +132,9 @@ pub(super) fn write<F: Form>(layouts: &Layouts, shape: Shape<'_>, bytes: &[u8], 
 /// whole record, which goes on after a struct with a flexible member.
 fn of_type<F: Form>(layouts: &Layouts, ty: TypeId, bytes: &[u8], whole: bool, out: &mut Vec<u8>) {
     // Every type has a plan; see `Layouts`.
-    if let Some(plan) = F::plans(layouts).get_or_init(layouts.btf.resolve(ty).0, || Plan::new::<F>(layouts, ty)) {
+    if let Some(plan) =
+        F::plans(layouts).get_or_init(layouts.btf.resolve(ty).0, || Plan::new::<F>(layouts, ty))
+    {
         plan.write::<F>(layouts, bytes, whole, out);
     }
 }
@@ -158,7 +169,11 @@ impl Plan {
                 F::name(field.name, &mut name);
                 plan.fixed(&name);
                 let is_last = layouts.layout(ty).flexible && i + 1 == fields.len();
-                match field.ty.filter(|_| is_last).and_then(|ty| Step::tail::<F>(layouts, ty, bounded(field.offset()))) {
+                match field
+                    .ty
+                    .filter(|_| is_last)
+                    .and_then(|ty| Step::tail::<F>(layouts, ty, bounded(field.offset())))
+                {
                     Some(tail) => plan.0.push(tail),
                     None => plan.member::<F>(layouts, field),
                 }
@@ -185,7 +200,9 @@ impl Plan {
         let size = bounded(layouts.layout(ty).size);
         let leaf = match &layouts.btf.resolve(ty).1.kind {
             _ if layouts.char_array(ty).is_some() => Leaf::Text(size),
-            Kind::Struct { .. } | Kind::Union { .. } => return self.0.push(Step::Nested { offset, ty }),
+            Kind::Struct { .. } | Kind::Union { .. } => {
+                return self.0.push(Step::Nested { offset, ty });
+            }
             Kind::Array { element, len } => {
                 let stride = bounded(layouts.layout(*element).size);
                 // Items without a size are not written: no bytes could hold four billion of them.
@@ -195,10 +212,16 @@ impl Plan {
                 return self.0.push(Step::Each { offset, stride, len, item });
             }
             Kind::Int { bool: true, size: 1, .. } => Leaf::Bool,
-            Kind::Int { signed: true, size: size @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::Signed(size.to_le_bytes()[0]),
-            Kind::Int { signed: false, size: size @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::Unsigned(size.to_le_bytes()[0]),
+            Kind::Int { signed: true, size: size @ (1 | 2 | 4 | 8 | 16), .. } => {
+                Leaf::Signed(size.to_le_bytes()[0])
+            }
+            Kind::Int { signed: false, size: size @ (1 | 2 | 4 | 8 | 16), .. } => {
+                Leaf::Unsigned(size.to_le_bytes()[0])
+            }
             // An enum has as many bits as its size gives.
-            Kind::Enum { size: bytes @ (1 | 2 | 4 | 8 | 16), .. } => Leaf::of_bits::<F>(layouts, ty, size, 0, 8 * bytes),
+            Kind::Enum { size: bytes @ (1 | 2 | 4 | 8 | 16), .. } => {
+                Leaf::of_bits::<F>(layouts, ty, size, 0, 8 * bytes)
+            }
             Kind::Float { size: 4 } => Leaf::Float,
             Kind::Float { size: 8 } => Leaf::Double,
             Kind::Pointer { .. } => Leaf::Address,
@@ -224,12 +247,26 @@ impl Plan {
         for step in &self.0 {
             match step {
                 Step::Fixed(text) => out.extend_from_slice(text),
-                Step::Leaf { offset, leaf } => leaf.write::<F>(bytes.get(*offset..).unwrap_or_default(), out),
+                Step::Leaf { offset, leaf } => {
+                    leaf.write::<F>(bytes.get(*offset..).unwrap_or_default(), out)
+                }
                 Step::Nested { offset, ty } => {
-                    braced(false, out, |out| of_type::<F>(layouts, *ty, bytes.get(*offset..).unwrap_or_default(), false, out));
+                    braced(false, out, |out| {
+                        of_type::<F>(
+                            layouts,
+                            *ty,
+                            bytes.get(*offset..).unwrap_or_default(),
+                            false,
+                            out,
+                        )
+                    });
                 }
                 Step::Each { offset, stride, len, item } => {
-                    let items = bytes.get(*offset..).unwrap_or_default().chunks_exact((*stride).max(1)).take(*len);
+                    let items = bytes
+                        .get(*offset..)
+                        .unwrap_or_default()
+                        .chunks_exact((*stride).max(1))
+                        .take(*len);
                     item.each::<F>(layouts, items, out);
                 }
                 Step::Tail { offset, stride, text, item } => {
@@ -247,7 +284,12 @@ impl Plan {
 
 impl Plan {
     /// Writes the items of an array, each by this plan.
-    fn each<'b, F: Form>(&self, layouts: &Layouts, items: impl Iterator<Item = &'b [u8]>, out: &mut Vec<u8>) {
+    fn each<'b, F: Form>(
+        &self,
+        layouts: &Layouts,
+        items: impl Iterator<Item = &'b [u8]>,
+        out: &mut Vec<u8>,
+    ) {
         out.push(b'[');
         for (i, bytes) in items.enumerate() {
             if i > 0 {
@@ -265,7 +307,8 @@ impl Step {
         let Kind::Array { element, .. } = layouts.btf.resolve(ty).1.kind else { return None };
         let mut item = Plan::default();
         item.value::<F>(layouts, element, 0);
-        let (stride, text) = (bounded(layouts.layout(element).size), layouts.char_array(ty).is_some());
+        let (stride, text) =
+            (bounded(layouts.layout(element).size), layouts.char_array(ty).is_some());
         Some(Self::Tail { offset, stride, text, item })
     }
 }
@@ -279,7 +322,11 @@ impl Leaf {
             Kind::Enum { signed, values, .. } => (*signed, Bits::Enum(Constants::new::<F>(values))),
             _ => return Self::Bytes(len),
         };
-        if (1..=128).contains(&width) { Self::Bits { len, shift, width, signed, kind } } else { Self::Bytes(len) }
+        if (1..=128).contains(&width) {
+            Self::Bits { len, shift, width, signed, kind }
+        } else {
+            Self::Bytes(len)
+        }
     }
 
     /// Writes the leaf at the start of `bytes`. [`super::Value`] ensures that there are enough;
@@ -323,7 +370,10 @@ impl Leaf {
 
 impl Constants {
     fn new<F: Form>(values: &[(String, i128)]) -> Self {
-        let mut known: Vec<_> = values.iter().map(|(name, value)| (*value, F::constant(Some(name), *value).into())).collect();
+        let mut known: Vec<_> = values
+            .iter()
+            .map(|(name, value)| (*value, F::constant(Some(name), *value).into()))
+            .collect();
         // The sort is stable: if a value has several names the first is kept, as in all output.
         known.sort_by_key(|(value, _)| *value);
         known.dedup_by_key(|(value, _)| *value);
@@ -331,7 +381,12 @@ impl Constants {
     }
 
     fn write<F: Form>(&self, value: i128, out: &mut Vec<u8>) {
-        match self.0.binary_search_by_key(&value, |(known, _)| *known).ok().and_then(|at| self.0.get(at)) {
+        match self
+            .0
+            .binary_search_by_key(&value, |(known, _)| *known)
+            .ok()
+            .and_then(|at| self.0.get(at))
+        {
             Some((_, text)) => out.extend_from_slice(text),
             None => out.extend_from_slice(&F::constant(None, value)),
         }

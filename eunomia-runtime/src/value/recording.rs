@@ -23,8 +23,13 @@ impl Checked {
     ///
     /// # Errors
     /// Those of [`Replay::deliver`].
-    pub fn replay<R: Outcome>(&self, from: impl Read, mut f: impl FnMut(Event<'_>) -> R) -> Result<Replayed> {
-        Replay::new(from)?.deliver(&self.recorded_streams(), |map, record| self.deliver(map, record, &mut f))
+    pub fn replay<R: Outcome>(
+        &self,
+        from: impl Read,
+        mut f: impl FnMut(Event<'_>) -> R,
+    ) -> Result<Replayed> {
+        Replay::new(from)?
+            .deliver(&self.recorded_streams(), |map, record| self.deliver(map, record, &mut f))
     }
 }
 
@@ -33,7 +38,11 @@ impl Skeleton {
     ///
     /// # Errors
     /// [`crate::Error::Input`] with every fault of the skeleton, else those of [`Replay::deliver`].
-    pub fn replay<R: Outcome>(self, from: impl Read, f: impl FnMut(Event<'_>) -> R) -> Result<Replayed> {
+    pub fn replay<R: Outcome>(
+        self,
+        from: impl Read,
+        f: impl FnMut(Event<'_>) -> R,
+    ) -> Result<Replayed> {
         let file = self.name.clone();
         self.check(&file)?.replay(from, f)
     }

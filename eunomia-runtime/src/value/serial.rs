@@ -40,10 +40,18 @@ impl Value<'_> {
         }
         match self.kind() {
             // These are text because JSON readers lose digits of numbers this large.
-            Some(Kind::Int { size: 16, signed: true, .. }) => serializer.collect_str(&self.as_i128().unwrap_or_default()),
-            Some(Kind::Int { size: 16, .. }) => serializer.collect_str(&self.as_u128().unwrap_or_default()),
-            Some(Kind::Float { size: 4 }) => serializer.serialize_f32(self.bytes.try_into().map_or(0.0, f32::from_le_bytes)),
-            Some(Kind::Float { size: 8 }) => serializer.serialize_f64(self.as_f64().unwrap_or_default()),
+            Some(Kind::Int { size: 16, signed: true, .. }) => {
+                serializer.collect_str(&self.as_i128().unwrap_or_default())
+            }
+            Some(Kind::Int { size: 16, .. }) => {
+                serializer.collect_str(&self.as_u128().unwrap_or_default())
+            }
+            Some(Kind::Float { size: 4 }) => {
+                serializer.serialize_f32(self.bytes.try_into().map_or(0.0, f32::from_le_bytes))
+            }
+            Some(Kind::Float { size: 8 }) => {
+                serializer.serialize_f64(self.as_f64().unwrap_or_default())
+            }
             _ => match (self.as_i64(), self.as_u64()) {
                 (Some(number), _) => serializer.serialize_i64(number),
                 (None, Some(number)) => serializer.serialize_u64(number),

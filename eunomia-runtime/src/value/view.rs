@@ -67,8 +67,13 @@ impl<'a> Value<'a> {
     ///
     /// # Errors
     /// [`Short`] if there are fewer bytes than the variable has.
-    pub fn of_variable(layouts: &'a Layouts, variable: &Variable, bytes: &'a [u8]) -> Result<Self, Short> {
-        let shape = if layouts.has_values(variable.ty) { Shape::Type(variable.ty) } else { Shape::Untyped };
+    pub fn of_variable(
+        layouts: &'a Layouts,
+        variable: &Variable,
+        bytes: &'a [u8],
+    ) -> Result<Self, Short> {
+        let shape =
+            if layouts.has_values(variable.ty) { Shape::Type(variable.ty) } else { Shape::Untyped };
         Self::of(layouts, shape, bytes)
     }
 
@@ -81,27 +86,42 @@ impl<'a> Value<'a> {
         let shape = match checked.streams.get(index).map(|stream| &stream.payload) {
             Some(Payload::Type(ty)) => Shape::record(&checked.layouts, *ty),
             Some(Payload::Custom(fields)) => Shape::Custom(fields),
-            Some(Payload::Tagged(tagged)) => tagged.type_of(bytes).map_or(Shape::Bytes, |ty| Shape::record(&checked.layouts, ty)),
+            Some(Payload::Tagged(tagged)) => {
+                tagged.type_of(bytes).map_or(Shape::Bytes, |ty| Shape::record(&checked.layouts, ty))
+            }
             Some(Payload::Bytes { .. }) | None => Shape::Bytes,
         };
         Self::of(&checked.layouts, shape, bytes)
     }
 
     /// Returns the key of an entry of a map that is read at intervals, and the bytes of its value.
-    pub(crate) fn of_entry(checked: &'a Checked, sampled: &crate::checked::Sampled, record: &'a [u8]) -> (Self, &'a [u8]) {
+    pub(crate) fn of_entry(
+        checked: &'a Checked,
+        sampled: &crate::checked::Sampled,
+        record: &'a [u8],
+    ) -> (Self, &'a [u8]) {
         let size = sampled.key_size as usize;
         let bytes = record.get(..size).unwrap_or_default();
-        let known = sampled.key.filter(|id| checked.layouts.has_values(*id) && checked.layouts.layout(*id).size == size as u64);
+        let known = sampled.key.filter(|id| {
+            checked.layouts.has_values(*id) && checked.layouts.layout(*id).size == size as u64
+        });
         let shape = known.map_or(Shape::Bytes, Shape::Type);
-        (Self { layouts: &checked.layouts, shape, bytes }, record.get(crate::sample::value_offset(size)..).unwrap_or_default())
+        (
+            Self { layouts: &checked.layouts, shape, bytes },
+            record.get(crate::sample::value_offset(size)..).unwrap_or_default(),
+        )
     }
 
     fn of(layouts: &'a Layouts, shape: Shape<'a>, bytes: &'a [u8]) -> Result<Self, Short> {
         let size = match shape {
             Shape::Type(ty) => layouts.layout(ty).size,
             Shape::Tailed(ty) => layouts.layout(ty).least().max(bytes.len() as u64),
-            Shape::Custom(fields) => fields.last().map_or(0, |last| last.offset + layouts.layout(last.ty).size),
-            Shape::Tail(_) | Shape::Bits { .. } | Shape::Untyped | Shape::Bytes => bytes.len() as u64,
+            Shape::Custom(fields) => {
+                fields.last().map_or(0, |last| last.offset + layouts.layout(last.ty).size)
+            }
+            Shape::Tail(_) | Shape::Bits { .. } | Shape::Untyped | Shape::Bytes => {
+                bytes.len() as u64
+            }
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let short = Short { len: bytes.len(), size };
@@ -116,7 +136,9 @@ impl<'a> Value<'a> {
     /// Returns the C name of the type, or `bytes` if it is unknown.
     pub fn c_type(&self) -> String {
         match self.shape {
-            Shape::Type(ty) | Shape::Tailed(ty) | Shape::Tail(ty) | Shape::Bits { ty, .. } => self.layouts.c_name(ty),
+            Shape::Type(ty) | Shape::Tailed(ty) | Shape::Tail(ty) | Shape::Bits { ty, .. } => {
+                self.layouts.c_name(ty)
+            }
             Shape::Custom(_) => "custom members".to_owned(),
             Shape::Untyped | Shape::Bytes => "bytes".to_owned(),
         }
@@ -125,7 +147,9 @@ impl<'a> Value<'a> {
     /// Returns the kind of the type, with typedefs and modifiers resolved.
     pub(super) fn kind(&self) -> Option<&'a Kind> {
         match self.shape {
-            Shape::Type(ty) | Shape::Tailed(ty) | Shape::Tail(ty) | Shape::Bits { ty, .. } => Some(&self.layouts.btf.resolve(ty).1.kind),
+            Shape::Type(ty) | Shape::Tailed(ty) | Shape::Tail(ty) | Shape::Bits { ty, .. } => {
+                Some(&self.layouts.btf.resolve(ty).1.kind)
+            }
             _ => None,
         }
     }
@@ -144,29 +168,39 @@ impl<'a> Value<'a> {
             _ => (Vec::new(), &[][..]),
         };
         let this = *self;
-        let members = fields.into_iter().filter_map(move |field| Some((field.name, this.member(&field)?)));
-        members.chain(custom.iter().filter_map(move |field| Some((field.name.as_str(), this.part(field.ty, field.offset)?))))
+        let members =
+            fields.into_iter().filter_map(move |field| Some((field.name, this.member(&field)?)));
+        members.chain(custom.iter().filter_map(move |field| {
+            Some((field.name.as_str(), this.part(field.ty, field.offset)?))
+        }))
     }
 
     pub(crate) fn member(&self, field: &Field<'_>) -> Option<Self> {
-        let (start, end) = (usize::try_from(field.offset()).ok()?, usize::try_from(field.end()).ok()?);
-        if let (Shape::Tailed(_), Some(ty)) = (self.shape, field.ty.filter(|_| self.is_tail(field))) {
+        let (start, end) =
+            (usize::try_from(field.offset()).ok()?, usize::try_from(field.end()).ok()?);
+        if let (Shape::Tailed(_), Some(ty)) = (self.shape, field.ty.filter(|_| self.is_tail(field)))
+        {
             return Self::of(self.layouts, Shape::Tail(ty), self.bytes.get(start..)?).ok();
         }
         let bytes = self.bytes.get(start..end)?;
         let shape = match (field.ty, field.bits) {
             (None, _) => Shape::Untyped,
             (Some(ty), None) => Shape::Type(ty),
-            (Some(ty), Some(width)) => Shape::Bits { ty, shift: u32::try_from(field.bit_offset % 8).ok()?, width },
+            (Some(ty), Some(width)) => {
+                Shape::Bits { ty, shift: u32::try_from(field.bit_offset % 8).ok()?, width }
+            }
         };
         Self::of(self.layouts, shape, bytes).ok()
     }
 
     /// Reports whether a member is the flexible array of a record that has one.
     fn is_tail(&self, field: &Field<'_>) -> bool {
-        let is_open = field.ty.is_some_and(|ty| matches!(self.layouts.btf.resolve(ty).1.kind, Kind::Array { len: 0, .. }));
+        let is_open = field.ty.is_some_and(|ty| {
+            matches!(self.layouts.btf.resolve(ty).1.kind, Kind::Array { len: 0, .. })
+        });
         // Other members may have no length, too; the flexible array is the last declared.
-        is_open && matches!(self.shape, Shape::Tailed(ty) if self.layouts.fields(ty).last() == Some(field))
+        is_open
+            && matches!(self.shape, Shape::Tailed(ty) if self.layouts.fields(ty).last() == Some(field))
     }
 
     /// Returns a member of a struct by its C name.
@@ -207,7 +241,9 @@ impl<'a> Value<'a> {
     /// `None` for any other type.
     pub fn counts(&self) -> Option<Vec<u64>> {
         match self.shape {
-            Shape::Type(ty) | Shape::Tail(ty) if self.layouts.counts(ty) => Some(self.items().filter_map(|item| item.as_u64()).collect()),
+            Shape::Type(ty) | Shape::Tail(ty) if self.layouts.counts(ty) => {
+                Some(self.items().filter_map(|item| item.as_u64()).collect())
+            }
             _ => None,
         }
     }
@@ -267,7 +303,9 @@ impl<'a> Value<'a> {
     fn number(&self, signed: bool) -> Option<i128> {
         let (shift, width) = match self.shape {
             Shape::Bits { shift, width, .. } if (1..=128).contains(&width) => (shift, width),
-            Shape::Type(_) if matches!(self.bytes.len(), 1 | 2 | 4 | 8 | 16) => (0, 8 * u32::try_from(self.bytes.len()).ok()?),
+            Shape::Type(_) if matches!(self.bytes.len(), 1 | 2 | 4 | 8 | 16) => {
+                (0, 8 * u32::try_from(self.bytes.len()).ok()?)
+            }
             _ => return None,
         };
         Some(number(self.bytes, shift, width, signed))
@@ -298,7 +336,9 @@ impl<'a> Value<'a> {
 
     fn text_bytes(&self) -> Option<&'a [u8]> {
         match self.shape {
-            Shape::Type(ty) | Shape::Tail(ty) => self.layouts.char_array(ty).map(|_| crate::sample::until_nul(self.bytes)),
+            Shape::Type(ty) | Shape::Tail(ty) => {
+                self.layouts.char_array(ty).map(|_| crate::sample::until_nul(self.bytes))
+            }
             _ => None,
         }
     }
@@ -306,7 +346,9 @@ impl<'a> Value<'a> {
     /// Returns the name of an enum's value if it has one.
     pub fn enum_name(&self) -> Option<&'a str> {
         match self.shape {
-            Shape::Type(ty) | Shape::Bits { ty, .. } => Layouts::enum_name(self.layouts.btf.resolve(ty).1, self.as_i128()?),
+            Shape::Type(ty) | Shape::Bits { ty, .. } => {
+                Layouts::enum_name(self.layouts.btf.resolve(ty).1, self.as_i128()?)
+            }
             _ => None,
         }
     }

@@ -47,7 +47,10 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
     let mut out = io::stdout().lock();
-    writeln!(out, "TIME     PID     PPID    EXIT_CODE DURATION_NS  COMM             FILENAME                         EXIT_EVENT ET")?;
+    writeln!(
+        out,
+        "TIME     PID     PPID    EXIT_CODE DURATION_NS  COMM             FILENAME                         EXIT_EVENT ET"
+    )?;
     let mut show = |Export::Rb(event): Export<'_>| {
         // Nothing reads the output any more.
         if print(&mut out, event).is_err() {
@@ -67,5 +70,9 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 fn print(out: &mut impl Write, event: &Event) -> io::Result<()> {
     let time = Zoned::now().strftime("%H:%M:%S").to_string();
     let Event { pid, ppid, exit_code, duration_ns, comm, filename, exit_event, et, .. } = event;
-    writeln!(out, "{time:<8} {pid:<7} {ppid:<7} {exit_code:<9} {duration_ns:<12} {comm:<16} {filename:<32} {:<10} {et}", exit_event.get())
+    writeln!(
+        out,
+        "{time:<8} {pid:<7} {ppid:<7} {exit_code:<9} {duration_ns:<12} {comm:<16} {filename:<32} {:<10} {et}",
+        exit_event.get()
+    )
 }

@@ -68,7 +68,8 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let _ = io::stdout().write_all(&text);
     for (map, stats) in skel.stats() {
         let at_least = if stats.lost_at_least { "at least " } else { "" };
-        let lost = stats.lost.map_or("an unknown number".to_owned(), |lost| format!("{at_least}{lost}"));
+        let lost =
+            stats.lost.map_or("an unknown number".to_owned(), |lost| format!("{at_least}{lost}"));
         eprintln!("{map}: {} events, {lost} lost", stats.received);
     }
     Ok(())

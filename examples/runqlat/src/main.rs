@@ -60,7 +60,12 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     // Detaches the programs and reads what they counted since the last poll.
     skel.finish(&mut show)?;
     if let (Some(median), Some(high)) = (all.percentile(50.0), all.percentile(99.0)) {
-        println!("{} waits, half of them up to {} us, 99 % up to {} us", all.count(), median.end(), high.end());
+        println!(
+            "{} waits, half of them up to {} us, 99 % up to {} us",
+            all.count(),
+            median.end(),
+            high.end()
+        );
     }
     Ok(())
 }

@@ -88,7 +88,10 @@ pub(crate) fn drains(readers: &mut [Box<dyn Reader>], rounds: usize) -> Vec<f64>
             let start = Instant::now();
             let read = reader.drain();
             let time = start.elapsed();
-            assert_eq!(read, Read { count: after.count - before.count, sum: after.sum.wrapping_sub(before.sum) });
+            assert_eq!(
+                read,
+                Read { count: after.count - before.count, sum: after.sum.wrapping_sub(before.sum) }
+            );
             // The first rounds have cold caches and page faults.
             if round >= 2 {
                 times.push(time.as_secs_f64() * 1e9 / read.count as f64);

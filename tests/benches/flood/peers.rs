@@ -12,7 +12,10 @@ use std::{
 use aya::maps::{Map, MapData, RingBuf};
 use eunomia_runtime::{Skeleton, object::Variable};
 use eunomia_tests::included::flood::OBJECT;
-use libbpf_rs::{MapCore as _, MapFlags, MapHandle, Object, ObjectBuilder, ProgramInput, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{
+    MapCore as _, MapFlags, MapHandle, Object, ObjectBuilder, ProgramInput, RingBuffer,
+    RingBufferBuilder,
+};
 
 use super::{Case, Read, Reader};
 
@@ -31,8 +34,12 @@ impl Peer {
             map.set_max_entries(case.ring).unwrap();
         }
         let checked = Skeleton::from_file("bpf/flood.json").unwrap().check("flood").unwrap();
-        let variables =
-            checked.sections.into_iter().filter(|section| section.name == ".bss").flat_map(|section| section.variables).collect();
+        let variables = checked
+            .sections
+            .into_iter()
+            .filter(|section| section.name == ".bss")
+            .flat_map(|section| section.variables)
+            .collect();
         Self { object: open.load().unwrap(), case, variables }
     }
 
@@ -46,19 +53,24 @@ impl Peer {
     }
 
     pub(crate) fn fill(&self, count: u64) {
-        let program = self.object.progs_mut().find(|program| program.name() == self.case.program).unwrap();
+        let program =
+            self.object.progs_mut().find(|program| program.name() == self.case.program).unwrap();
         let mut args = count.to_ne_bytes();
-        program.test_run(ProgramInput { context_in: Some(&mut args), ..ProgramInput::default() }).unwrap();
+        program
+            .test_run(ProgramInput { context_in: Some(&mut args), ..ProgramInput::default() })
+            .unwrap();
     }
 
     /// Returns a file descriptor of the program, for another thread.
     pub(crate) fn program(&self) -> OwnedFd {
-        let program = self.object.progs().find(|program| program.name() == self.case.program).unwrap();
+        let program =
+            self.object.progs().find(|program| program.name() == self.case.program).unwrap();
         program.as_fd().try_clone_to_owned().unwrap()
     }
 
     pub(crate) fn sent(&self) -> Read {
-        let bss = self.object.maps().find(|map| map.name().to_string_lossy().ends_with(".bss")).unwrap();
+        let bss =
+            self.object.maps().find(|map| map.name().to_string_lossy().ends_with(".bss")).unwrap();
         let bytes = bss.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).unwrap().unwrap();
         let word = |name| first(&bytes[self.offset(name)..]);
         Read { count: word("sent"), sum: word("sum") }
@@ -172,7 +184,14 @@ impl Bound {
         let map = ring.peer.map();
         // SAFETY: a new read-only mapping of a live map, at an address that the kernel chooses.
         let at = unsafe {
-            libc::mmap(ptr::null_mut(), page + 2 * len, libc::PROT_READ, libc::MAP_SHARED, map.as_fd().as_raw_fd(), page as libc::off_t)
+            libc::mmap(
+                ptr::null_mut(),
+                page + 2 * len,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                map.as_fd().as_raw_fd(),
+                page as libc::off_t,
+            )
         };
         assert_ne!(at, libc::MAP_FAILED);
         // SAFETY: the mapping has this length and is never unmapped, and nothing fills the ring
@@ -200,7 +219,8 @@ impl Reader for Bound {
         let before = self.ring.sent();
         self.ring.fill(count);
         let after = self.ring.sent();
-        self.filled = Read { count: after.count - before.count, sum: after.sum.wrapping_sub(before.sum) };
+        self.filled =
+            Read { count: after.count - before.count, sum: after.sum.wrapping_sub(before.sum) };
     }
 
     fn sent(&self) -> Read {
@@ -208,7 +228,9 @@ impl Reader for Bound {
     }
 
     fn drain(&mut self) -> Read {
-        std::hint::black_box(self.data()[..self.words].iter().fold(0u64, |sum, word| sum.wrapping_add(*word)));
+        std::hint::black_box(
+            self.data()[..self.words].iter().fold(0u64, |sum, word| sum.wrapping_add(*word)),
+        );
         self.filled
     }
 }

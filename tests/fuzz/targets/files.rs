@@ -27,7 +27,12 @@ use super::checked;
 /// Runs `eunomia check -` on an archive.
 pub(super) fn tar(input: &[u8]) -> bool {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = cli::run(["eunomia", "check", "-"].map(OsString::from), &mut &input[..], &mut out, &mut err);
+    let exit = cli::run(
+        ["eunomia", "check", "-"].map(OsString::from),
+        &mut &input[..],
+        &mut out,
+        &mut err,
+    );
     assert!(matches!(exit, Exit::Done | Exit::Refused), "{}", String::from_utf8_lossy(&err));
     exit == Exit::Done
 }
@@ -35,8 +40,11 @@ pub(super) fn tar(input: &[u8]) -> bool {
 pub(super) fn archives() -> Vec<Vec<u8>> {
     let package = fixture("args");
     let own = Path::new("btf").join(bpf::archived());
-    let entries: [(&Path, &[u8]); 3] =
-        [(Path::new("btf/other/1/x86_64/1.2.3.btf"), b"other"), (&own, b"own"), (Path::new("x/package.json"), package.as_bytes())];
+    let entries: [(&Path, &[u8]); 3] = [
+        (Path::new("btf/other/1/x86_64/1.2.3.btf"), b"other"),
+        (&own, b"own"),
+        (Path::new("x/package.json"), package.as_bytes()),
+    ];
     let archive = |entries: &[(&Path, &[u8])]| {
         let mut archive = tar::Builder::new(Vec::new());
         for (path, bytes) in entries {
@@ -65,10 +73,14 @@ pub(super) fn btf(input: &[u8]) -> bool {
 pub(super) fn btfs() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for object in super::objects() {
-        let file = elf::ElfBytes::<elf::endian::AnyEndian>::minimal_parse(&object).expect("fixtures are objects");
-        let header = file.section_header_by_name(".BTF").expect("it has sections").expect("it has BTF");
+        let file = elf::ElfBytes::<elf::endian::AnyEndian>::minimal_parse(&object)
+            .expect("fixtures are objects");
+        let header =
+            file.section_header_by_name(".BTF").expect("it has sections").expect("it has BTF");
         let (bytes, _) = file.section_data(&header).expect("it is there");
-        seeds.extend((0..TYPES.len()).map(|name| [&[name as u8], bytes].concat()).filter(|seed| btf(seed)));
+        seeds.extend(
+            (0..TYPES.len()).map(|name| [&[name as u8], bytes].concat()).filter(|seed| btf(seed)),
+        );
     }
     seeds
 }
@@ -80,7 +92,8 @@ pub(super) fn binary(input: &[u8]) -> bool {
 }
 
 fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
-    let at = bytes.windows(from.len()).position(|window| window == from).expect("the fixture has it");
+    let at =
+        bytes.windows(from.len()).position(|window| window == from).expect("the fixture has it");
     bytes[at..at + from.len()].fill(0);
     bytes[at..at + to.len()].copy_from_slice(to);
 }
@@ -107,7 +120,8 @@ pub(super) fn executables() -> Vec<Vec<u8>> {
 }
 
 fn in_memory(bytes: &[u8]) -> File {
-    let file: OwnedFd = rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC).expect("there is memory");
+    let file: OwnedFd = rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC)
+        .expect("there is memory");
     let mut file = File::from(file);
     file.write_all(bytes).expect("there is memory");
     file.seek(SeekFrom::Start(0)).expect("it is a file");
@@ -129,7 +143,9 @@ pub(super) fn arguments(input: &[u8]) -> bool {
         (Ok(_), Ok(_)) => true,
         (Err(typed), Err(dynamic)) => {
             // The two usage texts name the program differently.
-            let first = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+            let first = |error: clap::Error| {
+                error.to_string().lines().next().unwrap_or_default().to_owned()
+            };
             let (kinds, texts) = ((typed.kind(), dynamic.kind()), (first(typed), first(dynamic)));
             assert_eq!(kinds.0, kinds.1);
             assert_eq!(texts.0, texts.1);
@@ -140,7 +156,12 @@ pub(super) fn arguments(input: &[u8]) -> bool {
 }
 
 pub(super) fn lines() -> Vec<Vec<u8>> {
-    let lines = ["--i32 7 --u64=0xff --comm sh", "--level HIGH -q --f64 1e3", r"--raw \xff --disable-on --i128=-5", "--off --label=x"];
+    let lines = [
+        "--i32 7 --u64=0xff --comm sh",
+        "--level HIGH -q --f64 1e3",
+        r"--raw \xff --disable-on --i128=-5",
+        "--off --label=x",
+    ];
     let mut seeds: Vec<_> = lines.map(|line| line.replace(' ', "\0").into_bytes()).to_vec();
     seeds.push(b"-q".to_vec());
     seeds

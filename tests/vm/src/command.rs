@@ -9,8 +9,13 @@ use crate::Error;
 
 /// Runs a program and returns its standard output. If it fails, its standard error is the error.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
-    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().map_err(|error| missing(command, &error))?;
-    if status.success() { Ok(stdout) } else { Err(failed(command, String::from_utf8_lossy(&stderr).into_owned())) }
+    let Output { status, stdout, stderr } =
+        command.stdin(Stdio::null()).output().map_err(|error| missing(command, &error))?;
+    if status.success() {
+        Ok(stdout)
+    } else {
+        Err(failed(command, String::from_utf8_lossy(&stderr).into_owned()))
+    }
 }
 
 /// Runs a program that prints text and returns that text, like [`output`].

@@ -16,29 +16,43 @@ const MODULES: [&str; 4] = ["dummy", "veth", "sch_ingress", "cls_bpf"];
 /// Fetches a kernel into `folder`, which appears only when it is complete.
 pub(crate) fn fetch(kernel: &Kernel, cache: &Path, folder: &Path) -> Result<(), Error> {
     eprintln!("kernel {kernel}: fetching it from Debian suite {}", kernel.suite);
-    let work = tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache).tried(|| format!("create a folder in {}", cache.display()))?;
+    let work = tempfile::Builder::new()
+        .prefix(".fetch-")
+        .tempdir_in(cache)
+        .tried(|| format!("create a folder in {}", cache.display()))?;
     let refused = |why| Error::Fetch { kernel: kernel.to_string(), why };
     let apt = Apt::new(work.path(), &kernel.suite).map_err(|error| refused(error.to_string()))?;
     // An error is not final: of several sources that may have the suite, one is enough.
     let updated = apt.run("apt-get", &["update"]);
     let names = apt.run("apt-cache", &["pkgnames", "linux-"])?;
     let Some(release) = newest(&names, &kernel.version) else {
-        let others: Vec<_> = names.lines().filter_map(release).filter_map(|name| name.split('-').next()).collect();
+        let others: Vec<_> =
+            names.lines().filter_map(release).filter_map(|name| name.split('-').next()).collect();
         return Err(refused(match updated {
             Err(error) if others.is_empty() => error.to_string(),
-            _ if others.is_empty() => format!("suite {} has no kernels for virtual machines", kernel.suite),
-            _ => format!("suite {} has no kernel {}; it has {}", kernel.suite, kernel.version, others.join(", ")),
+            _ if others.is_empty() => {
+                format!("suite {} has no kernels for virtual machines", kernel.suite)
+            }
+            _ => format!(
+                "suite {} has no kernel {}; it has {}",
+                kernel.suite,
+                kernel.version,
+                others.join(", ")
+            ),
         }));
     };
     for part in ["image", "base", "binary", "modules"] {
         // The image package holds everything, or it is empty and the other packages hold the files.
         let package = format!("linux-{part}-{release}");
         if names.lines().any(|name| name == package) {
-            apt.run("apt-get", &["download", "-q", &package]).map_err(|error| refused(error.to_string()))?;
+            apt.run("apt-get", &["download", "-q", &package])
+                .map_err(|error| refused(error.to_string()))?;
         }
     }
     let unpacked = work.path().join("unpacked");
-    for package in files(work.path())?.iter().filter(|file| file.extension() == Some(OsStr::new("deb"))) {
+    for package in
+        files(work.path())?.iter().filter(|file| file.extension() == Some(OsStr::new("deb")))
+    {
         command::output(Command::new("dpkg-deb").arg("--extract").args([package, &unpacked]))?;
     }
     let kept = work.path().join("kept");
@@ -53,9 +67,13 @@ struct Apt {
 
 impl Apt {
     fn new(folder: &Path, suite: &str) -> Result<Apt, Error> {
-        let write = |name: &str, text: &str| fs::write(folder.join(name), text).tried(|| format!("write {name} in {}", folder.display()));
+        let write = |name: &str, text: &str| {
+            fs::write(folder.join(name), text)
+                .tried(|| format!("write {name} in {}", folder.display()))
+        };
         for name in ["sources", "state/lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(folder.join(name)).tried(|| format!("create {name} in {}", folder.display()))?;
+            fs::create_dir_all(folder.join(name))
+                .tried(|| format!("create {name} in {}", folder.display()))?;
         }
         write("sources/debian.sources", &sources::of_suite(suite)?)?;
         write("state/status", "")?;
@@ -76,26 +94,36 @@ impl Apt {
 
     fn run(&self, program: &str, words: &[&str]) -> Result<String, Error> {
         let settings = self.folder.join("apt.conf");
-        command::text(Command::new(program).arg("-c").arg(settings).args(words).current_dir(&self.folder).env("LC_ALL", "C"))
+        command::text(
+            Command::new(program)
+                .arg("-c")
+                .arg(settings)
+                .args(words)
+                .current_dir(&self.folder)
+                .env("LC_ALL", "C"),
+        )
     }
 }
 
 /// Returns the release in the name of a package with a kernel for virtual machines.
 fn release(package: &str) -> Option<&str> {
-    package
-        .strip_prefix("linux-image-")
-        .filter(|name| name.ends_with("-cloud-amd64") && name.starts_with(|first: char| first.is_ascii_digit()))
+    package.strip_prefix("linux-image-").filter(|name| {
+        name.ends_with("-cloud-amd64") && name.starts_with(|first: char| first.is_ascii_digit())
+    })
 }
 
 /// Returns the newest release of a version among packages.
 fn newest<'a>(packages: &'a str, version: &str) -> Option<&'a str> {
-    let of_version = |release: &&str| release.strip_prefix(version).is_some_and(|rest| rest.starts_with('.'));
+    let of_version =
+        |release: &&str| release.strip_prefix(version).is_some_and(|rest| rest.starts_with('.'));
     packages.lines().filter_map(release).filter(of_version).max_by_key(|release| numbers(release))
 }
 
 /// Returns the numbers in a text, in order.
 fn numbers(text: &str) -> Vec<u64> {
-    text.split(|letter: char| !letter.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+    text.split(|letter: char| !letter.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect()
 }
 
 /// Returns all files in a folder and its subfolders.
@@ -120,18 +148,26 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 /// Copies the kernel, its configuration and the modules. The modules are decompressed, since not
 /// every kernel loads compressed ones.
 fn keep(files: &[PathBuf], release: &str, into: &Path) -> Result<(), Error> {
-    let write = |name: &str, bytes: &[u8]| fs::write(into.join(name), bytes).tried(|| format!("write {name} in {}", into.display()));
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(into.join(name), bytes).tried(|| format!("write {name} in {}", into.display()))
+    };
     let find = |matches: &dyn Fn(&str) -> bool, what: &str| {
-        let found = files.iter().find(|file| file.file_name().and_then(OsStr::to_str).is_some_and(matches));
+        let found =
+            files.iter().find(|file| file.file_name().and_then(OsStr::to_str).is_some_and(matches));
         found
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it is not in the packages"))
             .tried(|| format!("find {what} of {release}"))
     };
     fs::create_dir_all(into.join("modules")).tried(|| format!("create {}", into.display()))?;
     let kernel = find(&|name| name.starts_with("vmlinuz"), "the kernel")?;
-    let copy = |name: &str, file: &Path| write(name, &fs::read(file).tried(|| format!("read {}", file.display()))?);
+    let copy = |name: &str, file: &Path| {
+        write(name, &fs::read(file).tried(|| format!("read {}", file.display()))?)
+    };
     copy("vmlinuz", kernel)?;
-    copy("config", find(&|name| name == format!("config-{release}") || name == "config", "the configuration")?)?;
+    copy(
+        "config",
+        find(&|name| name == format!("config-{release}") || name == "config", "the configuration")?,
+    )?;
     for (index, module) in MODULES.iter().enumerate() {
         let (plain, packed) = (format!("{module}.ko"), format!("{module}.ko.xz"));
         let file = find(&|name| name == plain || name == packed, module)?;

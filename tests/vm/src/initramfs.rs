@@ -49,18 +49,29 @@ impl Initramfs {
 
     /// Writes the archive for one kernel.
     pub(crate) fn write(&self, kernel: &Cached, path: &Path) -> Result<(), Error> {
-        let mut out = BufWriter::new(File::create(path).tried(|| format!("create {}", path.display()))?);
+        let mut out =
+            BufWriter::new(File::create(path).tried(|| format!("create {}", path.display()))?);
         let mut own = Initramfs::default();
         // libbpf reads it for `__kconfig` variables.
-        own.add(format!("/boot/config-{}", kernel.release).into(), read(&kernel.folder.join("config"))?, 0o644);
+        own.add(
+            format!("/boot/config-{}", kernel.release).into(),
+            read(&kernel.folder.join("config"))?,
+            0o644,
+        );
         let folder = kernel.folder.join("modules");
-        for module in fs::read_dir(&folder).tried(|| format!("read the folder {}", folder.display()))? {
+        for module in
+            fs::read_dir(&folder).tried(|| format!("read the folder {}", folder.display()))?
+        {
             let module = module.tried(|| format!("read the folder {}", folder.display()))?;
             own.add(Path::new("/modules").join(module.file_name()), read(&module.path())?, 0o644);
         }
         let entries = self.entries.iter().chain(&own.entries).filter(|(path, _)| **path != *"/");
-        let written = (1..).zip(entries).try_for_each(|(number, (path, entry))| append(&mut out, number, path, entry));
-        written.and_then(|()| trailer(&mut out)?.flush()).tried(|| format!("write {}", path.display()))
+        let written = (1..)
+            .zip(entries)
+            .try_for_each(|(number, (path, entry))| append(&mut out, number, path, entry));
+        written
+            .and_then(|()| trailer(&mut out)?.flush())
+            .tried(|| format!("write {}", path.display()))
     }
 
     /// Copies a file of the host, or a folder with its contents.
@@ -71,7 +82,9 @@ impl Initramfs {
             return Ok(());
         }
         self.folder(path);
-        fs::read_dir(path).tried(tried)?.try_for_each(|entry| self.copy(&entry.tried(tried)?.path()))
+        fs::read_dir(path)
+            .tried(tried)?
+            .try_for_each(|entry| self.copy(&entry.tried(tried)?.path()))
     }
 
     fn add(&mut self, path: PathBuf, bytes: Vec<u8>, mode: u32) {
@@ -87,14 +100,18 @@ impl Initramfs {
 }
 
 fn append(out: &mut impl io::Write, number: u32, path: &Path, entry: &Entry) -> io::Result<()> {
-    let path = path.to_str().ok_or_else(|| io::Error::other(format!("path {} is not UTF-8", path.display())))?;
+    let path = path
+        .to_str()
+        .ok_or_else(|| io::Error::other(format!("path {} is not UTF-8", path.display())))?;
     let (mode, kind, bytes) = match entry {
         Entry::Folder => (0o755, ModeFileType::Directory, &[][..]),
         Entry::File { bytes, mode } => (*mode, ModeFileType::Regular, bytes.as_slice()),
     };
-    let size = u32::try_from(bytes.len()).map_err(|_| io::Error::other(format!("{path} is too large for a cpio archive")))?;
+    let size = u32::try_from(bytes.len())
+        .map_err(|_| io::Error::other(format!("{path} is too large for a cpio archive")))?;
     // Each has its own inode number; entries with the same number would be hard links to one file.
-    let builder = Builder::new(path.trim_start_matches('/')).ino(number).mode(mode).set_mode_file_type(kind);
+    let builder =
+        Builder::new(path.trim_start_matches('/')).ino(number).mode(mode).set_mode_file_type(kind);
     let mut writer = builder.write(out, size);
     writer.write_all(bytes)?;
     writer.finish().map(drop)
@@ -115,7 +132,16 @@ fn script(run: &Run) -> Vec<u8> {
     let args: Vec<u8> = run.args.iter().flat_map(|word| [b" ", &*quoted(word)].concat()).collect();
     if run.list {
         // The empty line ends a last line without a newline.
-        text.extend([b"{ ", &*program, b" --list", &*args, b" 2>/dev/null | sed 's/^/list /'; echo; } >/dev/ttyS2\n"].concat());
+        text.extend(
+            [
+                b"{ ",
+                &*program,
+                b" --list",
+                &*args,
+                b" 2>/dev/null | sed 's/^/list /'; echo; } >/dev/ttyS2\n",
+            ]
+            .concat(),
+        );
     }
     text.extend([b"exec ", &*program, &*args, b"\n"].concat());
     text
@@ -132,15 +158,20 @@ fn quoted(word: &OsStr) -> Vec<u8> {
 /// refuses is returned as it is.
 fn without_debug_info(program: &Path, work: &Path) -> Result<Vec<u8>, Error> {
     let stripped = work.join("program");
-    let result = command::output(Command::new("strip").args(["--strip-debug", "-o"]).args([&stripped, program]));
+    let result = command::output(
+        Command::new("strip").args(["--strip-debug", "-o"]).args([&stripped, program]),
+    );
     read(if result.is_ok() { &stripped } else { program })
 }
 
 /// Returns the paths of a program's shared libraries and of its loader.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>, Error> {
     match command::text(Command::new("ldd").arg(program).env("LC_ALL", "C")) {
-        Ok(text) => parse(&text).map_err(|said| Error::Command { command: format!("ldd {}", program.display()), said }),
-        Err(Error::Command { said, .. }) if said.contains("not a dynamic executable") => Ok(Vec::new()),
+        Ok(text) => parse(&text)
+            .map_err(|said| Error::Command { command: format!("ldd {}", program.display()), said }),
+        Err(Error::Command { said, .. }) if said.contains("not a dynamic executable") => {
+            Ok(Vec::new())
+        }
         Err(error) => Err(error),
     }
 }
@@ -174,7 +205,8 @@ mod tests {
     fn ldd_output_is_parsed() {
         let text = "\tlinux-vdso.so.1 (0x00007ffc)\n\tlibelf.so.1 => /lib/x86_64-linux-gnu/libelf.so.1 (0x00007f)\n\
                     \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
-        let expected = ["/lib/x86_64-linux-gnu/libelf.so.1", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
+        let expected =
+            ["/lib/x86_64-linux-gnu/libelf.so.1", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
         assert_eq!(parse(text), Ok(expected.to_vec()));
         assert_eq!(parse("\tstatically linked\n"), Ok(Vec::new()));
         assert_eq!(parse("\tlibx.so => not found\n"), Err("libx.so => not found".to_owned()));
@@ -184,7 +216,10 @@ mod tests {
     fn script_lists_tests_and_runs_program() {
         let mut run = Run::new("/x/live", ["maps::".into()]).unwrap().folder("/x").env("A", "b c");
         run.env.retain(|(name, _)| name == "A");
-        assert_eq!(String::from_utf8(script(&run)).unwrap(), "export A='b c'\ncd '/x' || exit\nexec '/x/live' 'maps::'\n");
+        assert_eq!(
+            String::from_utf8(script(&run)).unwrap(),
+            "export A='b c'\ncd '/x' || exit\nexec '/x/live' 'maps::'\n"
+        );
         run.list = true;
         assert_eq!(
             String::from_utf8(script(&run)).unwrap(),

@@ -56,7 +56,9 @@ impl Limits {
     pub(crate) fn from_env() -> Result<Limits, Error> {
         let number = |name: &str, default| match env::var(name) {
             Err(_) => Ok(default),
-            Ok(text) => text.parse().map_err(|_| Error::Usage(format!("{name}: `{text}` is not a number"))),
+            Ok(text) => {
+                text.parse().map_err(|_| Error::Usage(format!("{name}: `{text}` is not a number")))
+            }
         };
         Ok(Limits {
             boot: Duration::from_secs(number("VM_BOOT_TIMEOUT", 30)?),
@@ -77,7 +79,13 @@ pub(crate) fn check() -> Result<(), Error> {
 
 /// Boots `kernel`. The test's output goes to `out` as it is printed; the kernel's messages go to
 /// the file `console` in `work`.
-pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Path, out: &mut (dyn Write + Send)) -> Result<Ended, Error> {
+pub(crate) fn boot(
+    kernel: &Cached,
+    initramfs: &Path,
+    limits: &Limits,
+    work: &Path,
+    out: &mut (dyn Write + Send),
+) -> Result<Ended, Error> {
     let log = || File::create(work.join("qemu")).tried(|| "create a log".to_owned());
     for name in ["console", CONTROL] {
         fs::write(work.join(name), "").tried(|| "create a log".to_owned())?;
@@ -87,14 +95,35 @@ pub(crate) fn boot(kernel: &Cached, initramfs: &Path, limits: &Limits, work: &Pa
     // thread for each CPU, a guest that patches its code now and then runs the code from before the
     // patch and ends with an oops.
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", QEMU, "-accel", "tcg,thread=single", "-cpu", "max", "-nodefaults", "-no-user-config"]);
-    command.args(["-display", "none", "-no-reboot", "-m", &limits.memory.to_string(), "-smp", &limits.cpus.to_string()]);
+    command.args([
+        "--pdeathsig",
+        "KILL",
+        QEMU,
+        "-accel",
+        "tcg,thread=single",
+        "-cpu",
+        "max",
+        "-nodefaults",
+        "-no-user-config",
+    ]);
+    command.args([
+        "-display",
+        "none",
+        "-no-reboot",
+        "-m",
+        &limits.memory.to_string(),
+        "-smp",
+        &limits.cpus.to_string(),
+    ]);
     command.args(["-chardev", "file,id=console,path=console", "-serial", "chardev:console"]);
     command.args(["-chardev", "stdio,id=test,signal=off", "-serial", "chardev:test"]);
     command.args(["-chardev", "file,id=control,path=control", "-serial", "chardev:control"]);
     // A kernel that panics ends the machine. `lsm=` enables the BPF security module, which 5.10
     // does not enable by default.
-    command.args(["-append", "console=ttyS0 panic=-1 oops=panic mitigations=off lsm=lockdown,yama,bpf"]);
+    command.args([
+        "-append",
+        "console=ttyS0 panic=-1 oops=panic mitigations=off lsm=lockdown,yama,bpf",
+    ]);
     command.arg("-kernel").arg(kernel.folder.join("vmlinuz")).arg("-initrd").arg(initramfs);
     command.current_dir(work).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log()?);
     let mut machine = Machine(command.spawn().map_err(|error| command::missing(&command, &error))?);
@@ -115,13 +144,21 @@ const CONTROL: &str = "control";
 pub(crate) fn listed(work: &Path) -> Vec<String> {
     let control = fs::read(work.join(CONTROL)).unwrap_or_default();
     let control = String::from_utf8_lossy(&control);
-    let tests = control.lines().filter_map(|line| line.strip_prefix("list ")?.trim_end().rsplit_once(": "));
-    tests.filter(|(_, kind)| matches!(*kind, "test" | "bench" | "benchmark")).map(|(name, _)| name.to_owned()).collect()
+    let tests =
+        control.lines().filter_map(|line| line.strip_prefix("list ")?.trim_end().rsplit_once(": "));
+    tests
+        .filter(|(_, kind)| matches!(*kind, "test" | "bench" | "benchmark"))
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 /// Returns the last messages of the kernel and of QEMU.
 pub(crate) fn tail(work: &Path) -> String {
-    let read = |name: &str| fs::read(work.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let read = |name: &str| {
+        fs::read(work.join(name))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    };
     let all = read("console") + &read("qemu");
     let lines: Vec<_> = all.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(30)..].iter().map(|line| format!("    | {line}\n")).collect()
@@ -145,20 +182,36 @@ impl Machine {
                         self.leave()?;
                         return Ok(Ended::Status(status));
                     }
-                    Some(("failed", command)) => return Ok(Ended::NotBooted(format!("a command in the machine failed: {command}"))),
+                    Some(("failed", command)) => {
+                        return Ok(Ended::NotBooted(format!(
+                            "a command in the machine failed: {command}"
+                        )));
+                    }
                     _ => ready |= line.trim() == "ready",
                 }
             }
             let passed = start.elapsed();
             match (ready, exited) {
                 (false, true) => {
-                    return Ok(Ended::NotBooted(format!("the machine ended after {passed:.1?}, before the test started")));
+                    return Ok(Ended::NotBooted(format!(
+                        "the machine ended after {passed:.1?}, before the test started"
+                    )));
                 }
-                (true, true) => return Ok(Ended::Died("the machine ended while the test ran".to_owned())),
+                (true, true) => {
+                    return Ok(Ended::Died("the machine ended while the test ran".to_owned()));
+                }
                 (false, false) if passed > limits.boot => {
-                    return Ok(Ended::NotBooted(format!("the machine was not ready after {:?}", limits.boot)));
+                    return Ok(Ended::NotBooted(format!(
+                        "the machine was not ready after {:?}",
+                        limits.boot
+                    )));
                 }
-                (_, false) if passed > limits.all => return Ok(Ended::Died(format!("the test did not end within {:?}", limits.all))),
+                (_, false) if passed > limits.all => {
+                    return Ok(Ended::Died(format!(
+                        "the test did not end within {:?}",
+                        limits.all
+                    )));
+                }
                 _ => thread::sleep(Duration::from_millis(20)),
             }
         }

@@ -1,7 +1,10 @@
 //! The command: `eunomia-vm PROGRAM [ARGUMENT..]`, a runner for cargo, and `eunomia-vm fetch
 //! [KERNEL..]`.
 
-use std::{env, ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command, process::ExitCode};
+use std::{
+    env, ffi::OsString, os::unix::process::CommandExt as _, path::Path, process::Command,
+    process::ExitCode,
+};
 
 use eunomia_vm::{Error, Kernel, Run};
 
@@ -24,7 +27,8 @@ fn main() -> ExitCode {
 }
 
 fn fetch(words: impl Iterator<Item = OsString>) -> Result<ExitCode, Error> {
-    let mut kernels = words.map(|word| word.to_string_lossy().parse()).collect::<Result<Vec<_>, _>>()?;
+    let mut kernels =
+        words.map(|word| word.to_string_lossy().parse()).collect::<Result<Vec<_>, _>>()?;
     if kernels.is_empty() {
         kernels = Kernel::all();
     }

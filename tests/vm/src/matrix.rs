@@ -90,7 +90,11 @@ pub fn prepare(kernels: &[Kernel]) -> Result<Vec<String>, Error> {
 /// The errors of [`prepare`], [`Error::Usage`] if a setting is not a number, and [`Error::Io`] or
 /// [`Error::Command`] if a machine cannot be prepared. After an error, the machines that run finish
 /// and no others are started.
-pub fn matrix(runs: &[Run], kernels: &[Kernel], seen: impl FnMut(Event<'_>)) -> Result<Vec<Vec<Outcome>>, Error> {
+pub fn matrix(
+    runs: &[Run],
+    kernels: &[Kernel],
+    seen: impl FnMut(Event<'_>),
+) -> Result<Vec<Vec<Outcome>>, Error> {
     let limits = Limits::from_env()?;
     prepare(kernels)?;
     let runs: Vec<_> = runs.iter().map(|run| Run { list: true, ..run.clone() }).collect();
@@ -98,8 +102,15 @@ pub fn matrix(runs: &[Run], kernels: &[Kernel], seen: impl FnMut(Event<'_>)) -> 
 }
 
 /// Does the work of [`matrix`] after [`prepare`].
-pub(crate) fn all(runs: &[Run], kernels: &[Kernel], limits: &Limits, mut seen: impl FnMut(Event<'_>)) -> Result<Vec<Vec<Outcome>>, Error> {
-    let jobs: Vec<_> = (0..runs.len()).flat_map(|run| (0..kernels.len()).map(move |kernel| (run, kernel))).collect();
+pub(crate) fn all(
+    runs: &[Run],
+    kernels: &[Kernel],
+    limits: &Limits,
+    mut seen: impl FnMut(Event<'_>),
+) -> Result<Vec<Vec<Outcome>>, Error> {
+    let jobs: Vec<_> = (0..runs.len())
+        .flat_map(|run| (0..kernels.len()).map(move |kernel| (run, kernel)))
+        .collect();
     let mut outcomes: Vec<_> = jobs.iter().map(|_| None).collect();
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -134,6 +145,7 @@ pub(crate) fn all(runs: &[Run], kernels: &[Kernel], limits: &Limits, mut seen: i
         }
         Ok(())
     })?;
-    let mut outcomes = outcomes.into_iter().map(|outcome| outcome.expect("every job was taken by a thread"));
+    let mut outcomes =
+        outcomes.into_iter().map(|outcome| outcome.expect("every job was taken by a thread"));
     Ok(runs.iter().map(|_| outcomes.by_ref().take(kernels.len()).collect()).collect())
 }

@@ -34,8 +34,13 @@ impl Report {
     /// the same time. A result that its line does not show is taken from the list of failures and
     /// the totals at the end.
     pub fn read(listed: &[String], printed: &str, ended: &Ended) -> Report {
-        let mut reader =
-            Reader { listed, tests: listed.iter().map(|name| (name.clone(), None)).collect(), open: None, failures: None, sums: None };
+        let mut reader = Reader {
+            listed,
+            tests: listed.iter().map(|name| (name.clone(), None)).collect(),
+            open: None,
+            failures: None,
+            sums: None,
+        };
         printed.lines().for_each(|line| reader.line(line));
         let is_harness = reader.sums.is_some();
         let tests = reader.finish();
@@ -73,7 +78,9 @@ impl Verdict {
             "FAILED" if rest.is_empty() || rest.starts_with(['<', '(']) => Some(Verdict::Failed),
             "ignored" if rest.is_empty() => Some(Verdict::Ignored(String::new())),
             // libtest-mimic puts the reason in parentheses, libtest after a comma.
-            "ignored" => rest.strip_prefix('(').map(|why| Verdict::Ignored(why.strip_suffix(')').unwrap_or(why).to_owned())),
+            "ignored" => rest
+                .strip_prefix('(')
+                .map(|why| Verdict::Ignored(why.strip_suffix(')').unwrap_or(why).to_owned())),
             "ignored," => Some(Verdict::Ignored(rest.to_owned())),
             _ => None,
         }
@@ -126,7 +133,11 @@ impl Reader<'_> {
             // libtest-mimic pads columns with spaces.
             let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
             let name = name.strip_suffix(" - should panic").unwrap_or(&name);
-            let is_test = if self.listed.is_empty() { at == 0 } else { self.listed.iter().any(|listed| listed == name) };
+            let is_test = if self.listed.is_empty() {
+                at == 0
+            } else {
+                self.listed.iter().any(|listed| listed == name)
+            };
             is_test.then(|| (name.to_owned(), rest))
         })
     }
@@ -146,7 +157,10 @@ impl Reader<'_> {
         }
         let passed = self.sums.is_some_and(|sums| sums == Sums::of(&self.tests));
         let unread = if passed { Verdict::Passed } else { Verdict::Unknown };
-        self.tests.into_iter().map(|(name, verdict)| (name, verdict.unwrap_or_else(|| unread.clone()))).collect()
+        self.tests
+            .into_iter()
+            .map(|(name, verdict)| (name, verdict.unwrap_or_else(|| unread.clone())))
+            .collect()
     }
 }
 
@@ -164,9 +178,15 @@ impl Sums {
     fn read(line: &str) -> Option<Sums> {
         let parts = line.strip_prefix("test result: ")?;
         let count = |what: &str| -> Option<usize> {
-            parts.split(['.', ';']).find_map(|part| part.trim().strip_suffix(what)?.trim_end().parse().ok())
+            parts
+                .split(['.', ';'])
+                .find_map(|part| part.trim().strip_suffix(what)?.trim_end().parse().ok())
         };
-        Some(Sums { passed: count("passed")?.checked_add(count("measured")?)?, failed: count("failed")?, ignored: count("ignored")? })
+        Some(Sums {
+            passed: count("passed")?.checked_add(count("measured")?)?,
+            failed: count("failed")?,
+            ignored: count("ignored")?,
+        })
     }
 
     /// Returns the totals, with unknown results counted as passed.
@@ -199,7 +219,8 @@ mod tests {
             Verdict::Unknown => "?".to_owned(),
         };
         let whole = whole.map(|whole| format!("whole {}", word(&whole)));
-        let words = tests.iter().map(|(name, verdict)| format!("{name} {}", word(verdict))).chain(whole);
+        let words =
+            tests.iter().map(|(name, verdict)| format!("{name} {}", word(verdict))).chain(whole);
         words.collect::<Vec<_>>().join(", ")
     }
 
@@ -249,29 +270,67 @@ mod tests {
     #[test]
     fn output_between_results_is_tolerated() {
         // Results after the output of another test, and on their own lines.
-        let printed = format!("a prints test b ... ok\ntest a ... more of a\nok\ntest c ... \nignored\nok\n{SUMS}");
+        let printed = format!(
+            "a prints test b ... ok\ntest a ... more of a\nok\ntest c ... \nignored\nok\n{SUMS}"
+        );
         assert_eq!(read("a b c", &printed, &PASSED), "a ok, b ok, c ok");
         // A result that runs into the output before it; and results that are dots.
-        assert_eq!(read("a b c", &format!("test a ... hellook\ntest b ... ok\ntest c ... ok\n{SUMS}"), &PASSED), "a ok, b ok, c ok");
-        assert_eq!(read("a b c", &format!("running 3 tests\n...\n{SUMS}"), &PASSED), "a ok, b ok, c ok");
+        assert_eq!(
+            read(
+                "a b c",
+                &format!("test a ... hellook\ntest b ... ok\ntest c ... ok\n{SUMS}"),
+                &PASSED
+            ),
+            "a ok, b ok, c ok"
+        );
+        assert_eq!(
+            read("a b c", &format!("running 3 tests\n...\n{SUMS}"), &PASSED),
+            "a ok, b ok, c ok"
+        );
         // The totals do not show which test was ignored.
         let sums = SUMS.replace("3 passed; 0 failed; 0", "2 passed; 0 failed; 1");
-        assert_eq!(read("a b c", &format!("test a ... hellook\ntest b ... byeignored\ntest c ... ok\n{sums}"), &PASSED), "a ?, b ?, c ok");
+        assert_eq!(
+            read(
+                "a b c",
+                &format!("test a ... hellook\ntest b ... byeignored\ntest c ... ok\n{sums}"),
+                &PASSED
+            ),
+            "a ?, b ?, c ok"
+        );
         // The test itself prints `ok`.
         let sums = "\nfailures:\n\nfailures:\n    a\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n";
         assert_eq!(read("a", &format!("test a ... ok\nFAILED\n{sums}"), &FAILED), "a FAILED");
         // Lines that only look like results.
-        assert_eq!(read("a b c", &format!("test the water ... ok\nthe test d ... FAILED\n{SUMS}"), &PASSED), "a ok, b ok, c ok");
+        assert_eq!(
+            read(
+                "a b c",
+                &format!("test the water ... ok\nthe test d ... FAILED\n{SUMS}"),
+                &PASSED
+            ),
+            "a ok, b ok, c ok"
+        );
     }
 
     #[test]
     fn tests_of_dead_program_are_unknown() {
         let died = Ended::Died("the machine ended while the test ran".to_owned());
-        assert_eq!(read("a b c", "\nrunning 3 tests\ntest a ... ok\ntest b ... ", &died), "a ok, b ?, c ?");
-        assert_eq!(read("", "\nrunning 3 tests\ntest a ... ok\ntest b ... ", &Ended::Status(134)), "a ok, b ?");
-        assert_eq!(read("", "", &Ended::NotBooted("the machine was not ready after 30s".to_owned())), "whole ?");
+        assert_eq!(
+            read("a b c", "\nrunning 3 tests\ntest a ... ok\ntest b ... ", &died),
+            "a ok, b ?, c ?"
+        );
+        assert_eq!(
+            read("", "\nrunning 3 tests\ntest a ... ok\ntest b ... ", &Ended::Status(134)),
+            "a ok, b ?"
+        );
+        assert_eq!(
+            read("", "", &Ended::NotBooted("the machine was not ready after 30s".to_owned())),
+            "whole ?"
+        );
         // All tests passed, but the program failed.
-        assert_eq!(read("a b c", &format!("test a ... ok\n{SUMS}"), &died), "a ok, b ok, c ok, whole FAILED");
+        assert_eq!(
+            read("a b c", &format!("test a ... ok\n{SUMS}"), &died),
+            "a ok, b ok, c ok, whole FAILED"
+        );
     }
 
     #[test]
@@ -279,6 +338,9 @@ mod tests {
         assert_eq!(read("", "hello\n", &PASSED), "whole ok");
         assert_eq!(read("", "hello\n", &FAILED), "whole FAILED");
         // The arguments filter out every test.
-        assert_eq!(read("", &format!("\nrunning 0 tests\n{}", SUMS.replace('3', "0")), &PASSED), "");
+        assert_eq!(
+            read("", &format!("\nrunning 0 tests\n{}", SUMS.replace('3', "0")), &PASSED),
+            ""
+        );
     }
 }

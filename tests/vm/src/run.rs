@@ -51,15 +51,24 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Io`] if the current folder cannot be determined.
-    pub fn new(program: impl AsRef<Path>, args: impl IntoIterator<Item = OsString>) -> Result<Run, Error> {
-        let absolute = |path: &Path| path::absolute(path).tried(|| format!("make the path {} absolute", path.display()));
-        let list = |name: &str| env::split_paths(&env::var_os(name).unwrap_or_default()).collect::<Vec<_>>();
+    pub fn new(
+        program: impl AsRef<Path>,
+        args: impl IntoIterator<Item = OsString>,
+    ) -> Result<Run, Error> {
+        let absolute = |path: &Path| {
+            path::absolute(path).tried(|| format!("make the path {} absolute", path.display()))
+        };
+        let list = |name: &str| {
+            env::split_paths(&env::var_os(name).unwrap_or_default()).collect::<Vec<_>>()
+        };
         let named = list("VM_ENV");
         let passed_on = |name: &OsStr| {
             let starts = |start: &str| name.as_bytes().starts_with(start.as_bytes());
             // LD_LIBRARY_PATH: the loader finds libraries of the toolchain there.
-            let known =
-                starts("CARGO") || starts("RUST") || name == "LD_LIBRARY_PATH" || named.iter().any(|known| known.as_os_str() == name);
+            let known = starts("CARGO")
+                || starts("RUST")
+                || name == "LD_LIBRARY_PATH"
+                || named.iter().any(|known| known.as_os_str() == name);
             // A machine starts no machines.
             known && name != "VM_KERNELS"
         };
@@ -83,7 +92,10 @@ impl Run {
     /// Those of [`new`](Run::new), and [`Error::Io`] if the path of the program cannot be
     /// determined.
     pub fn this() -> Result<Run, Error> {
-        Run::new(env::current_exe().tried(|| "find this program".to_owned())?, env::args_os().skip(1))
+        Run::new(
+            env::current_exe().tried(|| "find this program".to_owned())?,
+            env::args_os().skip(1),
+        )
     }
 
     /// Copies a file, or a folder with its contents, into the machine, at its path on the host.
@@ -91,7 +103,10 @@ impl Run {
     /// # Errors
     /// [`Error::Io`] if the path is relative and the current folder cannot be determined.
     pub fn file(mut self, path: impl AsRef<Path>) -> Result<Run, Error> {
-        self.files.push(path::absolute(path.as_ref()).tried(|| format!("make the path {} absolute", path.as_ref().display()))?);
+        self.files.push(
+            path::absolute(path.as_ref())
+                .tried(|| format!("make the path {} absolute", path.as_ref().display()))?,
+        );
         Ok(self)
     }
 
@@ -155,14 +170,23 @@ impl Run {
 
     /// Runs the program on one kernel. A machine that ended before the test started is started
     /// again, since the test cannot be the cause.
-    fn run(&self, kernel: &Kernel, limits: &Limits, out: &mut (dyn Write + Send)) -> Result<Outcome, Error> {
+    fn run(
+        &self,
+        kernel: &Kernel,
+        limits: &Limits,
+        out: &mut (dyn Write + Send),
+    ) -> Result<Outcome, Error> {
         let start = Instant::now();
         let print = || "print the progress".to_owned();
-        let work = tempfile::Builder::new().prefix("eunomia-vm-").tempdir().tried(|| "create a folder for a machine".to_owned())?;
+        let work = tempfile::Builder::new()
+            .prefix("eunomia-vm-")
+            .tempdir()
+            .tried(|| "create a folder for a machine".to_owned())?;
         let work = work.path();
         let cached = kernel.cached()?;
         let initramfs = work.join("initramfs");
-        Initramfs::new(&self.clone().env(NAME, kernel.to_string()), work)?.write(&cached, &initramfs)?;
+        Initramfs::new(&self.clone().env(NAME, kernel.to_string()), work)?
+            .write(&cached, &initramfs)?;
         writeln!(out, "kernel {kernel}: {}", cached.release).tried(print)?;
         let mut retries = 0;
         loop {
@@ -171,7 +195,12 @@ impl Run {
                 write!(out, "kernel {kernel}: {why}\n{}", machine::tail(work)).tried(print)?;
             }
             if retries == RETRIES || !matches!(ended, Ended::NotBooted(_)) {
-                return Ok(Outcome { ended, time: start.elapsed(), listed: machine::listed(work), printed: Vec::new() });
+                return Ok(Outcome {
+                    ended,
+                    time: start.elapsed(),
+                    listed: machine::listed(work),
+                    printed: Vec::new(),
+                });
             }
             retries += 1;
             writeln!(out, "kernel {kernel}: no test has run yet, starting the machine again ({retries} of {RETRIES})").tried(print)?;

@@ -6,8 +6,19 @@ use std::{fmt::Write as _, fs, path::Path, process::Command};
 use crate::{Error, command, error::Tried as _};
 
 /// The names of suites, without suffix.
-const SUITES: [&str; 11] =
-    ["bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldoldstable", "oldstable", "stable", "testing", "unstable"];
+const SUITES: [&str; 11] = [
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
+];
 
 /// The suffix of a suite of security updates.
 const SECURITY: &str = "-security";
@@ -21,15 +32,28 @@ type Fields = Vec<(String, String)>;
 pub(crate) fn of_suite(suite: &str) -> Result<String, Error> {
     let text = derive(&configured()?, suite);
     if text.is_empty() {
-        return Err(Error::Usage("apt has no source of the Debian archive with component `main` on this machine".to_owned()));
+        return Err(Error::Usage(
+            "apt has no source of the Debian archive with component `main` on this machine"
+                .to_owned(),
+        ));
     }
     Ok(text)
 }
 
 /// Returns all sources in the files that apt reads.
 fn configured() -> Result<Vec<Fields>, Error> {
-    let places = command::text(Command::new("apt-config").args(["shell", "F", "Dir::Etc::sourcelist/f", "D", "Dir::Etc::sourceparts/d"]))?;
-    let place = |name| places.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix("='")?.strip_suffix('\'')?.to_owned()));
+    let places = command::text(Command::new("apt-config").args([
+        "shell",
+        "F",
+        "Dir::Etc::sourcelist/f",
+        "D",
+        "Dir::Etc::sourceparts/d",
+    ]))?;
+    let place = |name| {
+        places.lines().find_map(|line| {
+            Some(line.strip_prefix(name)?.strip_prefix("='")?.strip_suffix('\'')?.to_owned())
+        })
+    };
     let mut files: Vec<_> = place("F").into_iter().map(Into::into).collect();
     if let Some(folder) = place("D")
         && let Ok(folder) = fs::read_dir(folder)
@@ -80,8 +104,14 @@ fn line(text: &str) -> Option<Fields> {
     let mut words = rest.split_whitespace();
     let (uri, suite) = (words.next()?, words.next()?);
     let options = options.split_whitespace().filter_map(|option| option.split_once('='));
-    let mut fields: Fields = options.map(|(name, value)| (name.to_lowercase(), value.replace(',', " "))).collect();
-    for (name, value) in [("types", kind), ("uris", uri), ("suites", suite), ("components", &words.collect::<Vec<_>>().join(" "))] {
+    let mut fields: Fields =
+        options.map(|(name, value)| (name.to_lowercase(), value.replace(',', " "))).collect();
+    for (name, value) in [
+        ("types", kind),
+        ("uris", uri),
+        ("suites", suite),
+        ("components", &words.collect::<Vec<_>>().join(" ")),
+    ] {
         fields.push((name.to_owned(), value.to_owned()));
     }
     Some(fields)
@@ -91,8 +121,10 @@ fn line(text: &str) -> Option<Fields> {
 /// replaced, and all fields about trust and access stay.
 fn derive(configured: &[Fields], suite: &str) -> String {
     let security = suite.ends_with(SECURITY);
-    let archives = |security: bool| configured.iter().filter(move |fields| is_archive(fields, security));
-    let mut stanzas: Vec<String> = archives(security).map(|fields| stanza(fields, suite, "")).collect();
+    let archives =
+        |security: bool| configured.iter().filter(move |fields| is_archive(fields, security));
+    let mut stanzas: Vec<String> =
+        archives(security).map(|fields| stanza(fields, suite, "")).collect();
     if security && stanzas.is_empty() {
         // Testing and sid have no security updates. On mirrors, the security archive is next to the
         // main one.
@@ -104,13 +136,18 @@ fn derive(configured: &[Fields], suite: &str) -> String {
 }
 
 fn words<'a>(fields: &'a Fields, name: &str) -> impl Iterator<Item = &'a str> {
-    fields.iter().filter(move |(known, _)| known == name).flat_map(|(_, value)| value.split_whitespace())
+    fields
+        .iter()
+        .filter(move |(known, _)| known == name)
+        .flat_map(|(_, value)| value.split_whitespace())
 }
 
 /// Reports whether a source looks like the Debian archive: that of security updates, or the main
 /// one.
 fn is_archive(fields: &Fields, security: bool) -> bool {
-    let is_suite = |suite: &str| if security { suite.strip_suffix(SECURITY).is_some_and(is_known) } else { is_known(suite) };
+    let is_suite = |suite: &str| {
+        if security { suite.strip_suffix(SECURITY).is_some_and(is_known) } else { is_known(suite) }
+    };
     words(fields, "types").any(|kind| kind == "deb")
         && words(fields, "components").any(|component| component == "main")
         && words(fields, "suites").any(is_suite)
@@ -127,7 +164,9 @@ fn stanza(fields: &Fields, suite: &str, beside: &str) -> String {
         match name.as_str() {
             "types" | "suites" | "components" | "architectures" | "arch" | "enabled" => {}
             "uris" => {
-                let uris = value.split_whitespace().map(|uri| format!(" {}{beside}", uri.trim_end_matches('/')));
+                let uris = value
+                    .split_whitespace()
+                    .map(|uri| format!(" {}{beside}", uri.trim_end_matches('/')));
                 _ = writeln!(text, "uris:{}", uris.collect::<String>());
             }
             _ => _ = writeln!(text, "{name}: {value}"),
@@ -166,14 +205,20 @@ Components: stable
 
     #[test]
     fn stanzas_are_derived_for_another_suite() {
-        let key = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mDME\n -----END PGP PUBLIC KEY BLOCK-----";
+        let key =
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mDME\n -----END PGP PUBLIC KEY BLOCK-----";
         let expected = |suite, uri| {
-            format!("types: deb\nsuites: {suite}\ncomponents: main\narchitectures: amd64\nuris: {uri}\nsigned-by: \n {key}\n\n")
+            format!(
+                "types: deb\nsuites: {suite}\ncomponents: main\narchitectures: amd64\nuris: {uri}\nsigned-by: \n {key}\n\n"
+            )
         };
         let sources = stanzas(SOURCES);
         assert_eq!(sources.len(), 3);
         assert_eq!(derive(&sources, "sid"), expected("sid", "http://mirror.example/debian"));
-        assert_eq!(derive(&sources, "bullseye-security"), expected("bullseye-security", "http://mirror.example/debian-security"));
+        assert_eq!(
+            derive(&sources, "bullseye-security"),
+            expected("bullseye-security", "http://mirror.example/debian-security")
+        );
     }
 
     #[test]
@@ -188,9 +233,17 @@ deb [trusted=yes] http://tools.example/ trixie-tools main
 deb http://broken.example
 ";
         let sources: Vec<_> = list.lines().filter_map(line).collect();
-        let head = |suite| format!("types: deb\nsuites: {suite}\ncomponents: main\narchitectures: amd64\n");
-        assert_eq!(derive(&sources, "sid"), head("sid") + "signed-by: /keys/a.gpg\nuris: http://mirror.example/debian\n\n");
-        assert_eq!(derive(&sources, "bookworm-security"), head("bookworm-security") + "uris: http://security.example/debian-security\n\n");
+        let head = |suite| {
+            format!("types: deb\nsuites: {suite}\ncomponents: main\narchitectures: amd64\n")
+        };
+        assert_eq!(
+            derive(&sources, "sid"),
+            head("sid") + "signed-by: /keys/a.gpg\nuris: http://mirror.example/debian\n\n"
+        );
+        assert_eq!(
+            derive(&sources, "bookworm-security"),
+            head("bookworm-security") + "uris: http://security.example/debian-security\n\n"
+        );
         assert_eq!(derive(&[], "sid"), "");
     }
 }

@@ -36,12 +36,21 @@ fn run(script: &str) -> Run {
     let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap());
     let output = Command::new(env!("CARGO_BIN_EXE_eunomia-vm"))
         .arg("/bin/true")
-        .envs([("PATH", path.as_str()), ("VM_KERNELS", "6.1"), ("VM_BOOT_TIMEOUT", "1"), ("VM_TIMEOUT", "2")])
+        .envs([
+            ("PATH", path.as_str()),
+            ("VM_KERNELS", "6.1"),
+            ("VM_BOOT_TIMEOUT", "1"),
+            ("VM_TIMEOUT", "2"),
+        ])
         .env("XDG_CACHE_HOME", folder.path())
         .output();
     let Output { status, stdout, stderr } = output.unwrap();
     let printed = String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap();
-    Run { status: status.code(), printed, boots: fs::read_to_string(boots).unwrap_or_default().lines().count() }
+    Run {
+        status: status.code(),
+        printed,
+        boots: fs::read_to_string(boots).unwrap_or_default().lines().count(),
+    }
 }
 
 fn write_program(path: &Path, text: &str) {
@@ -53,13 +62,19 @@ impl Run {
     #[track_caller]
     fn is(&self, status: i32, boots: usize, texts: &[&str]) {
         assert_eq!((self.status, self.boots), (Some(status), boots), "{}", self.printed);
-        texts.iter().for_each(|text| assert!(self.printed.contains(text), "{text}: {}", self.printed));
+        texts
+            .iter()
+            .for_each(|text| assert!(self.printed.contains(text), "{text}: {}", self.printed));
     }
 }
 
 #[test]
 fn status_of_test_is_returned() {
-    run(&format!("{READY} echo status 0 >control")).is(0, 1, &["from the test\n", "kernel 6.1: passed ("]);
+    run(&format!("{READY} echo status 0 >control")).is(
+        0,
+        1,
+        &["from the test\n", "kernel 6.1: passed ("],
+    );
     let failed = run(&format!("{READY} echo status 101 >control"));
     failed.is(101, 1, &["from the test\n", "kernel 6.1: FAILED with status 101 ("]);
     assert!(!failed.printed.contains("the kernel says"), "the kernel is not at fault");
@@ -68,7 +83,11 @@ fn status_of_test_is_returned() {
 #[test]
 fn machine_that_does_not_boot_is_started_again() {
     let late = run(&format!("[ $boot -lt 3 ] && exit 1\n{READY} echo status 0 >control"));
-    late.is(0, 3, &["    | the kernel says\n", "starting the machine again (2 of 3)", "kernel 6.1: passed ("]);
+    late.is(
+        0,
+        3,
+        &["    | the kernel says\n", "starting the machine again (2 of 3)", "kernel 6.1: passed ("],
+    );
     let never = run("exit 1");
     never.is(125, 4, &["before the test started", "(3 of 3)", "kernel 6.1: NOT TESTED: "]);
     run("exec sleep 60").is(125, 4, &["the machine was not ready after 1s"]);
@@ -79,13 +98,31 @@ fn machine_that_does_not_boot_is_started_again() {
 #[test]
 fn tests_never_run_twice() {
     let panicked = run(&format!("{READY} echo Kernel panic >console"));
-    panicked.is(101, 1, &["from the test\n", "    | Kernel panic\n", "kernel 6.1: FAILED: the machine ended while the test ran"]);
-    run(&format!("{READY} exec sleep 60")).is(101, 1, &["kernel 6.1: FAILED: the test did not end within 2s"]);
+    panicked.is(
+        101,
+        1,
+        &[
+            "from the test\n",
+            "    | Kernel panic\n",
+            "kernel 6.1: FAILED: the machine ended while the test ran",
+        ],
+    );
+    run(&format!("{READY} exec sleep 60")).is(
+        101,
+        1,
+        &["kernel 6.1: FAILED: the test did not end within 2s"],
+    );
 }
 
 #[test]
 fn unknown_kernel_is_reported_before_anything_runs() {
-    let output = Command::new(env!("CARGO_BIN_EXE_eunomia-vm")).arg("/bin/true").env("VM_KERNELS", "6.1 six").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_eunomia-vm"))
+        .arg("/bin/true")
+        .env("VM_KERNELS", "6.1 six")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(125));
-    assert!(String::from_utf8(output.stderr).unwrap().starts_with("VM_KERNELS: unknown kernel `six`; "));
+    assert!(
+        String::from_utf8(output.stderr).unwrap().starts_with("VM_KERNELS: unknown kernel `six`; ")
+    );
 }

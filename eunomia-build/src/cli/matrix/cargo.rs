@@ -26,7 +26,10 @@ impl Program {
     pub(super) fn run(&self, args: &[OsString]) -> Result<Run, eunomia_vm::Error> {
         let folder = self.manifest.parent().unwrap_or(Path::new("/"));
         let run = Run::new(&self.path, args.iter().cloned())?;
-        Ok(run.folder(folder).env("CARGO_MANIFEST_DIR", folder).env("CARGO_MANIFEST_PATH", &self.manifest))
+        Ok(run
+            .folder(folder)
+            .env("CARGO_MANIFEST_DIR", folder)
+            .env("CARGO_MANIFEST_PATH", &self.manifest))
     }
 }
 
@@ -38,8 +41,13 @@ pub(super) fn build(args: &[OsString]) -> Result<Vec<Program>, Failure> {
     // cargo sets CARGO for its subcommands.
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(args);
-    let mut cargo = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
-    let messages = Message::parse_stream(BufReader::new(cargo.stdout.take().expect("it is a pipe")));
+    let mut cargo = cargo
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    let messages =
+        Message::parse_stream(BufReader::new(cargo.stdout.take().expect("it is a pipe")));
     let artifacts = messages.filter_map(|message| match message {
         Ok(Message::CompilerArtifact(artifact)) if artifact.profile.test => Some(Ok(artifact)),
         Ok(_) => None,
@@ -66,16 +74,26 @@ fn programs(mut artifacts: Vec<Artifact>) -> Vec<Program> {
         Some(TargetKind::Bench) => 4,
         _ => 0,
     };
-    artifacts.sort_by_cached_key(|artifact| (artifact.manifest_path.clone(), place(artifact), artifact.target.name.clone()));
+    artifacts.sort_by_cached_key(|artifact| {
+        (artifact.manifest_path.clone(), place(artifact), artifact.target.name.clone())
+    });
     let here = env::current_dir().unwrap_or_default();
     let name = |artifact: &Artifact| {
         let (name, source) = (&artifact.target.name, artifact.target.src_path.as_std_path());
         let same = artifacts.iter().filter(|other| other.target.name == *name).count();
-        if same == 1 { name.clone() } else { format!("{name} ({})", source.strip_prefix(&here).unwrap_or(source).display()) }
+        if same == 1 {
+            name.clone()
+        } else {
+            format!("{name} ({})", source.strip_prefix(&here).unwrap_or(source).display())
+        }
     };
     let program = |artifact: &Artifact| {
         let path = artifact.executable.clone()?.into_std_path_buf();
-        Some(Program { name: name(artifact), path, manifest: artifact.manifest_path.clone().into_std_path_buf() })
+        Some(Program {
+            name: name(artifact),
+            path,
+            manifest: artifact.manifest_path.clone().into_std_path_buf(),
+        })
     };
     artifacts.iter().filter_map(program).collect()
 }

@@ -34,7 +34,10 @@ pub(super) fn run(args: &Matrix, out: &mut dyn Write, err: &mut dyn Write) -> Re
     })?;
     let mut table = Table::new(kernels.iter().map(Kernel::to_string).zip(releases));
     for (program, outcomes) in programs.iter().zip(outcomes) {
-        table.add(&program.name, outcomes.into_iter().map(|outcome| (outcome.report(), outcome.ended)));
+        table.add(
+            &program.name,
+            outcomes.into_iter().map(|outcome| (outcome.report(), outcome.ended)),
+        );
     }
     let text = match args.format {
         Format::Text => table.text(),
@@ -53,23 +56,36 @@ pub(super) fn run(args: &Matrix, out: &mut dyn Write, err: &mut dyn Write) -> Re
 /// Refuses an output in a missing directory before the tests, which take a long time, run.
 fn check_output(file: &Path) -> Result<(), Error> {
     match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            Err(Error::File { tried: "write", path: file.to_owned(), source: io::Error::other("no such directory") })
-        }
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(Error::File {
+            tried: "write",
+            path: file.to_owned(),
+            source: io::Error::other("no such directory"),
+        }),
         _ => Ok(()),
     }
 }
 
 /// Prints the progress and, if a run failed, the output of the program.
-fn print(err: &mut dyn Write, event: Event<'_>, programs: &[Program], kernels: &[Kernel]) -> io::Result<()> {
+fn print(
+    err: &mut dyn Write,
+    event: Event<'_>,
+    programs: &[Program],
+    kernels: &[Kernel],
+) -> io::Result<()> {
     match event {
-        Event::Begun { run, kernel } => writeln!(err, "kernel {}: {}: started", kernels[kernel], programs[run].name),
+        Event::Begun { run, kernel } => {
+            writeln!(err, "kernel {}: {}: started", kernels[kernel], programs[run].name)
+        }
         Event::Ended { run, kernel, outcome } => {
             if outcome.report().failed() {
                 err.write_all(&outcome.printed)?;
             }
             let time = outcome.time.as_secs_f32();
-            writeln!(err, "kernel {}: {}: {} ({time:.1} s)", kernels[kernel], programs[run].name, outcome.ended)
+            writeln!(
+                err,
+                "kernel {}: {}: {} ({time:.1} s)",
+                kernels[kernel], programs[run].name, outcome.ended
+            )
         }
     }
 }

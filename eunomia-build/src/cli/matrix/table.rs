@@ -35,7 +35,12 @@ enum Cell {
 
 impl Table {
     pub(super) fn new(kernels: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { kernels: kernels.into_iter().collect(), programs: Vec::new(), reasons: Vec::new(), ends: Vec::new() }
+        Self {
+            kernels: kernels.into_iter().collect(),
+            programs: Vec::new(),
+            reasons: Vec::new(),
+            ends: Vec::new(),
+        }
     }
 
     /// Adds a program with its outcome on each kernel.
@@ -44,22 +49,31 @@ impl Table {
         let names = names(&reports);
         let mut rows: Vec<(String, Vec<Cell>)> = Vec::new();
         for test in &names {
-            let cells = reports.iter().map(|report| match report.tests.iter().find(|(name, _)| name == test) {
-                Some((_, verdict)) => self.cell(verdict),
-                // The program could not list its tests.
-                None if report.tests.is_empty() && report.failed() => Cell::Unknown,
-                None => Cell::Absent,
+            let cells = reports.iter().map(|report| {
+                match report.tests.iter().find(|(name, _)| name == test) {
+                    Some((_, verdict)) => self.cell(verdict),
+                    // The program could not list its tests.
+                    None if report.tests.is_empty() && report.failed() => Cell::Unknown,
+                    None => Cell::Absent,
+                }
             });
             rows.push(((*test).to_owned(), cells.collect()));
         }
         if names.is_empty() && reports.iter().any(|report| report.whole.is_some())
             || reports.iter().any(|report| report.whole.is_some() && !report.tests.is_empty())
         {
-            let cells = reports.iter().map(|report| report.whole.as_ref().map_or(Cell::Absent, |whole| self.cell(whole)));
+            let cells = reports
+                .iter()
+                .map(|report| report.whole.as_ref().map_or(Cell::Absent, |whole| self.cell(whole)));
             rows.push((WHOLE.to_owned(), cells.collect()));
         }
         for ((kernel, report), ended) in self.kernels.iter().zip(&reports).zip(ends) {
-            let unknown = report.tests.iter().map(|(_, verdict)| verdict).chain(&report.whole).any(|verdict| *verdict == Verdict::Unknown);
+            let unknown = report
+                .tests
+                .iter()
+                .map(|(_, verdict)| verdict)
+                .chain(&report.whole)
+                .any(|verdict| *verdict == Verdict::Unknown);
             if ended != Ended::Status(0) && (unknown || report.whole.is_some()) {
                 self.ends.push(format!("{name} on {}: {ended}", kernel.0));
             }
@@ -76,10 +90,12 @@ impl Table {
             Verdict::Failed => Cell::Failed,
             Verdict::Unknown => Cell::Unknown,
             Verdict::Ignored(reason) if reason.is_empty() => Cell::Ignored(None),
-            Verdict::Ignored(reason) => Cell::Ignored(Some(self.reasons.iter().position(|known| known == reason).unwrap_or_else(|| {
-                self.reasons.push(reason.clone());
-                self.reasons.len() - 1
-            }))),
+            Verdict::Ignored(reason) => Cell::Ignored(Some(
+                self.reasons.iter().position(|known| known == reason).unwrap_or_else(|| {
+                    self.reasons.push(reason.clone());
+                    self.reasons.len() - 1
+                }),
+            )),
         }
     }
 
@@ -106,8 +122,12 @@ impl Table {
             _ = writeln!(text, "{kernel}: Linux {release}");
         }
         for program in &self.programs {
-            let head = std::iter::once(program.name.clone()).chain(self.kernels.iter().map(|(kernel, _)| kernel.clone())).collect();
-            let rows = program.rows.iter().map(|(name, cells)| std::iter::once(name.clone()).chain(cells.iter().map(Cell::word)).collect());
+            let head = std::iter::once(program.name.clone())
+                .chain(self.kernels.iter().map(|(kernel, _)| kernel.clone()))
+                .collect();
+            let rows = program.rows.iter().map(|(name, cells)| {
+                std::iter::once(name.clone()).chain(cells.iter().map(Cell::word)).collect()
+            });
             text.push('\n');
             text += &columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
         }
@@ -116,7 +136,9 @@ impl Table {
         }
         if !self.reasons.is_empty() {
             text += "\nignored:\n";
-            let reasons = (1..).zip(&self.reasons).map(|(number, reason)| vec![format!("{number}"), reason.clone()]);
+            let reasons = (1..)
+                .zip(&self.reasons)
+                .map(|(number, reason)| vec![format!("{number}"), reason.clone()]);
             text += &columns(&reasons.collect::<Vec<_>>());
         }
         if !self.ends.is_empty() {
@@ -130,13 +152,22 @@ impl Table {
     pub(super) fn markdown(&self) -> String {
         let mut text = String::new();
         for program in &self.programs {
-            let kernels: String = self.kernels.iter().map(|(kernel, release)| format!(" {kernel}<br>{release} |")).collect();
+            let kernels: String = self
+                .kernels
+                .iter()
+                .map(|(kernel, release)| format!(" {kernel}<br>{release} |"))
+                .collect();
             let rule = "---|".repeat(self.kernels.len());
             _ = writeln!(text, "| {} |{kernels}\n|---|{rule}", escaped(&program.name));
             for (name, cells) in &program.rows {
-                let cells: String = cells.iter().map(|cell| format!(" {} |", cell.word())).collect();
+                let cells: String =
+                    cells.iter().map(|cell| format!(" {} |", cell.word())).collect();
                 // In code only `|` needs a backslash.
-                let name = if name == WHOLE { name.clone() } else { format!("`{}`", name.replace('|', "\\|")) };
+                let name = if name == WHOLE {
+                    name.clone()
+                } else {
+                    format!("`{}`", name.replace('|', "\\|"))
+                };
                 _ = writeln!(text, "| {name} |{cells}");
             }
             text.push('\n');
@@ -190,9 +221,17 @@ impl Cell {
 
 /// Formats rows of words in aligned columns.
 fn columns(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|word| word.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|word| word.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<_> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
-    let line = |row: &Vec<String>| row.iter().zip(&widths).map(|(word, width)| format!("{word:width$}  ")).collect::<String>();
+    let line = |row: &Vec<String>| {
+        row.iter().zip(&widths).map(|(word, width)| format!("{word:width$}  ")).collect::<String>()
+    };
     rows.iter().map(|row| format!("{}\n", line(row).trim_end())).collect()
 }
 
@@ -231,19 +270,33 @@ mod tests {
 
     fn table() -> Table {
         Table::new(
-            [("5.10", "5.10.0-9-cloud-amd64"), ("7.2@sid", "7.2.1-cloud-amd64")].map(|(name, release)| (name.into(), release.into())),
+            [("5.10", "5.10.0-9-cloud-amd64"), ("7.2@sid", "7.2.1-cloud-amd64")]
+                .map(|(name, release)| (name.into(), release.into())),
         )
     }
 
     fn of_two_programs() -> Table {
         let mut table = table();
-        let old = report("maps::hash ok maps::bloom needs-bloom_filters types::kprobe::typed FAILED soak needs-|time");
-        let new = report("maps::hash ok maps::bloom ok maps::arena ok types::kprobe::typed ok soak needs-|time");
+        let old = report(
+            "maps::hash ok maps::bloom needs-bloom_filters types::kprobe::typed FAILED soak needs-|time",
+        );
+        let new = report(
+            "maps::hash ok maps::bloom ok maps::arena ok types::kprobe::typed ok soak needs-|time",
+        );
         table.add("live", [(old, Ended::Status(101)), (new, Ended::Status(0))]);
         table.add("none", [(report(""), Ended::Status(0)), (report(""), Ended::Status(0))]);
         let old = Report { tests: Vec::new(), whole: Some(Verdict::Unknown) };
-        let new = Report { tests: Vec::from([("one".to_owned(), Verdict::Ignored(String::new()))]), whole: Some(Verdict::Failed) };
-        table.add("lib", [(old, Ended::NotBooted("it was not ready after 30s".into())), (new, Ended::Died("it ended".into()))]);
+        let new = Report {
+            tests: Vec::from([("one".to_owned(), Verdict::Ignored(String::new()))]),
+            whole: Some(Verdict::Failed),
+        };
+        table.add(
+            "lib",
+            [
+                (old, Ended::NotBooted("it was not ready after 30s".into())),
+                (new, Ended::Died("it ended".into())),
+            ],
+        );
         table
     }
 
@@ -306,11 +359,28 @@ mod tests {
     #[test]
     fn table_shows_programs_without_harness_and_no_tests() {
         let mut table = table();
-        assert_eq!(table.text(), "5.10: Linux 5.10.0-9-cloud-amd64\n7.2@sid: Linux 7.2.1-cloud-amd64\n\nno tests\n");
+        assert_eq!(
+            table.text(),
+            "5.10: Linux 5.10.0-9-cloud-amd64\n7.2@sid: Linux 7.2.1-cloud-amd64\n\nno tests\n"
+        );
         assert_eq!(table.markdown(), "No tests.\n");
         let whole = |whole| Report { tests: Vec::new(), whole: Some(whole) };
-        table.add("own", [(whole(Verdict::Passed), Ended::Status(0)), (whole(Verdict::Failed), Ended::Status(3))]);
+        table.add(
+            "own",
+            [
+                (whole(Verdict::Passed), Ended::Status(0)),
+                (whole(Verdict::Failed), Ended::Status(3)),
+            ],
+        );
         let lines: Vec<_> = table.text().lines().skip(3).map(str::to_owned).collect();
-        assert_eq!(lines, ["own            5.10  7.2@sid", "(the program)  ok    FAILED", "", "own on 7.2@sid: FAILED with status 3"]);
+        assert_eq!(
+            lines,
+            [
+                "own            5.10  7.2@sid",
+                "(the program)  ok    FAILED",
+                "",
+                "own on 7.2@sid: FAILED with status 3"
+            ]
+        );
     }
 }

@@ -33,9 +33,18 @@ pub fn attached_xdp(interface: impl Into<Interface>) -> Result<Vec<AttachedXdp>>
         _ => refusal(tried(), error),
     })?;
     // The features of the driver would cost another request, so they are left out.
-    let opts = query(index, offset_of!(libbpf_sys::bpf_xdp_query_opts, feature_flags)).map_err(|error| refusal(tried(), error))?;
-    let modes = [(opts.skb_prog_id, XdpMode::Generic), (opts.drv_prog_id, XdpMode::Native), (opts.hw_prog_id, XdpMode::Offload)];
-    Ok(modes.into_iter().filter(|(program, _)| *program != 0).map(|(program, mode)| AttachedXdp { program, mode }).collect())
+    let opts = query(index, offset_of!(libbpf_sys::bpf_xdp_query_opts, feature_flags))
+        .map_err(|error| refusal(tried(), error))?;
+    let modes = [
+        (opts.skb_prog_id, XdpMode::Generic),
+        (opts.drv_prog_id, XdpMode::Native),
+        (opts.hw_prog_id, XdpMode::Offload),
+    ];
+    Ok(modes
+        .into_iter()
+        .filter(|(program, _)| *program != 0)
+        .map(|(program, mode)| AttachedXdp { program, mode })
+        .collect())
 }
 
 /// Returns what the driver of an interface supports for XDP (`NETDEV_XDP_ACT_*`, Linux 6.3 and
@@ -50,7 +59,8 @@ pub(crate) fn xdp_features(index: u32) -> io::Result<u64> {
 
 /// Queries the interface for the members in the first `size` bytes of the options.
 fn query(index: u32, size: usize) -> io::Result<libbpf_sys::bpf_xdp_query_opts> {
-    let mut opts = libbpf_sys::bpf_xdp_query_opts { sz: size as libbpf_sys::size_t, ..Default::default() };
+    let mut opts =
+        libbpf_sys::bpf_xdp_query_opts { sz: size as libbpf_sys::size_t, ..Default::default() };
     // SAFETY: the options live through the call, which writes at most the `sz` bytes of them.
     let error = unsafe { libbpf_sys::bpf_xdp_query(index.cast_signed(), 0, &raw mut opts) };
     if error < 0 { Err(io::Error::from_raw_os_error(-error)) } else { Ok(opts) }
@@ -87,8 +97,10 @@ pub struct AttachedProgram {
 pub fn attached_tcx(interface: impl Into<Interface>, direction: Direction) -> Result<Hook> {
     let interface = interface.into();
     let failed = |error: i32| {
-        let error =
-            refusal(format!("query the tc programs at {direction} of the interface {interface}"), io::Error::from_raw_os_error(-error));
+        let error = refusal(
+            format!("query the tc programs at {direction} of the interface {interface}"),
+            io::Error::from_raw_os_error(-error),
+        );
         error.with_hint(|| requirement::TCX.lacking())
     };
     let (index, attach_type) = (interface.index()?.cast_signed(), direction.attach_type());
@@ -110,6 +122,9 @@ pub fn attached_tcx(interface: impl Into<Interface>, direction: Direction) -> Re
     // SAFETY: both members of the union are the same number.
     let count = unsafe { opts.__bindgen_anon_1.count } as usize;
     let programs = programs.iter().zip(&links).take(count);
-    let programs = programs.map(|(program, link)| AttachedProgram { program: *program, link: (*link != 0).then_some(*link) });
+    let programs = programs.map(|(program, link)| AttachedProgram {
+        program: *program,
+        link: (*link != 0).then_some(*link),
+    });
     Ok(Hook { revision: opts.revision, programs: programs.collect() })
 }

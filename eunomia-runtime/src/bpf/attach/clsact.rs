@@ -27,7 +27,13 @@ unsafe impl Send for Filter {}
 unsafe impl Sync for Filter {}
 
 impl Filter {
-    pub(super) fn attach(tried: String, program: BorrowedFd<'_>, interface: u32, direction: Direction, rank: Rank) -> Result<Self> {
+    pub(super) fn attach(
+        tried: String,
+        program: BorrowedFd<'_>,
+        interface: u32,
+        direction: Direction,
+        rank: Rank,
+    ) -> Result<Self> {
         let point = match direction {
             Direction::Ingress => libbpf_sys::BPF_TC_INGRESS,
             Direction::Egress => libbpf_sys::BPF_TC_EGRESS,
@@ -35,19 +41,28 @@ impl Filter {
         let mut hook = hook(program, interface, point, rank);
         let (created, messages) = listen(|| hook.create());
         let mut hook = created.map_err(|error| {
-            refused(tried.clone(), &error, &messages).with_hint(|| missing_module(&error, "sch_ingress", "CONFIG_NET_SCH_INGRESS"))
+            refused(tried.clone(), &error, &messages)
+                .with_hint(|| missing_module(&error, "sch_ingress", "CONFIG_NET_SCH_INGRESS"))
         })?;
         let (attached, messages) = listen(|| {
             let mut hook = hook.attach()?;
             let program = hook.query()?;
             Ok(Self { hook, interface, point, program })
         });
-        attached.map_err(|error| refused(tried, &error, &messages).with_hint(|| missing_module(&error, "cls_bpf", "CONFIG_NET_CLS_BPF")))
+        attached.map_err(|error| {
+            refused(tried, &error, &messages)
+                .with_hint(|| missing_module(&error, "cls_bpf", "CONFIG_NET_CLS_BPF"))
+        })
     }
 
     /// Replaces the program of the filter by another one, atomically. `id` is the id of the new
     /// program.
-    pub(in crate::bpf) fn replace(&mut self, tried: String, program: BorrowedFd<'_>, id: u32) -> Result<()> {
+    pub(in crate::bpf) fn replace(
+        &mut self,
+        tried: String,
+        program: BorrowedFd<'_>,
+        id: u32,
+    ) -> Result<()> {
         if !listen(|| self.is_attached()).0 {
             let why = "the filter of the link was removed or replaced by another one".to_owned();
             return Err(Error::Value { name: tried, why });
@@ -67,13 +82,18 @@ impl Filter {
 }
 
 fn hook(program: BorrowedFd<'_>, interface: u32, point: TcAttachPoint, rank: Rank) -> TcHook {
-    TcHookBuilder::new(program).ifindex(interface.cast_signed()).handle(rank.handle).priority(rank.priority).hook(point)
+    TcHookBuilder::new(program)
+        .ifindex(interface.cast_signed())
+        .handle(rank.handle)
+        .priority(rank.priority)
+        .hook(point)
 }
 
 /// Returns a hint if the kernel returned ENOENT, which means that it lacks the module.
 fn missing_module(error: &libbpf_rs::Error, module: &str, option: &str) -> Option<String> {
-    let hint =
-        format!("the kernel module `{module}` ({option}) is missing: `modprobe {module}`; tcx (Linux 6.6 and later) needs no module");
+    let hint = format!(
+        "the kernel module `{module}` ({option}) is missing: `modprobe {module}`; tcx (Linux 6.6 and later) needs no module"
+    );
     (error.kind() == ErrorKind::NotFound).then_some(hint)
 }
 

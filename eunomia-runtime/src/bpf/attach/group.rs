@@ -40,17 +40,29 @@ impl Program<'_, Cgroup> {
     /// # Errors
     /// Those of [`Self::attach_to`]; ENOENT if the anchor is not found, ESTALE if the revision has
     /// changed.
-    pub fn attach_at(&self, cgroup: impl AsRef<Path>, order: &Order, revision: Option<u64>) -> Result<Link> {
+    pub fn attach_at(
+        &self,
+        cgroup: impl AsRef<Path>,
+        order: &Order,
+        revision: Option<u64>,
+    ) -> Result<Link> {
         let cgroup = cgroup.as_ref();
         let tried = self.tried(&format!("the cgroup {}", cgroup.display()));
         let none = || OF_CGROUPS.mounted().is_none();
-        let folder = File::open(cgroup).map_err(|error| refusal(tried.clone(), error).with_hint(|| none().then(|| OF_CGROUPS.absent())))?;
+        let folder = File::open(cgroup).map_err(|error| {
+            refusal(tried.clone(), error).with_hint(|| none().then(|| OF_CGROUPS.absent()))
+        })?;
         let elsewhere = || OF_CGROUPS.holds(cgroup) == Some(false);
         let link = if *order == Order::Last && revision.is_none() {
             self.linked(tried, |program| program.attach_cgroup(folder.as_raw_fd()))
         } else {
             let position = order.position(revision)?;
-            let link = self.link_to(tried, folder.as_raw_fd().cast_unsigned(), self.attach_type(), &position);
+            let link = self.link_to(
+                tried,
+                folder.as_raw_fd().cast_unsigned(),
+                self.attach_type(),
+                &position,
+            );
             link.map_err(|error| error.with_hint(|| requirement::CGROUP_ORDER.lacking()))
         };
         link.map_err(|error| error.with_hint(|| elsewhere().then(|| OF_CGROUPS.absent())))
@@ -65,7 +77,9 @@ impl Program<'_, Netns> {
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; EEXIST if the namespace
     /// already has a program of this type and allows only one.
     pub fn attach_to(&self, namespace: impl AsFd) -> Result<Link> {
-        self.linked(self.tried("a network namespace"), |program| program.attach_netns(namespace.as_fd().as_raw_fd()))
+        self.linked(self.tried("a network namespace"), |program| {
+            program.attach_netns(namespace.as_fd().as_raw_fd())
+        })
     }
 }
 
@@ -105,10 +119,14 @@ impl NetfilterHook {
             // those of netfilter if the type of the link, compared below, is netfilter.
             let there = unsafe { info.__bindgen_anon_1.netfilter };
             info.type_ == libbpf_sys::BPF_LINK_TYPE_NETFILTER
-                && (there.pf.cast_signed(), there.hooknum.cast_signed(), there.priority) == (self.family, self.hook, self.priority)
+                && (there.pf.cast_signed(), there.hooknum.cast_signed(), there.priority)
+                    == (self.family, self.hook, self.priority)
         });
-        let there: Vec<String> = links.into_iter().map(|(link, program)| busy::program_of(link, program)).collect();
-        (!there.is_empty()).then(|| format!("{} already has this priority; choose another priority", there.join(" or ")))
+        let there: Vec<String> =
+            links.into_iter().map(|(link, program)| busy::program_of(link, program)).collect();
+        (!there.is_empty()).then(|| {
+            format!("{} already has this priority; choose another priority", there.join(" or "))
+        })
     }
 }
 
@@ -132,7 +150,9 @@ impl Program<'_, Netfilter> {
             unsafe { libbpf_sys::bpf_program__attach_netfilter(program, &raw const opts) }
         });
         link.map_err(|error| match &error {
-            Error::Kernel(refusal) if refusal.source.raw_os_error() == Some(libc::EBUSY) => error.with_hint(|| hook.taken()),
+            Error::Kernel(refusal) if refusal.source.raw_os_error() == Some(libc::EBUSY) => {
+                error.with_hint(|| hook.taken())
+            }
             _ => error,
         })
     }

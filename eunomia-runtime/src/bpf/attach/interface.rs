@@ -78,7 +78,11 @@ pub(crate) fn name_of(index: u32) -> io::Result<String> {
     if unsafe { libc::if_indextoname(index, name.as_mut_ptr()) }.is_null() {
         return Err(io::Error::last_os_error());
     }
-    let name: Vec<u8> = name.iter().map(|letter| letter.cast_unsigned()).take_while(|letter| *letter != 0).collect();
+    let name: Vec<u8> = name
+        .iter()
+        .map(|letter| letter.cast_unsigned())
+        .take_while(|letter| *letter != 0)
+        .collect();
     Ok(String::from_utf8_lossy(&name).into_owned())
 }
 
@@ -157,7 +161,12 @@ impl Program<'_, Xdp> {
             _ => "",
         };
         let position = Position { flags, ..Position::default() };
-        self.link_to(self.tried(&format!("the interface {interface}{mode}")), interface.index()?, libbpf_sys::BPF_XDP, &position)
+        self.link_to(
+            self.tried(&format!("the interface {interface}{mode}")),
+            interface.index()?,
+            libbpf_sys::BPF_XDP,
+            &position,
+        )
     }
 }
 
@@ -194,7 +203,13 @@ impl Program<'_, Tc> {
     /// # Errors
     /// [`Error::Kernel`] if the kernel refuses; ENOENT if the anchor is not found, ESTALE if the
     /// revision has changed.
-    pub fn attach_at(&self, interface: impl Into<Interface>, direction: Direction, order: &Order, revision: Option<u64>) -> Result<Link> {
+    pub fn attach_at(
+        &self,
+        interface: impl Into<Interface>,
+        direction: Direction,
+        order: &Order,
+        revision: Option<u64>,
+    ) -> Result<Link> {
         self.on_interface(&interface.into(), direction, Rank::default(), order, revision)
     }
 
@@ -209,7 +224,12 @@ impl Program<'_, Tc> {
     /// # Errors
     /// [`Error::Kernel`] if the kernel refuses; EEXIST if a filter of this rank exists, ENOENT if
     /// the kernel module `sch_ingress` or `cls_bpf` is missing.
-    pub fn attach_filter(&self, interface: impl Into<Interface>, direction: Direction, rank: Rank) -> Result<Link> {
+    pub fn attach_filter(
+        &self,
+        interface: impl Into<Interface>,
+        direction: Direction,
+        rank: Rank,
+    ) -> Result<Link> {
         self.filter(&interface.into(), direction, rank)
     }
 }
@@ -225,11 +245,19 @@ impl<K> Program<'_, K> {
     ) -> Result<Link> {
         let tried = self.tried(&format!("{direction} of the interface {interface}"));
         // The position of a filter depends on its priority only.
-        let anywhere = revision.is_none() && (*order == Order::Last || (*order == Order::First && rank.priority > 0));
-        match self.link_to(tried, interface.index()?, direction.attach_type(), &order.position(revision)?) {
+        let anywhere = revision.is_none()
+            && (*order == Order::Last || (*order == Order::First && rank.priority > 0));
+        match self.link_to(
+            tried,
+            interface.index()?,
+            direction.attach_type(),
+            &order.position(revision)?,
+        ) {
             // A kernel without tcx returns EINVAL for the unknown attach type. One with tcx never
             // returns it for these arguments.
-            Err(Error::Kernel(refusal)) if anywhere && refusal.source.raw_os_error() == Some(libc::EINVAL) => {
+            Err(Error::Kernel(refusal))
+                if anywhere && refusal.source.raw_os_error() == Some(libc::EINVAL) =>
+            {
                 self.filter(interface, direction, rank)
             }
             link => link.map_err(|error| error.with_hint(|| requirement::TCX.lacking())),
@@ -238,7 +266,8 @@ impl<K> Program<'_, K> {
 
     fn filter(&self, interface: &Interface, direction: Direction, rank: Rank) -> Result<Link> {
         let tried = self.tried(&format!("{direction} of the interface {interface} as a filter"));
-        let filter = Filter::attach(tried, self.fd()?, interface.index()?, direction, rank).map_err(|error| self.explain(error))?;
+        let filter = Filter::attach(tried, self.fd()?, interface.index()?, direction, rank)
+            .map_err(|error| self.explain(error))?;
         Ok(self.held(Held::Filter(filter)))
     }
 }
@@ -280,7 +309,13 @@ impl Program<'_, Netkit> {
     /// # Errors
     /// Those of [`Self::attach_to`]; ENOENT if the anchor is not found, ESTALE if the revision has
     /// changed.
-    pub fn attach_at(&self, primary: impl Into<Interface>, end: End, order: &Order, revision: Option<u64>) -> Result<Link> {
+    pub fn attach_at(
+        &self,
+        primary: impl Into<Interface>,
+        end: End,
+        order: &Order,
+        revision: Option<u64>,
+    ) -> Result<Link> {
         let primary = primary.into();
         let attach_type = match end {
             End::Primary => libbpf_sys::BPF_NETKIT_PRIMARY,

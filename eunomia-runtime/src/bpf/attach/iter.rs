@@ -34,7 +34,8 @@ impl Program<'_, Iter> {
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; EINVAL if the program
     /// iterates over something else, EACCES if it reads beyond the size of the keys or values.
     pub fn attach_to(&self, map: &Map<'_>) -> Result<Link> {
-        let tried = self.tried(&format!("the entries of the map `{}`", map.name().to_string_lossy()));
+        let tried =
+            self.tried(&format!("the entries of the map `{}`", map.name().to_string_lossy()));
         let link = self.linked(tried, |program| program.attach_iter(map.fd()));
         link.map_err(|error| error.with_hint(|| self.explain_map(map)))
     }

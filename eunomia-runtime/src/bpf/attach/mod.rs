@@ -43,7 +43,13 @@ pub use target::Target;
 
 impl<K> Program<'_, K> {
     /// Creates a link with `BPF_LINK_CREATE`.
-    fn link_to(&self, tried: String, target: u32, attach_type: libbpf_sys::bpf_attach_type, position: &Position) -> Result<Link> {
+    fn link_to(
+        &self,
+        tried: String,
+        target: u32,
+        attach_type: libbpf_sys::bpf_attach_type,
+        position: &Position,
+    ) -> Result<Link> {
         let mut opts = libbpf_sys::bpf_link_create_opts {
             sz: size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t,
             flags: position.flags,
@@ -58,11 +64,15 @@ impl<K> Program<'_, K> {
         };
         let program = self.fd()?.as_raw_fd();
         // SAFETY: the options live through the call, which only reads them.
-        let fd = unsafe { libbpf_sys::bpf_link_create(program, target.cast_signed(), attach_type, &raw const opts) };
+        let fd = unsafe {
+            libbpf_sys::bpf_link_create(program, target.cast_signed(), attach_type, &raw const opts)
+        };
         if fd < 0 {
             let name = self.name().to_string_lossy();
             let error = self.explain(refusal(tried, io::Error::from_raw_os_error(-fd)));
-            return Err(error.with_hint(|| diagnosis::interface::reason(&name, target, attach_type, position.flags, Some(-fd))));
+            return Err(error.with_hint(|| {
+                diagnosis::interface::reason(&name, target, attach_type, position.flags, Some(-fd))
+            }));
         }
         // SAFETY: the kernel has just opened the descriptor, and nobody else owns it.
         Ok(self.held(Held::Kernel(unsafe { OwnedFd::from_raw_fd(fd) })))
@@ -70,7 +80,11 @@ impl<K> Program<'_, K> {
 
     /// Attaches through a libbpf function that libbpf-rs does not wrap. `attach` receives the
     /// program, which lives through the call.
-    fn linked_by(&self, tried: String, attach: impl FnOnce(*const libbpf_sys::bpf_program) -> *mut libbpf_sys::bpf_link) -> Result<Link> {
+    fn linked_by(
+        &self,
+        tried: String,
+        attach: impl FnOnce(*const libbpf_sys::bpf_program) -> *mut libbpf_sys::bpf_link,
+    ) -> Result<Link> {
         self.linked(tried, |program| owned(attach(program.as_libbpf_object().as_ptr())))
     }
 
@@ -82,7 +96,8 @@ impl<K> Program<'_, K> {
 
     /// Returns why the program cannot be attached to a map, if the type of the map is the reason.
     fn explain_map(&self, map: &Map<'_>) -> Option<Hint> {
-        let (why, todo) = diagnosis::map::unattachable(&self.section().to_string_lossy(), map.kind())?;
+        let (why, todo) =
+            diagnosis::map::unattachable(&self.section().to_string_lossy(), map.kind())?;
         Some(todo.after(format_args!("{why}; ")))
     }
 

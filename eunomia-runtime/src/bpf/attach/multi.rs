@@ -50,7 +50,10 @@ impl Functions<'_> {
             Self::Matching(pattern) => program.explain_place(error, all(pattern)),
             Self::Named(functions) => {
                 let kernel = Kernel::default();
-                let missing = functions.iter().map(|(name, _)| one(name)).find(|place| matches!(place.find(&kernel), Finding::Missing(..)));
+                let missing = functions
+                    .iter()
+                    .map(|(name, _)| one(name))
+                    .find(|place| matches!(place.find(&kernel), Finding::Missing(..)));
                 match missing {
                     Some(place) => program.explain_place(error, place),
                     None => error,
@@ -77,7 +80,11 @@ impl Functions<'_> {
 impl<K> Program<'_, K> {
     /// Returns true if the section is for the entries and returns of functions in one session.
     fn is_session(&self) -> bool {
-        self.section().to_string_lossy().split('/').next().is_some_and(|head| head.contains(".session"))
+        self.section()
+            .to_string_lossy()
+            .split('/')
+            .next()
+            .is_some_and(|head| head.contains(".session"))
     }
 }
 
@@ -91,8 +98,13 @@ impl Program<'_, KprobeMulti> {
     /// found or no function matches.
     pub fn attach_to(&self, functions: Functions<'_>) -> Result<Link> {
         let tried = self.tried(&format!("the kernel functions {functions}"));
-        let pattern = functions.pattern().map(|pattern| c_string(pattern, || tried.clone())).transpose()?;
-        let names: Vec<CString> = functions.named().iter().map(|(name, _)| c_string(*name, || tried.clone())).collect::<Result<_>>()?;
+        let pattern =
+            functions.pattern().map(|pattern| c_string(pattern, || tried.clone())).transpose()?;
+        let names: Vec<CString> = functions
+            .named()
+            .iter()
+            .map(|(name, _)| c_string(*name, || tried.clone()))
+            .collect::<Result<_>>()?;
         let mut names: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
         let cookies: Vec<u64> = functions.named().iter().map(|(_, cookie)| *cookie).collect();
         let mut opts = libbpf_sys::bpf_kprobe_multi_opts {
@@ -103,13 +115,16 @@ impl Program<'_, KprobeMulti> {
         };
         // libbpf takes either a pattern or a list, and the other is NULL.
         if pattern.is_none() {
-            (opts.syms, opts.cookies, opts.cnt) = (names.as_mut_ptr(), cookies.as_ptr(), names.len() as libbpf_sys::size_t);
+            (opts.syms, opts.cookies, opts.cnt) =
+                (names.as_mut_ptr(), cookies.as_ptr(), names.len() as libbpf_sys::size_t);
         }
         let pattern = pattern.as_ref().map_or(ptr::null(), |pattern| pattern.as_ptr());
         self.linked_by(tried, |program| {
             // SAFETY: the program is of a live object. The pattern, the options and what they point
             // to live through the call, which only reads them.
-            unsafe { libbpf_sys::bpf_program__attach_kprobe_multi_opts(program, pattern, &raw const opts) }
+            unsafe {
+                libbpf_sys::bpf_program__attach_kprobe_multi_opts(program, pattern, &raw const opts)
+            }
         })
         .map_err(|error| functions.explained(self, error, Place::kprobe, Place::Kprobes))
     }
@@ -123,16 +138,41 @@ impl Program<'_, UprobeMulti> {
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the file or a
     /// function is not found, or no function matches.
-    pub fn attach_to(&self, binary: impl AsRef<Path>, functions: Functions<'_>, pid: Option<u32>) -> Result<Link> {
+    pub fn attach_to(
+        &self,
+        binary: impl AsRef<Path>,
+        functions: Functions<'_>,
+        pid: Option<u32>,
+    ) -> Result<Link> {
         let binary = binary.as_ref();
-        let (syms, cookies) = functions.named().iter().map(|(name, cookie)| ((*name).to_owned(), *cookie)).unzip();
-        let opts = UprobeMultiOpts { syms, cookies, retprobe: self.returns(), session: self.is_session(), ..Default::default() };
-        self.linked(self.tried(&format!("the functions {functions} of {}", binary.display())), |program| {
-            program.attach_uprobe_multi_with_opts(any_or(pid), binary, functions.pattern().unwrap_or_default(), opts)
-        })
+        let (syms, cookies) =
+            functions.named().iter().map(|(name, cookie)| ((*name).to_owned(), *cookie)).unzip();
+        let opts = UprobeMultiOpts {
+            syms,
+            cookies,
+            retprobe: self.returns(),
+            session: self.is_session(),
+            ..Default::default()
+        };
+        self.linked(
+            self.tried(&format!("the functions {functions} of {}", binary.display())),
+            |program| {
+                program.attach_uprobe_multi_with_opts(
+                    any_or(pid),
+                    binary,
+                    functions.pattern().unwrap_or_default(),
+                    opts,
+                )
+            },
+        )
         .map_err(|error| {
             let file = &*binary.to_string_lossy();
-            functions.explained(self, error, |function| Place::Uprobe { file, function }, |pattern| Place::Uprobes { file, pattern })
+            functions.explained(
+                self,
+                error,
+                |function| Place::Uprobe { file, function },
+                |pattern| Place::Uprobes { file, pattern },
+            )
         })
     }
 }

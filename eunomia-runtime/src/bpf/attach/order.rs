@@ -84,7 +84,13 @@ impl Order {
         let revision = revision.unwrap_or_default();
         let (flag, anchor) = match self {
             Self::Last => return Ok(Position { revision, ..Position::default() }),
-            Self::First => return Ok(Position { flags: libbpf_sys::BPF_F_BEFORE, revision, ..Position::default() }),
+            Self::First => {
+                return Ok(Position {
+                    flags: libbpf_sys::BPF_F_BEFORE,
+                    revision,
+                    ..Position::default()
+                });
+            }
             Self::Before(anchor) => (libbpf_sys::BPF_F_BEFORE, anchor),
             Self::After(anchor) => (libbpf_sys::BPF_F_AFTER, anchor),
         };
@@ -92,17 +98,24 @@ impl Order {
         Ok(match anchor {
             // libbpf adds BPF_F_ID.
             Anchor::Program(id) => Position { id: *id, ..position },
-            Anchor::Link(id) => Position { id: *id, flags: flag | libbpf_sys::BPF_F_LINK, ..position },
+            Anchor::Link(id) => {
+                Position { id: *id, flags: flag | libbpf_sys::BPF_F_LINK, ..position }
+            }
             Anchor::Pinned(path) => {
                 let fd = pinned(path, "a program or link")?;
-                let info = fdinfo(fd.as_fd())
-                    .map_err(|error| refusal(format!("identify the object that is pinned to {}", path.display()), error))?;
+                let info = fdinfo(fd.as_fd()).map_err(|error| {
+                    refusal(
+                        format!("identify the object that is pinned to {}", path.display()),
+                        error,
+                    )
+                })?;
                 let has = |key: &str| info.lines().any(|line| line.starts_with(key));
                 let flags = match (has("link_type:"), has("prog_type:")) {
                     (true, _) => flag | libbpf_sys::BPF_F_LINK,
                     (false, true) => flag,
                     (false, false) => {
-                        let why = "the object that is pinned there is neither a program nor a link".to_owned();
+                        let why = "the object that is pinned there is neither a program nor a link"
+                            .to_owned();
                         return Err(Error::Value { name: path.display().to_string(), why });
                     }
                 };

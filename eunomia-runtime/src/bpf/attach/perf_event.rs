@@ -41,12 +41,17 @@ impl Sampling {
     /// Returns the clock of each CPU (`PERF_COUNT_SW_CPU_CLOCK`) for all processes, the usual
     /// choice of profilers.
     pub const fn cpu_clock(every: Every) -> Self {
-        let (kind, config) = (libbpf_sys::PERF_TYPE_SOFTWARE, libbpf_sys::PERF_COUNT_SW_CPU_CLOCK as u64);
+        let (kind, config) =
+            (libbpf_sys::PERF_TYPE_SOFTWARE, libbpf_sys::PERF_COUNT_SW_CPU_CLOCK as u64);
         Self { kind, config, every, pid: None, cpu: None }
     }
 
     fn open(&self, cpu: u32) -> io::Result<OwnedFd> {
-        let mut attr = libbpf_sys::perf_event_attr { type_: self.kind, config: self.config, ..Default::default() };
+        let mut attr = libbpf_sys::perf_event_attr {
+            type_: self.kind,
+            config: self.config,
+            ..Default::default()
+        };
         match self.every {
             Every::Period(period) => attr.__bindgen_anon_1.sample_period = period,
             Every::Frequency(frequency) => {
@@ -68,7 +73,8 @@ impl Sampling {
 
 /// Returns a hint for an event that the machine does not count.
 fn unsupported(error: &io::Error) -> Option<Hint> {
-    let unknown = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENXIO | libc::EOPNOTSUPP));
+    let unknown =
+        matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENXIO | libc::EOPNOTSUPP));
     unknown.then(|| {
         "this machine does not count the event: virtual machines often lack hardware events; `cpu-clock` works on every machine".into()
     })
@@ -88,16 +94,22 @@ impl Program<'_, PerfEvent> {
         };
         let mut links = Links::default();
         for cpu in cpus {
-            let tried = self.tried(&format!("the perf event {}:{} on CPU {cpu}", sampling.kind, sampling.config));
+            let tried = self.tried(&format!(
+                "the perf event {}:{} on CPU {cpu}",
+                sampling.kind, sampling.config
+            ));
             match sampling.open(cpu) {
                 // A CPU that is possible but offline has no events.
-                Err(error) if error.raw_os_error() == Some(libc::ENODEV) && sampling.cpu.is_none() => {}
+                Err(error)
+                    if error.raw_os_error() == Some(libc::ENODEV) && sampling.cpu.is_none() => {}
                 Err(error) => {
                     let hint = unsupported(&error);
                     return Err(self.explain(refusal(tried, error)).with_hint(|| hint));
                 }
                 Ok(event) => {
-                    links.0.push(self.linked(tried, |program| program.attach_perf_event(event.as_raw_fd()))?);
+                    links.0.push(
+                        self.linked(tried, |program| program.attach_perf_event(event.as_raw_fd()))?,
+                    );
                     // The link owns the descriptor now and closes it.
                     let _ = event.into_raw_fd();
                 }

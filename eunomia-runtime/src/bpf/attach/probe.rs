@@ -3,7 +3,10 @@
 
 use std::{fmt, path::Path};
 
-use libbpf_rs::{KprobeOpts, RawTracepointOpts, TracepointCategory, TracepointOpts, UprobeOpts, UsdtOpts, libbpf_sys};
+use libbpf_rs::{
+    KprobeOpts, RawTracepointOpts, TracepointCategory, TracepointOpts, UprobeOpts, UsdtOpts,
+    libbpf_sys,
+};
 
 use super::any_or;
 use crate::{
@@ -54,7 +57,9 @@ impl Program<'_, Ksyscall> {
         self.linked_by(tried, |program| {
             // SAFETY: the program is of a live object. The name and the options live through the
             // call, which only reads them.
-            unsafe { libbpf_sys::bpf_program__attach_ksyscall(program, name.as_ptr(), &raw const opts) }
+            unsafe {
+                libbpf_sys::bpf_program__attach_ksyscall(program, name.as_ptr(), &raw const opts)
+            }
         })
         .map_err(|error| self.explain_place(error, Place::SystemCall(call)))
     }
@@ -71,9 +76,15 @@ impl Program<'_, Tracepoint> {
     pub fn attach_to(&self, category: &str, name: &str, cookie: u64) -> Result<Link> {
         let opts = TracepointOpts { cookie, ..Default::default() };
         self.linked(self.tried(&format!("the tracepoint {category}/{name}")), |program| {
-            program.attach_tracepoint_with_opts(TracepointCategory::Custom(category.to_owned()), name, opts)
+            program.attach_tracepoint_with_opts(
+                TracepointCategory::Custom(category.to_owned()),
+                name,
+                opts,
+            )
         })
-        .map_err(|error| self.explain_place(error, Place::Tracepoint(&format!("{category}/{name}"))))
+        .map_err(|error| {
+            self.explain_place(error, Place::Tracepoint(&format!("{category}/{name}")))
+        })
     }
 }
 
@@ -92,7 +103,8 @@ impl Program<'_, RawTracepoint> {
             0 => self.linked(tried, |program| program.attach_raw_tracepoint(name)),
             _ => {
                 let opts = RawTracepointOpts { cookie, ..Default::default() };
-                let link = self.linked(tried, |program| program.attach_raw_tracepoint_with_opts(name, opts));
+                let link = self
+                    .linked(tried, |program| program.attach_raw_tracepoint_with_opts(name, opts));
                 link.map_err(|error| error.with_hint(|| requirement::COOKIES.lacking()))
             }
         };
@@ -127,18 +139,27 @@ impl Program<'_, Uprobe> {
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the file or the
     /// function is not found.
-    pub fn attach_to(&self, binary: impl AsRef<Path>, place: &ProbePoint<'_>, pid: Option<u32>, cookie: u64) -> Result<Link> {
+    pub fn attach_to(
+        &self,
+        binary: impl AsRef<Path>,
+        place: &ProbePoint<'_>,
+        pid: Option<u32>,
+        cookie: u64,
+    ) -> Result<Link> {
         let binary = binary.as_ref();
         let (name, offset) = match place {
             ProbePoint::Function(name) => (Some((*name).to_owned()), 0),
             ProbePoint::Offset(offset) => (None, *offset),
         };
-        let opts = UprobeOpts { cookie, retprobe: self.returns(), func_name: name, ..Default::default() };
-        let link = self.linked(self.tried(&format!("{place} of {}", binary.display())), |program| {
-            program.attach_uprobe_with_opts(any_or(pid), binary, offset, opts)
-        });
+        let opts =
+            UprobeOpts { cookie, retprobe: self.returns(), func_name: name, ..Default::default() };
+        let link = self
+            .linked(self.tried(&format!("{place} of {}", binary.display())), |program| {
+                program.attach_uprobe_with_opts(any_or(pid), binary, offset, opts)
+            });
         link.map_err(|error| match place {
-            ProbePoint::Function(function) => self.explain_place(error, Place::Uprobe { file: &binary.to_string_lossy(), function }),
+            ProbePoint::Function(function) => self
+                .explain_place(error, Place::Uprobe { file: &binary.to_string_lossy(), function }),
             ProbePoint::Offset(_) => error,
         })
     }
@@ -151,12 +172,25 @@ impl Program<'_, Usdt> {
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the probe is not
     /// found.
-    pub fn attach_to(&self, binary: impl AsRef<Path>, provider: &str, probe: &str, pid: Option<u32>, cookie: u64) -> Result<Link> {
+    pub fn attach_to(
+        &self,
+        binary: impl AsRef<Path>,
+        provider: &str,
+        probe: &str,
+        pid: Option<u32>,
+        cookie: u64,
+    ) -> Result<Link> {
         let binary = binary.as_ref();
         let opts = UsdtOpts { cookie, ..Default::default() };
-        self.linked_usdt(self.tried(&format!("the probe {provider}:{probe} of {}", binary.display())), |program| {
-            program.attach_usdt_with_opts(any_or(pid), binary, provider, probe, opts)
+        self.linked_usdt(
+            self.tried(&format!("the probe {provider}:{probe} of {}", binary.display())),
+            |program| program.attach_usdt_with_opts(any_or(pid), binary, provider, probe, opts),
+        )
+        .map_err(|error| {
+            self.explain_place(
+                error,
+                Place::Usdt { file: &binary.to_string_lossy(), provider, probe },
+            )
         })
-        .map_err(|error| self.explain_place(error, Place::Usdt { file: &binary.to_string_lossy(), provider, probe }))
     }
 }

@@ -49,7 +49,11 @@ impl Program<'_, SkReuseport> {
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; EINVAL if the socket does not
     /// share its port.
     pub fn attach_to(&self, socket: impl AsFd) -> Result<()> {
-        self.set_option(socket, libc::SO_ATTACH_REUSEPORT_EBPF, self.tried("the sockets that share a port"))
+        self.set_option(
+            socket,
+            libc::SO_ATTACH_REUSEPORT_EBPF,
+            self.tried("the sockets that share a port"),
+        )
     }
 
     /// Detaches the program from the group of sockets. The kernel then chooses the socket itself.
@@ -58,7 +62,11 @@ impl Program<'_, SkReuseport> {
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the group has no
     /// program.
     pub fn detach_from(&self, socket: impl AsFd) -> Result<()> {
-        self.set_option(socket, SO_DETACH_REUSEPORT_BPF, "detach the program of the sockets that share a port".to_owned())
+        self.set_option(
+            socket,
+            SO_DETACH_REUSEPORT_BPF,
+            "detach the program of the sockets that share a port".to_owned(),
+        )
     }
 }
 
@@ -70,7 +78,15 @@ impl<K> Program<'_, K> {
         let program = self.fd()?.as_raw_fd();
         let size = size_of_val(&program) as libc::socklen_t;
         // SAFETY: the value lives through the call, which reads only its `size` bytes.
-        let result = unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), libc::SOL_SOCKET, option, (&raw const program).cast(), size) };
+        let result = unsafe {
+            libc::setsockopt(
+                socket.as_fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                option,
+                (&raw const program).cast(),
+                size,
+            )
+        };
         if result < 0 { Err(refusal(tried, io::Error::last_os_error())) } else { Ok(()) }
     }
 }
@@ -87,9 +103,16 @@ impl Program<'_, SocketMap> {
     /// another type.
     pub fn attach_to(&self, map: &Map<'_>) -> Result<Link> {
         let tried = || self.tried(&format!("the map `{}`", map.name().to_string_lossy()));
-        let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(|error| refusal(tried(), error));
-        let on_map = OnMap { program: own(self.fd()?)?, map: own(map.fd())?, attach_type: self.attach_type() };
-        on_map.attach().map_err(|error| self.explain(refusal(tried(), error)).with_hint(|| self.explain_map(map)))?;
+        let own =
+            |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(|error| refusal(tried(), error));
+        let on_map = OnMap {
+            program: own(self.fd()?)?,
+            map: own(map.fd())?,
+            attach_type: self.attach_type(),
+        };
+        on_map.attach().map_err(|error| {
+            self.explain(refusal(tried(), error)).with_hint(|| self.explain_map(map))
+        })?;
         Ok(self.held(Held::OnMap(on_map)))
     }
 }
@@ -110,7 +133,14 @@ impl OnMap {
 
     fn put(&self, program: BorrowedFd<'_>) -> io::Result<()> {
         // SAFETY: the call takes no pointers.
-        match unsafe { libbpf_sys::bpf_prog_attach(program.as_raw_fd(), self.map.as_raw_fd(), self.attach_type, 0) } {
+        match unsafe {
+            libbpf_sys::bpf_prog_attach(
+                program.as_raw_fd(),
+                self.map.as_raw_fd(),
+                self.attach_type,
+                0,
+            )
+        } {
             0 => Ok(()),
             error => Err(io::Error::from_raw_os_error(-error)),
         }
@@ -127,10 +157,13 @@ impl OnMap {
             // The kernel would attach it next to the attached program.
             return Err(Error::Value {
                 name: tried,
-                why: "the program is of another section and would not replace the attached program".to_owned(),
+                why: "the program is of another section and would not replace the attached program"
+                    .to_owned(),
             });
         }
-        let put = program.try_clone_to_owned().and_then(|program| self.put(program.as_fd()).map(|()| program));
+        let put = program
+            .try_clone_to_owned()
+            .and_then(|program| self.put(program.as_fd()).map(|()| program));
         self.program = put.map_err(|error| refusal(tried, error))?;
         Ok(())
     }
@@ -140,6 +173,12 @@ impl Drop for OnMap {
     fn drop(&mut self) {
         // SAFETY: the call takes no pointers. The kernel detaches only this program
         // (`sock_map_prog_detach`).
-        let _ = unsafe { libbpf_sys::bpf_prog_detach2(self.program.as_raw_fd(), self.map.as_raw_fd(), self.attach_type) };
+        let _ = unsafe {
+            libbpf_sys::bpf_prog_detach2(
+                self.program.as_raw_fd(),
+                self.map.as_raw_fd(),
+                self.attach_type,
+            )
+        };
     }
 }

@@ -10,14 +10,17 @@ use std::{
 
 use libbpf_rs::{MapCore as _, Object, ProgramType, UprobeOpts, libbpf_sys};
 
-use super::{Direction, End, Functions, Interface, NetfilterHook, Order, Rank, Sampling, XdpMode, any_or};
+use super::{
+    Direction, End, Functions, Interface, NetfilterHook, Order, Rank, Sampling, XdpMode, any_or,
+};
 use crate::{
     Error, Result,
     bpf::{
         Link, Links, Map, Program,
         kind::{
-            Any, Cgroup, Iter, Kind, Kprobe, KprobeMulti, Ksyscall, Netfilter, Netkit, Netns, PerfEvent, RawTracepoint, SocketFilter,
-            SocketMap, Tc, Tracepoint, Uprobe, UprobeMulti, Usdt, Xdp,
+            Any, Cgroup, Iter, Kind, Kprobe, KprobeMulti, Ksyscall, Netfilter, Netkit, Netns,
+            PerfEvent, RawTracepoint, SocketFilter, SocketMap, Tc, Tracepoint, Uprobe, UprobeMulti,
+            Usdt, Xdp,
         },
         link::Held,
     },
@@ -162,7 +165,9 @@ impl Target {
             Self::Packets(_) => SocketFilter::TYPES,
             Self::Map(_) => &[ProgramType::SkSkb, ProgramType::SkMsg, ProgramType::Tracing],
             Self::Function(_) => &[ProgramType::Tracing, ProgramType::Lsm],
-            Self::Kprobe { .. } | Self::Ksyscall(_) | Self::Uprobe { .. } | Self::Usdt { .. } => Kprobe::TYPES,
+            Self::Kprobe { .. } | Self::Ksyscall(_) | Self::Uprobe { .. } | Self::Usdt { .. } => {
+                Kprobe::TYPES
+            }
             Self::Tracepoint { .. } => Tracepoint::TYPES,
             Self::RawTracepoint(_) => RawTracepoint::TYPES,
             Self::PerfEvent(_) => PerfEvent::TYPES,
@@ -171,20 +176,40 @@ impl Target {
 
     /// Returns why a program of this type and section cannot be attached to the target, or `None`
     /// if it can.
-    pub(in crate::bpf) fn contradiction(&self, found: ProgramType, section: &str) -> Option<String> {
+    pub(in crate::bpf) fn contradiction(
+        &self,
+        found: ProgramType,
+        section: &str,
+    ) -> Option<String> {
         let types = self.types();
         if found != ProgramType::Unspec && !types.contains(&found) {
             let expected = type_names(types);
-            return Some(format!("the program is of type {}, but the target is for programs of type {expected}", type_name(found as u32)));
+            return Some(format!(
+                "the program is of type {}, but the target is for programs of type {expected}",
+                type_name(found as u32)
+            ));
         }
-        if matches!(self, Self::Map(_)) && found == ProgramType::Tracing && walked(section).is_none() {
-            return Some(format!("its section `{section}` is not an iterator over the entries of a map"));
+        if matches!(self, Self::Map(_))
+            && found == ProgramType::Tracing
+            && walked(section).is_none()
+        {
+            return Some(format!(
+                "its section `{section}` is not an iterator over the entries of a map"
+            ));
         }
-        let (Self::Kprobe { returns, .. } | Self::Uprobe { returns, .. }) = self else { return None };
+        let (Self::Kprobe { returns, .. } | Self::Uprobe { returns, .. }) = self else {
+            return None;
+        };
         let section_returns = returns_of(section);
-        let moment = |returns| if returns { "the return of a function" } else { "the entry of a function" };
-        (section_returns != *returns)
-            .then(|| format!("its section `{section}` runs it at {}, but the target is {}", moment(section_returns), moment(*returns)))
+        let moment =
+            |returns| if returns { "the return of a function" } else { "the entry of a function" };
+        (section_returns != *returns).then(|| {
+            format!(
+                "its section `{section}` runs it at {}, but the target is {}",
+                moment(section_returns),
+                moment(*returns)
+            )
+        })
     }
 
     /// Returns the section name that means the same as this target, for a program whose section is
@@ -200,44 +225,74 @@ impl Target {
         };
         Some(match self {
             Self::Function(name) => format!("{own}/{name}"),
-            Self::Kprobe { function, returns } => format!("{}/{function}", head("kprobe", *returns)),
-            Self::Ksyscall(name) => format!("{}/{name}", if returns_of(own) { "kretsyscall" } else { "ksyscall" }),
+            Self::Kprobe { function, returns } => {
+                format!("{}/{function}", head("kprobe", *returns))
+            }
+            Self::Ksyscall(name) => {
+                format!("{}/{name}", if returns_of(own) { "kretsyscall" } else { "ksyscall" })
+            }
             Self::Tracepoint { category, name } => format!("tp/{category}/{name}"),
             Self::RawTracepoint(name) => format!("raw_tp/{name}"),
             Self::Uprobe { binary, function: Some(function), returns, .. } => {
                 format!("{}/{}:{function}", head("uprobe", *returns), binary.display())
             }
-            Self::Usdt { binary, provider, probe, .. } => format!("usdt/{}:{provider}:{probe}", binary.display()),
+            Self::Usdt { binary, provider, probe, .. } => {
+                format!("usdt/{}:{provider}:{probe}", binary.display())
+            }
             _ => return None,
         })
     }
 
     /// Attaches a program to the target: to a perf event by one link for each CPU, to other targets
     /// by one link.
-    pub(in crate::bpf) fn attach(&self, program: Program<'_, Any>, object: &Arc<Object>) -> Result<Links> {
+    pub(in crate::bpf) fn attach(
+        &self,
+        program: Program<'_, Any>,
+        object: &Arc<Object>,
+    ) -> Result<Links> {
         let multi = program.is_multi();
         let link = match self {
-            Self::PerfEvent(sampling) => return program.into_kind::<PerfEvent>()?.attach_to(sampling),
-            Self::Xdp { interface, flags } => program.into_kind::<Xdp>()?.attach_in(interface, flags & libbpf_sys::XDP_FLAGS_MODES),
+            Self::PerfEvent(sampling) => {
+                return program.into_kind::<PerfEvent>()?.attach_to(sampling);
+            }
+            Self::Xdp { interface, flags } => program
+                .into_kind::<Xdp>()?
+                .attach_in(interface, flags & libbpf_sys::XDP_FLAGS_MODES),
             Self::Tc { interface, direction, rank, order } => {
                 program.into_kind::<Tc>()?.on_interface(interface, *direction, *rank, order, None)
             }
-            Self::Netkit { primary, end, order } => program.into_kind::<Netkit>()?.attach_at(primary.clone(), *end, order, None),
-            Self::Cgroup { path, order } => program.into_kind::<Cgroup>()?.attach_at(path, order, None),
+            Self::Netkit { primary, end, order } => {
+                program.into_kind::<Netkit>()?.attach_at(primary.clone(), *end, order, None)
+            }
+            Self::Cgroup { path, order } => {
+                program.into_kind::<Cgroup>()?.attach_at(path, order, None)
+            }
             Self::Netns(path) => {
                 let program = program.into_kind::<Netns>()?;
-                let open =
-                    File::open(path).map_err(|error| refusal(program.tried(&format!("the network namespace {}", path.display())), error));
+                let open = File::open(path).map_err(|error| {
+                    refusal(
+                        program.tried(&format!("the network namespace {}", path.display())),
+                        error,
+                    )
+                });
                 program.attach_to(open?)
             }
             Self::Netfilter(hook) => program.into_kind::<Netfilter>()?.attach_to(*hook),
-            Self::Packets(interface) => program.into_kind::<SocketFilter>()?.attach_to_packets(interface),
+            Self::Packets(interface) => {
+                program.into_kind::<SocketFilter>()?.attach_to_packets(interface)
+            }
             Self::Map(name) => {
-                let map = object.maps().find(|map| map.name() == name.as_str()).ok_or_else(|| Error::NotFound {
-                    what: "map",
-                    name: name.clone(),
-                    known: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
-                })?;
+                let map =
+                    object.maps().find(|map| map.name() == name.as_str()).ok_or_else(|| {
+                        Error::NotFound {
+                            what: "map",
+                            name: name.clone(),
+                            known: object
+                                .maps()
+                                .map(|map| map.name().to_string_lossy().into_owned())
+                                .collect(),
+                        }
+                    })?;
                 let map = Map::new(map, None);
                 match program.is_iterator() {
                     true => program.into_kind::<Iter>()?.attach_to(&map),
@@ -246,24 +301,37 @@ impl Target {
             }
             // The target was set before the program was loaded.
             Self::Function(_) => program.attach(),
-            Self::Kprobe { function, .. } if multi => program.into_kind::<KprobeMulti>()?.attach_to(Functions::Matching(function)),
+            Self::Kprobe { function, .. } if multi => {
+                program.into_kind::<KprobeMulti>()?.attach_to(Functions::Matching(function))
+            }
             Self::Kprobe { function, .. } => program.into_kind::<Kprobe>()?.attach_to(function, 0),
             Self::Ksyscall(call) => program.into_kind::<Ksyscall>()?.attach_to(call, 0),
-            Self::Tracepoint { category, name } => program.into_kind::<Tracepoint>()?.attach_to(category, name, 0),
-            Self::RawTracepoint(name) => program.into_kind::<RawTracepoint>()?.attach_to(name, 0),
-            Self::Uprobe { binary, function: Some(function), pid, .. } if multi => {
-                program.into_kind::<UprobeMulti>()?.attach_to(binary, Functions::Matching(function), *pid)
+            Self::Tracepoint { category, name } => {
+                program.into_kind::<Tracepoint>()?.attach_to(category, name, 0)
             }
+            Self::RawTracepoint(name) => program.into_kind::<RawTracepoint>()?.attach_to(name, 0),
+            Self::Uprobe { binary, function: Some(function), pid, .. } if multi => program
+                .into_kind::<UprobeMulti>()?
+                .attach_to(binary, Functions::Matching(function), *pid),
             Self::Uprobe { binary, function, offset, pid, returns } => {
                 let program = program.into_kind::<Uprobe>()?;
-                let opts = UprobeOpts { retprobe: *returns, func_name: function.clone(), ..Default::default() };
-                let place =
-                    function.as_ref().map_or_else(|| format!("offset {offset:#x}"), |name| format!("the function {name}+{offset:#x}"));
-                program.linked(program.tried(&format!("{place} of {}", binary.display())), |program| {
-                    program.attach_uprobe_with_opts(any_or(*pid), binary, *offset, opts)
-                })
+                let opts = UprobeOpts {
+                    retprobe: *returns,
+                    func_name: function.clone(),
+                    ..Default::default()
+                };
+                let place = function.as_ref().map_or_else(
+                    || format!("offset {offset:#x}"),
+                    |name| format!("the function {name}+{offset:#x}"),
+                );
+                program
+                    .linked(program.tried(&format!("{place} of {}", binary.display())), |program| {
+                        program.attach_uprobe_with_opts(any_or(*pid), binary, *offset, opts)
+                    })
             }
-            Self::Usdt { binary, provider, probe, pid } => program.into_kind::<Usdt>()?.attach_to(binary, provider, probe, *pid, 0),
+            Self::Usdt { binary, provider, probe, pid } => {
+                program.into_kind::<Usdt>()?.attach_to(binary, provider, probe, *pid, 0)
+            }
         };
         Ok(Links(vec![link?]))
     }
@@ -301,7 +369,9 @@ impl Program<'_, SocketFilter> {
     /// [`Error::Kernel`] if the kernel refuses; EPERM without CAP_NET_RAW, ENODEV if the interface
     /// is not found.
     pub fn attach_to_packets(&self, interface: &Interface) -> Result<Link> {
-        let failed = |error| refusal(self.tried(&format!("the packets of the interface {interface}")), error);
+        let failed = |error| {
+            refusal(self.tried(&format!("the packets of the interface {interface}")), error)
+        };
         let index = interface.index()?;
         let socket = packet_socket().map_err(failed)?;
         // The program is attached before the socket is bound, so that it sees every packet.
@@ -315,9 +385,14 @@ impl Program<'_, SocketFilter> {
 fn packet_socket() -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd as _;
     // SAFETY: the call takes no pointers.
-    let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
+    let socket = unsafe {
+        libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0)
+    };
+    if socket < 0 {
+        return Err(io::Error::last_os_error());
+    }
     // SAFETY: the kernel has just opened the descriptor, and nobody else owns it.
-    if socket < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(socket) }) }
+    Ok(unsafe { OwnedFd::from_raw_fd(socket) })
 }
 
 fn bind(socket: &OwnedFd, interface: u32) -> io::Result<()> {
@@ -373,6 +448,9 @@ mod tests {
         ] {
             assert_eq!(section(own, words).as_deref(), Some(expected), "{own}, {words}");
         }
-        assert_eq!([section("xdp", "xdp:lo"), section("perf_event", "cpu-clock:99hz")], [None, None]);
+        assert_eq!(
+            [section("xdp", "xdp:lo"), section("perf_event", "cpu-clock:99hz")],
+            [None, None]
+        );
     }
 }

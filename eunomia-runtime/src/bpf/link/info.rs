@@ -47,9 +47,10 @@ impl Link {
     /// [`Error::Value`] if the kernel has no link for the attachment, see [`Self::pin`].
     pub fn info(&self) -> Result<LinkInfo> {
         let tried = "get the info of a link";
-        let fd = self
-            .fd()
-            .ok_or_else(|| Error::Value { name: tried.to_owned(), why: "the kernel has no link for this attachment".to_owned() })?;
+        let fd = self.fd().ok_or_else(|| Error::Value {
+            name: tried.to_owned(),
+            why: "the kernel has no link for this attachment".to_owned(),
+        })?;
         info(fd).map_err(|error| refusal(tried, error))
     }
 }
@@ -59,7 +60,9 @@ fn info(fd: BorrowedFd<'_>) -> io::Result<LinkInfo> {
     let mut size = size_of_val(&info) as u32;
     // SAFETY: the call writes at most `size` bytes, the size of `info`, and the descriptor is open
     // during the call.
-    let error = unsafe { libbpf_sys::bpf_link_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) };
+    let error = unsafe {
+        libbpf_sys::bpf_link_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size)
+    };
     if error < 0 {
         return Err(io::Error::from_raw_os_error(-error));
     }

@@ -52,7 +52,11 @@ impl Drop for Links {
         thread::scope(|scope| {
             for _ in 0..helpers {
                 // If no thread can be started, the others detach the rest.
-                if thread::Builder::new().name("eunomia-detach".to_owned()).spawn_scoped(scope, detach).is_err() {
+                if thread::Builder::new()
+                    .name("eunomia-detach".to_owned())
+                    .spawn_scoped(scope, detach)
+                    .is_err()
+                {
                     break;
                 }
             }
@@ -172,29 +176,38 @@ pub(in crate::bpf) fn attach<'a>(
 ) -> impl Iterator<Item = (String, Result<Link>)> + 'a {
     let programs = object.progs_mut().filter(|program| {
         // SAFETY: the pointer is to a program of a live object, and the call only reads a flag.
-        let autoattach = unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
+        let autoattach =
+            unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
         // Programs of struct_ops are attached by their map, and syscall programs are run.
-        let elsewhere = matches!(program.prog_type(), ProgramType::StructOps | ProgramType::Syscall);
+        let elsewhere =
+            matches!(program.prog_type(), ProgramType::StructOps | ProgramType::Syscall);
         autoattach && program.autoload() && !elsewhere
     });
     let links = programs.flat_map(move |program| {
         let name = program.name().to_string_lossy().into_owned();
         let links = match targets.get(&name).map(Vec::as_slice) {
             None | Some([]) => vec![Program::<Any>::new(program, object).attach()],
-            Some(targets) => targets.iter().flat_map(|target| to_target(target, &name, object)).collect(),
+            Some(targets) => {
+                targets.iter().flat_map(|target| to_target(target, &name, object)).collect()
+            }
         };
         links.into_iter().map(move |link| (name.clone(), link))
     });
     let tables = object.maps().filter_map(move |map| {
         let name = map.name().to_string_lossy().into_owned();
-        StructOps::wanted(&map).then(|| (name, StructOps::new(Map::new(map, None), object).and_then(|table| table.attach())))
+        StructOps::wanted(&map).then(|| {
+            (name, StructOps::new(Map::new(map, None), object).and_then(|table| table.attach()))
+        })
     });
     links.chain(tables)
 }
 
 fn to_target(target: &Target, program: &str, object: &Arc<Object>) -> Vec<Result<Link>> {
     // Each attachment consumes a handle.
-    let handle = object.progs_mut().find(|known| known.name() == program).map(|known| Program::<Any>::new(known, object));
+    let handle = object
+        .progs_mut()
+        .find(|known| known.name() == program)
+        .map(|known| Program::<Any>::new(known, object));
     match handle.map(|program| target.attach(program, object)) {
         Some(Ok(links)) => links.into_iter().map(Ok).collect(),
         Some(Err(error)) => vec![Err(error)],

@@ -102,10 +102,14 @@ impl Link {
         let path = path.as_ref();
         let fd = pinned(path, "a link")?;
         // The kernel opens whatever is pinned there, and libbpf does not check it.
-        let info =
-            fdinfo(fd.as_fd()).map_err(|error| refusal(format!("identify the object that is pinned to {}", path.display()), error))?;
+        let info = fdinfo(fd.as_fd()).map_err(|error| {
+            refusal(format!("identify the object that is pinned to {}", path.display()), error)
+        })?;
         if !info.lines().any(|line| line.starts_with("link_type:")) {
-            return Err(Error::Value { name: path.display().to_string(), why: "the object that is pinned there is not a link".to_owned() });
+            return Err(Error::Value {
+                name: path.display().to_string(),
+                why: "the object that is pinned there is not a link".to_owned(),
+            });
         }
         Ok(Self { held: Some(Held::Kernel(fd)), object: None })
     }
@@ -130,7 +134,10 @@ impl Link {
     pub fn walk(&self) -> Result<impl Read + use<>> {
         let tried = "run the iterator of a link";
         let Some(fd) = self.fd().filter(|_| self.is_iterator()) else {
-            return Err(Error::Value { name: tried.to_owned(), why: "its program is not an iterator".to_owned() });
+            return Err(Error::Value {
+                name: tried.to_owned(),
+                why: "its program is not an iterator".to_owned(),
+            });
         };
         // SAFETY: the call takes no pointers, and the descriptor is open during the call.
         let walk = unsafe { libbpf_sys::bpf_iter_create(fd.as_raw_fd()) };
@@ -153,7 +160,11 @@ impl Link {
             Held::Libbpf(link) | Held::Table(link) => Some(link.as_fd()),
             Held::Kernel(fd) => Some(fd.as_fd()),
             // The descriptors that libbpf returns for the first two are not those of links.
-            Held::Usdt(_) | Held::PlainTable(_) | Held::Filter(_) | Held::OnMap(_) | Held::Socket(_) => None,
+            Held::Usdt(_)
+            | Held::PlainTable(_)
+            | Held::Filter(_)
+            | Held::OnMap(_)
+            | Held::Socket(_) => None,
         }
     }
 
@@ -175,7 +186,10 @@ impl Link {
         let path = path.as_ref();
         let Some(fd) = self.fd() else {
             let name = format!("pin a link to {}", path.display());
-            return Err(Error::Value { name, why: "the kernel has no link for this attachment".to_owned() });
+            return Err(Error::Value {
+                name,
+                why: "the kernel has no link for this attachment".to_owned(),
+            });
         };
         pin(fd, path, "a link")?;
         // Dropping the link through libbpf would disable its perf event, and the pinned link would

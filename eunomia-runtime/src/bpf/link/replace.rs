@@ -10,8 +10,8 @@ use std::{
 use libbpf_rs::{
     AsRawLibbpf as _,
     libbpf_sys::{
-        self, BPF_LINK_TYPE_CGROUP, BPF_LINK_TYPE_ITER, BPF_LINK_TYPE_NETKIT, BPF_LINK_TYPE_NETNS, BPF_LINK_TYPE_SOCKMAP,
-        BPF_LINK_TYPE_TCX, BPF_LINK_TYPE_XDP,
+        self, BPF_LINK_TYPE_CGROUP, BPF_LINK_TYPE_ITER, BPF_LINK_TYPE_NETKIT, BPF_LINK_TYPE_NETNS,
+        BPF_LINK_TYPE_SOCKMAP, BPF_LINK_TYPE_TCX, BPF_LINK_TYPE_XDP,
     },
 };
 
@@ -64,7 +64,9 @@ impl Link {
     fn update(&self, tried: String, program: RawFd) -> Result<()> {
         let cannot = |kind: &str| Error::Value {
             name: tried.clone(),
-            why: format!("the kernel cannot replace the program of {kind}; attach the new program, then drop the link of the old one"),
+            why: format!(
+                "the kernel cannot replace the program of {kind}; attach the new program, then drop the link of the old one"
+            ),
         };
         let link = self.fd().ok_or_else(|| cannot("an attachment without a link"))?.as_raw_fd();
         // SAFETY: the only pointer of the call is that of its options, which may be null.
@@ -80,7 +82,9 @@ impl Link {
         }
         match self.info() {
             Ok(info) if REPLACEABLE.contains(&info.kind) => kernel(tried),
-            Ok(info) => Err(cannot(&format!("a link of type {}", info.kind_name().unwrap_or("unknown")))),
+            Ok(info) => {
+                Err(cannot(&format!("a link of type {}", info.kind_name().unwrap_or("unknown"))))
+            }
             Err(_) => Err(cannot("a perf event")),
         }
     }
@@ -96,17 +100,28 @@ impl Link {
     /// not of the same type and name, EOPNOTSUPP if the kernel does not replace maps of this type.
     /// The old map stays attached.
     pub fn replace_table(&mut self, table: &StructOps<'_>) -> Result<()> {
-        let tried = format!("replace the struct_ops map of a link by the map `{}`", table.as_map().name().to_string_lossy());
+        let tried = format!(
+            "replace the struct_ops map of a link by the map `{}`",
+            table.as_map().name().to_string_lossy()
+        );
         let refuse = |why: &str| Error::Value { name: tried.clone(), why: why.to_owned() };
         let Some(Held::Table(link)) = &self.held else {
-            return Err(refuse("the link does not hold a map of the section `.struct_ops.link` that this process attached"));
+            return Err(refuse(
+                "the link does not hold a map of the section `.struct_ops.link` that this process attached",
+            ));
         };
-        let (map, object) = table.linked().ok_or_else(|| refuse("it is not a map of the section `.struct_ops.link`"))?;
+        let (map, object) = table
+            .linked()
+            .ok_or_else(|| refuse("it is not a map of the section `.struct_ops.link`"))?;
         // SAFETY: libbpf made the link for a struct_ops map, as the call requires, and the new map
         // is of a live object.
-        let (error, messages) = listen(|| unsafe { libbpf_sys::bpf_link__update_map(link.as_libbpf_object().as_ptr(), map) });
+        let (error, messages) = listen(|| unsafe {
+            libbpf_sys::bpf_link__update_map(link.as_libbpf_object().as_ptr(), map)
+        });
         if error != 0 {
-            return Err(Refusal::new(tried, io::Error::from_raw_os_error(-error), messages, None).into());
+            return Err(
+                Refusal::new(tried, io::Error::from_raw_os_error(-error), messages, None).into()
+            );
         }
         self.object = Some(Arc::clone(object));
         Ok(())

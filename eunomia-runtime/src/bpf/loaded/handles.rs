@@ -5,7 +5,9 @@
 
 use crate::{
     Result,
-    bpf::{FromMap, Loaded, PerfEventArray, Program, RingBuffer, StructOps, UserRingBuffer, kind::Kind},
+    bpf::{
+        FromMap, Loaded, PerfEventArray, Program, RingBuffer, StructOps, UserRingBuffer, kind::Kind,
+    },
 };
 
 /// A handle that a loaded object returns by name.
@@ -87,6 +89,9 @@ groups! {
 ///
 /// # Errors
 /// Those of the first handle that fails.
-pub fn handles<'a, T: Group<'a, N>, const N: usize>(loaded: &'a Loaded, names: [&str; N]) -> Result<T> {
+pub fn handles<'a, T: Group<'a, N>, const N: usize>(
+    loaded: &'a Loaded,
+    names: [&str; N],
+) -> Result<T> {
     T::group(loaded, names)
 }

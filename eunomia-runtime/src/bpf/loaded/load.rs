@@ -20,9 +20,15 @@ pub(crate) struct Facts {
 }
 
 pub(crate) fn load(object: OpenObject) -> libbpf_rs::Result<(Object, Facts)> {
-    let defs = object.maps().enumerate().filter_map(|(index, map)| Some((index, InnerDef::of(map.as_libbpf_object())?)));
+    let defs = object
+        .maps()
+        .enumerate()
+        .filter_map(|(index, map)| Some((index, InnerDef::of(map.as_libbpf_object())?)));
     let mut facts = Facts { in_arena: 0, inner: defs.collect() };
-    let arena = object.maps().find(|map| map.map_type() == MapType::Arena).map(|map| map.as_libbpf_object());
+    let arena = object
+        .maps()
+        .find(|map| map.map_type() == MapType::Arena)
+        .map(|map| map.as_libbpf_object());
     let object = match arena {
         None => object.load()?,
         Some(arena) => with_arena(object, arena, &mut facts.in_arena)?,
@@ -33,10 +39,18 @@ pub(crate) fn load(object: OpenObject) -> libbpf_rs::Result<(Object, Facts)> {
 /// Loads an object that shares an arena with user space. libbpf places the variables at the end of
 /// the arena if the kernel supports that, so that programs can allocate from the start. It reports
 /// their place only to callers that load a skeleton.
-fn with_arena(object: OpenObject, arena: NonNull<libbpf_sys::bpf_map>, in_arena: &mut usize) -> libbpf_rs::Result<Object> {
+fn with_arena(
+    object: OpenObject,
+    arena: NonNull<libbpf_sys::bpf_map>,
+    in_arena: &mut usize,
+) -> libbpf_rs::Result<Object> {
     let mut raw = object.as_libbpf_object().as_ptr();
     let (mut map, mut variables) = (arena.as_ptr(), ptr::null_mut());
-    let mut maps = [libbpf_sys::bpf_map_skeleton { map: &raw mut map, mmaped: &raw mut variables, ..Default::default() }];
+    let mut maps = [libbpf_sys::bpf_map_skeleton {
+        map: &raw mut map,
+        mmaped: &raw mut variables,
+        ..Default::default()
+    }];
     let mut skeleton = libbpf_sys::bpf_object_skeleton {
         sz: size_of::<libbpf_sys::bpf_object_skeleton>() as libbpf_sys::size_t,
         // SAFETY: the object is live, and its name lives as long as it does.
@@ -97,11 +111,19 @@ fn place(arena: NonNull<libbpf_sys::bpf_map>) -> libbpf_rs::Result<Option<Reserv
         return Ok(None);
     }
     let len = pages.saturating_mul(rustix::param::page_size());
-    let reserved = usize::try_from(start).map_err(|_| rustix::io::Errno::INVAL).and_then(|start| Reserved::new(start, len));
+    let reserved = usize::try_from(start)
+        .map_err(|_| rustix::io::Errno::INVAL)
+        .and_then(|start| Reserved::new(start, len));
     reserved.map(Some).map_err(|errno| {
         // The kind without the errno: an errno at the end of the text would be taken for the whole
         // error, and the message would be lost.
         let why = io::Error::from(errno).kind();
-        io::Error::new(why, format!("cannot reserve the {len} bytes at {start:#x} for its arena in this process: {why}")).into()
+        io::Error::new(
+            why,
+            format!(
+                "cannot reserve the {len} bytes at {start:#x} for its arena in this process: {why}"
+            ),
+        )
+        .into()
     })
 }

@@ -29,7 +29,12 @@ pub trait Handles: 'static {
     fn object(&self) -> &Loaded;
 
     /// Passes a record of the map number `map` to `f` as its type.
-    fn deliver<R: Outcome>(&self, map: usize, record: &[u8], f: impl FnOnce(Self::Export<'_>) -> R) -> Verdict;
+    fn deliver<R: Outcome>(
+        &self,
+        map: usize,
+        record: &[u8],
+        f: impl FnOnce(Self::Export<'_>) -> R,
+    ) -> Verdict;
 }
 
 impl<H: Handles> Typed<H> {
@@ -68,7 +73,11 @@ impl<H: Handles> Typed<H> {
     /// Those of [`Reader::poll`](crate::reader::Reader::poll): if the memory of a ring contradicts
     /// itself, if waiting fails, or [`crate::Error::Callback`] if callbacks returned errors. A signal
     /// is not an error, and a short record is counted.
-    pub fn poll<R: Outcome>(&self, timeout: Duration, mut f: impl FnMut(H::Export<'_>) -> R) -> Result<u64> {
+    pub fn poll<R: Outcome>(
+        &self,
+        timeout: Duration,
+        mut f: impl FnMut(H::Export<'_>) -> R,
+    ) -> Result<u64> {
         self.object().poll(timeout, |map, record| self.0.deliver(map, record, &mut f))
     }
 
@@ -122,7 +131,11 @@ impl<H: Handles> Deref for Typed<H> {
 impl<H: Handles> Records for Typed<H> {
     type Event<'a> = H::Export<'a>;
 
-    fn poll<R: Outcome>(&self, timeout: Duration, f: impl FnMut(H::Export<'_>) -> R) -> Result<u64> {
+    fn poll<R: Outcome>(
+        &self,
+        timeout: Duration,
+        f: impl FnMut(H::Export<'_>) -> R,
+    ) -> Result<u64> {
         Self::poll(self, timeout, f)
     }
 

@@ -19,14 +19,17 @@ impl Calls<'_> {
     pub(super) fn lookup(self, key: *const c_void, value: &mut [u8]) -> Result<bool> {
         // SAFETY: key and value have the map's sizes, as every caller has checked, and live through
         // the call.
-        let error = unsafe { libbpf_sys::bpf_map_lookup_elem(self.fd(), key, value.as_mut_ptr().cast()) };
+        let error =
+            unsafe { libbpf_sys::bpf_map_lookup_elem(self.fd(), key, value.as_mut_ptr().cast()) };
         self.found(error, "look up a key in")
     }
 
     /// Writes the value of the key at `key`, which is null for a map without keys.
     pub(super) fn update(self, key: *const c_void, value: &[u8], flags: u32) -> Result<()> {
         // SAFETY: as in `lookup`; the kernel only reads both.
-        let error = unsafe { libbpf_sys::bpf_map_update_elem(self.fd(), key, value.as_ptr().cast(), flags.into()) };
+        let error = unsafe {
+            libbpf_sys::bpf_map_update_elem(self.fd(), key, value.as_ptr().cast(), flags.into())
+        };
         if error < 0 { Err(self.refused(error, "write to")) } else { Ok(()) }
     }
 

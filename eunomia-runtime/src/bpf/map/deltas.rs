@@ -64,12 +64,16 @@ impl<K: Plain, V: Plain> Deltas<K, V> {
     ///
     /// `entries` has each key once. Keys and values are compared by their bytes. Nothing is
     /// allocated after the buffers have grown to the size of the samples.
-    pub fn compare(&mut self, entries: impl IntoIterator<Item = (K, V)>) -> impl Iterator<Item = Change<K, V>> {
+    pub fn compare(
+        &mut self,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> impl Iterator<Item = Change<K, V>> {
         mem::swap(&mut self.before, &mut self.now);
         self.now.clear();
         self.now.extend(entries);
         self.now.sort_unstable_by(|(a, _), (b, _)| a.bytes().cmp(b.bytes()));
-        let (mut old, mut new) = (self.before.iter().copied().peekable(), self.now.iter().copied().peekable());
+        let (mut old, mut new) =
+            (self.before.iter().copied().peekable(), self.now.iter().copied().peekable());
         std::iter::from_fn(move || {
             loop {
                 let order = match (old.peek(), new.peek()) {
@@ -78,8 +82,12 @@ impl<K: Plain, V: Plain> Deltas<K, V> {
                     (None, _) => Ordering::Greater,
                 };
                 match order {
-                    Ordering::Less => return old.next().map(|(key, before)| Change::Gone { key, before }),
-                    Ordering::Greater => return new.next().map(|(key, now)| Change::New { key, now }),
+                    Ordering::Less => {
+                        return old.next().map(|(key, before)| Change::Gone { key, before });
+                    }
+                    Ordering::Greater => {
+                        return new.next().map(|(key, now)| Change::New { key, now });
+                    }
                     Ordering::Equal => {
                         let ((key, before), (_, now)) = (old.next()?, new.next()?);
                         if before.bytes() != now.bytes() {
@@ -130,20 +138,41 @@ mod tests {
         let mut deltas = Deltas::new();
         let first: Vec<_> = deltas.compare([(300u32, 1u64), (1, 2), (2, 3)]).collect();
         // Ordered by the bytes of the keys: 300 is 2c 01.
-        assert_eq!(first, [Change::New { key: 1, now: 2 }, Change::New { key: 2, now: 3 }, Change::New { key: 300, now: 1 }]);
+        assert_eq!(
+            first,
+            [
+                Change::New { key: 1, now: 2 },
+                Change::New { key: 2, now: 3 },
+                Change::New { key: 300, now: 1 }
+            ]
+        );
         let second: Vec<_> = deltas.compare([(2, 3), (7, 7), (300, 5)]).collect();
         assert_eq!(
             second,
-            [Change::Gone { key: 1, before: 2 }, Change::New { key: 7, now: 7 }, Change::Changed { key: 300, before: 1, now: 5 }]
+            [
+                Change::Gone { key: 1, before: 2 },
+                Change::New { key: 7, now: 7 },
+                Change::Changed { key: 300, before: 1, now: 5 }
+            ]
         );
         assert_eq!(
-            second.iter().map(|change| (*change.key(), change.growth(|count| *count))).collect::<Vec<_>>(),
+            second
+                .iter()
+                .map(|change| (*change.key(), change.growth(|count| *count)))
+                .collect::<Vec<_>>(),
             [(1, 0), (7, 7), (300, 4)]
         );
         // The samples are compared even if the changes are not read.
         let _ = deltas.compare([(300, 9)]);
-        assert_eq!(deltas.compare([(300, 4)]).collect::<Vec<_>>(), [Change::Changed { key: 300, before: 9, now: 4 }]);
-        assert_eq!(deltas.compare([(300, 2)]).map(|change| change.growth(|count| *count)).sum::<u64>(), 2, "created again");
+        assert_eq!(
+            deltas.compare([(300, 4)]).collect::<Vec<_>>(),
+            [Change::Changed { key: 300, before: 9, now: 4 }]
+        );
+        assert_eq!(
+            deltas.compare([(300, 2)]).map(|change| change.growth(|count| *count)).sum::<u64>(),
+            2,
+            "created again"
+        );
         assert_eq!(deltas.compare([(300, 2)]).count(), 0);
         assert_eq!(deltas.compare([]).collect::<Vec<_>>(), [Change::Gone { key: 300, before: 2 }]);
         assert_eq!(deltas.compare([]).count(), 0);

@@ -76,7 +76,8 @@ impl<'a, K> FromMap<'a> for FdMap<'a, K> {
 
 impl<'a, V> FromMap<'a> for Storage<'a, V> {
     fn from_map(map: Map<'a>) -> Result<Self> {
-        const KINDS: [MapType; 4] = [MapType::TaskStorage, MapType::InodeStorage, MapType::SkStorage, MapType::CGrpStorage];
+        const KINDS: [MapType; 4] =
+            [MapType::TaskStorage, MapType::InodeStorage, MapType::SkStorage, MapType::CGrpStorage];
         let map = map.expect(&KINDS, Some(size_of::<libc::c_int>()), Some(size_of::<V>()))?;
         Ok(Self { map, types: PhantomData })
     }
@@ -91,7 +92,11 @@ impl<'a, K: Plain> FdMap<'a, K> {
         // Values of socket maps may have 8 bytes. The lower ones are the descriptor.
         let fd = i64::from(object.as_fd().as_raw_fd()).to_le_bytes();
         let size = (self.map.value_size() as usize).min(fd.len());
-        self.map.update_bytes(ptr::from_ref(key).cast(), fd.get(..size).unwrap_or(&fd), libbpf_sys::BPF_ANY)
+        self.map.update_bytes(
+            ptr::from_ref(key).cast(),
+            fd.get(..size).unwrap_or(&fd),
+            libbpf_sys::BPF_ANY,
+        )
     }
 
     /// Removes the object of a key; returns false if the key has none.

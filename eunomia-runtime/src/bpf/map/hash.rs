@@ -33,8 +33,14 @@ pub struct HashMap<'a, K, V> {
 
 impl<'a, K, V> FromMap<'a> for HashMap<'a, K, V> {
     fn from_map(map: Map<'a>) -> Result<Self> {
-        const KINDS: [MapType; 6] =
-            [MapType::Hash, MapType::LruHash, MapType::LpmTrie, MapType::Devmap, MapType::DevmapHash, MapType::Cpumap];
+        const KINDS: [MapType; 6] = [
+            MapType::Hash,
+            MapType::LruHash,
+            MapType::LpmTrie,
+            MapType::Devmap,
+            MapType::DevmapHash,
+            MapType::Cpumap,
+        ];
         let map = map.expect(&KINDS, Some(size_of::<K>()), Some(size_of::<V>()))?;
         Ok(Self { map, types: PhantomData })
     }
@@ -85,7 +91,9 @@ where
     /// [`Error::Kernel`] if the system call fails: E2BIG if the map is full.
     pub fn insert_new(&self, key: &K, value: &V) -> Result<bool> {
         match self.map.update(key, value, libbpf_sys::BPF_NOEXIST) {
-            Err(Error::Kernel(refusal)) if refusal.source.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            Err(Error::Kernel(refusal)) if refusal.source.raw_os_error() == Some(libc::EEXIST) => {
+                Ok(false)
+            }
             result => result.map(|()| true),
         }
     }
@@ -121,7 +129,12 @@ where
     /// # Errors
     /// Those of [`super::Sampler::sample`].
     pub fn entries(&self) -> Result<Vec<(K, V)>> {
-        const { assert!(size_of::<V>() <= ON_STACK, "the values are too large for a stack: use `sampler`, or `keys` and `get_boxed`") };
+        const {
+            assert!(
+                size_of::<V>() <= ON_STACK,
+                "the values are too large for a stack: use `sampler`, or `keys` and `get_boxed`"
+            )
+        };
         let mut sampler = self.map.sampler()?;
         let entries = sampler.sample()?;
         Ok(entries.iter().filter_map(|(key, value)| K::read(key).zip(V::read(value))).collect())

@@ -34,19 +34,29 @@ impl<'a, V: Plain> Array<'a, V> {
     pub fn in_place(&self) -> Result<InPlace<'a, V>> {
         let map = self.as_map();
         map.usable()?;
-        let info = MapInfo::new(map.fd()).map_err(|error| refused(format!("ask the kernel about the {}", map.describe()), &error, ""))?;
+        let info = MapInfo::new(map.fd()).map_err(|error| {
+            refused(format!("ask the kernel about the {}", map.describe()), &error, "")
+        })?;
         if info.info.map_flags & libbpf_sys::BPF_F_MMAPABLE == 0 {
-            let why = "it cannot be mapped; declare it with `__uint(map_flags, BPF_F_MMAPABLE)`".to_owned();
+            let why = "it cannot be mapped; declare it with `__uint(map_flags, BPF_F_MMAPABLE)`"
+                .to_owned();
             return Err(Error::Value { name: map.describe(), why });
         }
         let len = stride::<V>() * self.len() as usize;
-        let mapping = Mapping::new(map.fd(), 0, len, true)
-            .map_err(|error| refusal(format!("map the values of the {}", map.describe()), error.into()))?;
+        let mapping = Mapping::new(map.fd(), 0, len, true).map_err(|error| {
+            refusal(format!("map the values of the {}", map.describe()), error.into())
+        })?;
         // SAFETY: the mapping lives as long as the storage, which is kept with it. Only the kernel
         // and this storage write to it, and the storage stays on one thread.
         let storage = unsafe { Storage::memory(mapping.start(), len) };
-        let misaligned = || Error::Value { name: map.describe(), why: "its mapping is misaligned".to_owned() };
-        Ok(InPlace { storage: storage.ok_or_else(misaligned)?, entries: self.len(), _mapping: mapping, borrow: PhantomData })
+        let misaligned =
+            || Error::Value { name: map.describe(), why: "its mapping is misaligned".to_owned() };
+        Ok(InPlace {
+            storage: storage.ok_or_else(misaligned)?,
+            entries: self.len(),
+            _mapping: mapping,
+            borrow: PhantomData,
+        })
     }
 }
 

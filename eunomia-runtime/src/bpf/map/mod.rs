@@ -46,7 +46,9 @@ pub(super) use own::map_type;
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
 pub(super) use sampler::Records;
-pub use sampler::{ByteEntries, ByteSampler, Entries, PerCpu, PerCpuEntries, PerCpuSampler, Sampler};
+pub use sampler::{
+    ByteEntries, ByteSampler, Entries, PerCpu, PerCpuEntries, PerCpuSampler, Sampler,
+};
 pub use stack_trace::StackTraces;
 pub use stream::{PerfEventArray, RingBuffer};
 pub use struct_ops::StructOps;
@@ -138,7 +140,9 @@ impl<'a> Map<'a> {
             Held::Object(map) => MapHandle::try_from(map),
             Held::Own(map) => MapHandle::try_from(map),
         };
-        handle.map_err(|error| refused(format!("duplicate the descriptor of the {}", self.describe()), &error, ""))
+        handle.map_err(|error| {
+            refused(format!("duplicate the descriptor of the {}", self.describe()), &error, "")
+        })
     }
 
     /// Turns the map into a typed handle, for example `map.into_typed::<HashMap<u32, u64>>()`.
@@ -158,7 +162,9 @@ impl<'a> Map<'a> {
     pub fn kind(&self) -> MapType {
         match self.as_core().map_type() {
             // libbpf-rs has not kept the number.
-            MapType::Unknown => MapInfo::new(self.fd()).map_or(MapType::Unknown, |found| map_type(found.info.type_)),
+            MapType::Unknown => {
+                MapInfo::new(self.fd()).map_or(MapType::Unknown, |found| map_type(found.info.type_))
+            }
             known => known,
         }
     }
@@ -203,9 +209,16 @@ impl<'a> Map<'a> {
             return Ok(self);
         }
         let why = if !kinds.contains(&self.kind()) {
-            format!("it is of type {}, not {}", map_type_name(self.kind() as u32), map_type_names(kinds))
-        } else if key.is_some_and(|size| size != self.key_size() as usize) || value.is_some_and(|size| size != self.value_size() as usize) {
-            let expected = |size: Option<usize>| size.map_or("any".to_owned(), |size| size.to_string());
+            format!(
+                "it is of type {}, not {}",
+                map_type_name(self.kind() as u32),
+                map_type_names(kinds)
+            )
+        } else if key.is_some_and(|size| size != self.key_size() as usize)
+            || value.is_some_and(|size| size != self.value_size() as usize)
+        {
+            let expected =
+                |size: Option<usize>| size.map_or("any".to_owned(), |size| size.to_string());
             format!(
                 "its key and value sizes are {} and {} bytes, expected {} and {}",
                 self.key_size(),
@@ -234,7 +247,12 @@ impl<'a> Map<'a> {
     /// Returns the value of `key`. The sizes of both types were checked when the typed handle was
     /// made.
     fn lookup<K: Plain, V: Plain>(&self, key: &K) -> Result<Option<V>> {
-        const { assert!(size_of::<V>() <= ON_STACK, "the value is too large for a stack: use `get_boxed` or `read_into`") };
+        const {
+            assert!(
+                size_of::<V>() <= ON_STACK,
+                "the value is too large for a stack: use `get_boxed` or `read_into`"
+            )
+        };
         let mut value = V::zeroed();
         Ok(self.lookup_into(key, &mut value)?.then_some(value))
     }

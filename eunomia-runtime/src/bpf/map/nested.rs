@@ -30,7 +30,11 @@ pub struct MapOfMaps<'a, K, I = Map<'static>> {
 
 impl<'a, K, I> FromMap<'a> for MapOfMaps<'a, K, I> {
     fn from_map(map: Map<'a>) -> Result<Self> {
-        let map = map.expect(&[MapType::HashOfMaps, MapType::ArrayOfMaps], Some(size_of::<K>()), Some(size_of::<u32>()))?;
+        let map = map.expect(
+            &[MapType::HashOfMaps, MapType::ArrayOfMaps],
+            Some(size_of::<K>()),
+            Some(size_of::<u32>()),
+        )?;
         Ok(Self { map, types: PhantomData })
     }
 }
@@ -48,9 +52,15 @@ impl<'a, K: Plain, I: FromMap<'static>> MapOfMaps<'a, K, I> {
             match MapHandle::from_map_id(id) {
                 Ok(map) => return I::from_map(Map::own(map)).map(Some),
                 // The map was removed or replaced after the lookup.
-                Err(error) if error.kind() == ErrorKind::NotFound && gone != Some(id) => gone = Some(id),
+                Err(error) if error.kind() == ErrorKind::NotFound && gone != Some(id) => {
+                    gone = Some(id)
+                }
                 Err(error) => {
-                    let error = refused(format!("open map {id} of the {}", self.map.describe()), &error, "");
+                    let error = refused(
+                        format!("open map {id} of the {}", self.map.describe()),
+                        &error,
+                        "",
+                    );
                     return Err(error.without(|| lacking(&[Need::by_number("opening maps by id")])));
                 }
             }
@@ -133,12 +143,18 @@ impl InnerDef {
         let tried = || "ask the kernel about the inner map".to_owned();
         let info = MapInfo::new(map).map_err(|error| refused(tried(), &error, ""))?.info;
         // SAFETY: the call takes a number and fails if no BTF has this id.
-        let btf = (info.btf_id != 0).then(|| unsafe { libbpf_sys::bpf_btf_get_fd_by_id(info.btf_id) });
+        let btf =
+            (info.btf_id != 0).then(|| unsafe { libbpf_sys::bpf_btf_get_fd_by_id(info.btf_id) });
         // SAFETY: the descriptor is new and nothing else owns it.
         let btf = btf.filter(|fd| *fd >= 0).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
         let has_types = btf.is_some();
         let types = |id| if has_types { id } else { 0 };
-        Ok(Self { spec: MapSpec::of(&info), btf_key: types(info.btf_key_type_id), btf_value: types(info.btf_value_type_id), btf })
+        Ok(Self {
+            spec: MapSpec::of(&info),
+            btf_key: types(info.btf_key_type_id),
+            btf_value: types(info.btf_value_type_id),
+            btf,
+        })
     }
 
     /// Adds the object's BTF, for definitions without BTF of their own.
@@ -165,7 +181,16 @@ impl Inner<'_> {
         // Named as libbpf names inner maps. The kernel keeps the first 15 bytes.
         let mut name = outer.name().to_owned();
         name.push(".inner");
-        let create = |options: &_| MapHandle::create(spec.kind, Some(&name), spec.key_size, spec.value_size, spec.max_entries, options);
+        let create = |options: &_| {
+            MapHandle::create(
+                spec.kind,
+                Some(&name),
+                spec.key_size,
+                spec.value_size,
+                spec.max_entries,
+                options,
+            )
+        };
         let created = self.btf.and_then(|btf| {
             let with = libbpf_sys::bpf_map_create_opts {
                 btf_fd: btf.as_raw_fd().cast_unsigned(),
@@ -175,8 +200,8 @@ impl Inner<'_> {
             };
             create(&with).ok()
         });
-        created
-            .map_or_else(|| create(&without), Ok)
-            .map_err(|error| refused(format!("create an inner map for the {}", outer.describe()), &error, ""))
+        created.map_or_else(|| create(&without), Ok).map_err(|error| {
+            refused(format!("create an inner map for the {}", outer.describe()), &error, "")
+        })
     }
 }

@@ -98,11 +98,16 @@ impl Map<'static> {
         let is_map = |fd: BorrowedFd<'_>| {
             let text = fdinfo(fd).map_err(|error| refusal(tried(), error))?;
             let not_map = || Error::Value { name: tried(), why: "it is not a map".to_owned() };
-            if text.lines().any(|line| line.starts_with("map_type:")) { Ok(()) } else { Err(not_map()) }
+            if text.lines().any(|line| line.starts_with("map_type:")) {
+                Ok(())
+            } else {
+                Err(not_map())
+            }
         };
         // The kernel answers a query about an object of any kind as if it were a map.
         is_map(pinned(path, "a map")?.as_fd())?;
-        let map = MapHandle::from_pinned_path(path).map_err(|error| refused(tried(), &error, ""))?;
+        let map =
+            MapHandle::from_pinned_path(path).map_err(|error| refused(tried(), &error, ""))?;
         // Another object may have been pinned there after the first check.
         is_map(map.as_fd())?;
         Ok(Self::own(map))
@@ -117,8 +122,17 @@ impl Map<'static> {
     /// # Errors
     /// [`Error::Kernel`] if the kernel refuses: EINVAL if it does not support the definition.
     pub fn create(name: &str, spec: &MapSpec) -> Result<Self> {
-        let created = MapHandle::create(spec.kind, Some(name), spec.key_size, spec.value_size, spec.max_entries, &spec.options());
-        created.map(Self::own).map_err(|error| refused(format!("create the map `{name}`"), &error, ""))
+        let created = MapHandle::create(
+            spec.kind,
+            Some(name),
+            spec.key_size,
+            spec.value_size,
+            spec.max_entries,
+            &spec.options(),
+        );
+        created
+            .map(Self::own)
+            .map_err(|error| refused(format!("create the map `{name}`"), &error, ""))
     }
 }
 
@@ -133,14 +147,23 @@ impl<'a> Map<'a> {
     /// [`Error::Value`] if a type has another name; [`Error::Kernel`] if the kernel cannot be asked
     /// about the map.
     pub fn of_types(self, key: Option<&str>, value: Option<&str>) -> Result<Self> {
-        let info =
-            MapInfo::new(self.fd()).map_err(|error| refused(format!("ask the kernel about the {}", self.describe()), &error, ""))?.info;
+        let info = MapInfo::new(self.fd())
+            .map_err(|error| {
+                refused(format!("ask the kernel about the {}", self.describe()), &error, "")
+            })?
+            .info;
         let Some(btf) = KernelBtf::load(info.btf_id) else { return Ok(self) };
-        let checks = [("keys", key, info.btf_key_type_id), ("values", value, info.btf_value_type_id)];
+        let checks =
+            [("keys", key, info.btf_key_type_id), ("values", value, info.btf_value_type_id)];
         for (which, expected, id) in checks {
             let names = btf.names(id);
-            if let Some(expected) = expected.filter(|expected| !names.is_empty() && !names.iter().any(|name| name == expected)) {
-                let why = format!("its {which} are of type `{}`, expected `{expected}`", names.join("` or `"));
+            if let Some(expected) = expected
+                .filter(|expected| !names.is_empty() && !names.iter().any(|name| name == expected))
+            {
+                let why = format!(
+                    "its {which} are of type `{}`, expected `{expected}`",
+                    names.join("` or `")
+                );
                 return Err(Error::Value { name: self.describe(), why });
             }
         }
@@ -153,9 +176,13 @@ struct KernelBtf(NonNull<libbpf_sys::btf>);
 
 impl KernelBtf {
     fn load(id: u32) -> Option<Self> {
+        if id == 0 {
+            return None;
+        }
         // SAFETY: the call takes a number, fails if no BTF has this id, and returns null or BTF
         // that the caller owns.
-        (id != 0).then(|| NonNull::new(unsafe { libbpf_sys::btf__load_from_kernel_by_id(id) }).map(Self))?
+        let btf = unsafe { libbpf_sys::btf__load_from_kernel_by_id(id) };
+        NonNull::new(btf).map(Self)
     }
 
     /// Returns the names of a type: those of each typedef on the way and that of its target. Empty
@@ -180,8 +207,12 @@ impl KernelBtf {
             let Some(ty) = (unsafe { ty.as_ref() }) else { break };
             // SAFETY: the BTF is live; the call returns null or a string of the BTF.
             let name = unsafe { libbpf_sys::btf__name_by_offset(self.0.as_ptr(), ty.name_off) };
-            // SAFETY: the string ends with a NUL and lives as long as the BTF.
-            let name = if name.is_null() { String::new() } else { unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned() };
+            let name = if name.is_null() {
+                String::new()
+            } else {
+                // SAFETY: the string ends with a NUL and lives as long as the BTF.
+                unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+            };
             let kind = ty.info >> 24 & 0x1f;
             let prefix = match kind {
                 libbpf_sys::BTF_KIND_STRUCT => "struct ",

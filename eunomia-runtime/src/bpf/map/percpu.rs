@@ -33,14 +33,19 @@ pub struct PerCpuArray<'a, V> {
 
 impl<'a, K, V> FromMap<'a> for PerCpuHashMap<'a, K, V> {
     fn from_map(map: Map<'a>) -> Result<Self> {
-        let map = map.expect(&[MapType::PercpuHash, MapType::LruPercpuHash], Some(size_of::<K>()), Some(size_of::<V>()))?;
+        let map = map.expect(
+            &[MapType::PercpuHash, MapType::LruPercpuHash],
+            Some(size_of::<K>()),
+            Some(size_of::<V>()),
+        )?;
         Ok(Self { map, types: PhantomData })
     }
 }
 
 impl<'a, V> FromMap<'a> for PerCpuArray<'a, V> {
     fn from_map(map: Map<'a>) -> Result<Self> {
-        let map = map.expect(&[MapType::PercpuArray], Some(size_of::<u32>()), Some(size_of::<V>()))?;
+        let map =
+            map.expect(&[MapType::PercpuArray], Some(size_of::<u32>()), Some(size_of::<V>()))?;
         Ok(Self { map, types: PhantomData })
     }
 }
@@ -59,7 +64,8 @@ impl<'a> Map<'a> {
     fn update_per_cpu<V: Plain>(&self, key: *const c_void, values: &[V]) -> Result<()> {
         let cpus = cpus::possible()? as usize;
         if values.len() != cpus {
-            let why = format!("expected {cpus} values, one for each possible CPU, not {}", values.len());
+            let why =
+                format!("expected {cpus} values, one for each possible CPU, not {}", values.len());
             return Err(Error::Value { name: self.describe(), why });
         }
         let mut bytes = Vec::new();

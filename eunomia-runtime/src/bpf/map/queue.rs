@@ -63,7 +63,8 @@ impl<'a, V: Plain> Queue<'a, V> {
         let (fd, value_at) = (self.map.fd().as_raw_fd(), (&raw mut value).cast());
         // SAFETY: the map has no keys; the value has the map's value size and lives through the
         // call.
-        let error = unsafe { libbpf_sys::bpf_map_lookup_and_delete_elem(fd, ptr::null(), value_at) };
+        let error =
+            unsafe { libbpf_sys::bpf_map_lookup_and_delete_elem(fd, ptr::null(), value_at) };
         calls.found(error, "take a value from").map(|found| found.then_some(value))
     }
 

@@ -55,8 +55,15 @@ pub struct ByteEntries<'s> {
 }
 
 /// `bpf_map_lookup_batch`, or `bpf_map_lookup_and_delete_batch`.
-type Batch =
-    unsafe extern "C" fn(i32, *mut c_void, *mut c_void, *mut c_void, *mut c_void, *mut u32, *const libbpf_sys::bpf_map_batch_opts) -> i32;
+type Batch = unsafe extern "C" fn(
+    i32,
+    *mut c_void,
+    *mut c_void,
+    *mut c_void,
+    *mut c_void,
+    *mut u32,
+    *const libbpf_sys::bpf_map_batch_opts,
+) -> i32;
 
 /// The kernel-internal ENOTSUPP, which `bpf` returns if a map does not have the operation.
 const ENOTSUPP: i32 = 524;
@@ -73,10 +80,18 @@ impl Map<'_> {
         if key_size == 0 || value_size == 0 {
             return Err(Error::Value {
                 name: self.describe(),
-                why: format!("a map of type {} has no entries to read", map_type_name(self.kind() as u32)),
+                why: format!(
+                    "a map of type {} has no entries to read",
+                    map_type_name(self.kind() as u32)
+                ),
             });
         }
-        const PER_CPU: [MapType; 4] = [MapType::PercpuHash, MapType::LruPercpuHash, MapType::PercpuArray, MapType::PercpuCgroupStorage];
+        const PER_CPU: [MapType; 4] = [
+            MapType::PercpuHash,
+            MapType::LruPercpuHash,
+            MapType::PercpuArray,
+            MapType::PercpuCgroupStorage,
+        ];
         if PER_CPU.contains(&self.kind()) {
             value_size = value_size.next_multiple_of(8) * cpus::possible()? as usize;
         }
@@ -178,19 +193,33 @@ impl ByteSampler {
     /// Calls once, for as many entries as there is room for, from the position or from the start.
     /// Returns the errno and the number of entries that were read.
     fn batch(&mut self, call: Batch, started: bool) -> (i32, usize) {
-        let keys = self.keys.bytes_mut().get_mut(self.len * self.key_size..self.room * self.key_size).unwrap_or_default();
-        let values = self.values.bytes_mut().get_mut(self.len * self.value_size..self.room * self.value_size).unwrap_or_default();
+        let keys = self
+            .keys
+            .bytes_mut()
+            .get_mut(self.len * self.key_size..self.room * self.key_size)
+            .unwrap_or_default();
+        let values = self
+            .values
+            .bytes_mut()
+            .get_mut(self.len * self.value_size..self.room * self.value_size)
+            .unwrap_or_default();
         let room = (keys.len() / self.key_size).min(values.len() / self.value_size);
         let mut count = u32::try_from(room).unwrap_or(u32::MAX);
         let mark = self.mark.as_mut_ptr().cast();
         let from = if started { mark } else { ptr::null_mut() };
-        let (fd, keys, values) = (self.map.as_fd().as_raw_fd(), keys.as_mut_ptr().cast(), values.as_mut_ptr().cast());
+        let (fd, keys, values) =
+            (self.map.as_fd().as_raw_fd(), keys.as_mut_ptr().cast(), values.as_mut_ptr().cast());
         // SAFETY: `keys` and `values` have room for `count` of the map's sizes, and the mark has
         // room for a key or the number of a bucket. All live through the call, which reads the mark
         // before it writes it.
         let error = unsafe { call(fd, from, mark, keys, values, &raw mut count, ptr::null()) };
         // The kernel sets the count only if it began to read.
-        let count = if matches!(-error, 0 | libc::ENOENT | libc::ENOSPC | libc::EINTR | libc::EBUSY) { count as usize } else { 0 };
+        let count = if matches!(-error, 0 | libc::ENOENT | libc::ENOSPC | libc::EINTR | libc::EBUSY)
+        {
+            count as usize
+        } else {
+            0
+        };
         (-error, count.min(room))
     }
 
@@ -206,8 +235,10 @@ impl ByteSampler {
             }
             last = mark.cast_const();
             let calls = Calls(&self.map);
-            let (Some(key), Some(value)) = (self.keys.at_mut(self.len, self.key_size), self.values.at_mut(self.len, self.value_size))
-            else {
+            let (Some(key), Some(value)) = (
+                self.keys.at_mut(self.len, self.key_size),
+                self.values.at_mut(self.len, self.value_size),
+            ) else {
                 break;
             };
             if calls.lookup(last, value)? {
@@ -221,8 +252,14 @@ impl ByteSampler {
     /// Reports whether batches start over if the key at which they are is removed, so that keys can
     /// come again.
     fn restarts(&self) -> bool {
-        const IN_ORDER: [MapType; 6] =
-            [MapType::Hash, MapType::LruHash, MapType::PercpuHash, MapType::LruPercpuHash, MapType::Array, MapType::PercpuArray];
+        const IN_ORDER: [MapType; 6] = [
+            MapType::Hash,
+            MapType::LruHash,
+            MapType::PercpuHash,
+            MapType::LruPercpuHash,
+            MapType::Array,
+            MapType::PercpuArray,
+        ];
         !IN_ORDER.contains(&self.map.map_type())
     }
 
@@ -255,7 +292,9 @@ impl ByteSampler {
     fn clear(&mut self, index: usize, zero: &[u8]) -> Result<bool> {
         let is_array = self.is_array();
         let calls = Calls(&self.map);
-        let (Some(key), Some(value)) = (self.keys.at_mut(index, self.key_size), self.values.at_mut(index, self.value_size)) else {
+        let (Some(key), Some(value)) =
+            (self.keys.at_mut(index, self.key_size), self.values.at_mut(index, self.value_size))
+        else {
             return Ok(false);
         };
         let key = key.as_ptr().cast();
@@ -289,7 +328,8 @@ impl ByteSampler {
     }
 
     fn grow(&mut self) {
-        self.room = first_room(self.key_size + self.value_size, self.max_entries()).max(self.room * 2);
+        self.room =
+            first_room(self.key_size + self.value_size, self.max_entries()).max(self.room * 2);
         self.keys.grow(self.room * self.key_size);
         self.values.grow(self.room * self.value_size);
     }
@@ -350,7 +390,11 @@ impl<'s> ByteEntries<'s> {
 impl fmt::Debug for ByteSampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { map, len, room, .. } = self;
-        f.debug_struct("ByteSampler").field("map", map).field("len", len).field("room", room).finish_non_exhaustive()
+        f.debug_struct("ByteSampler")
+            .field("map", map)
+            .field("len", len)
+            .field("room", room)
+            .finish_non_exhaustive()
     }
 }
 

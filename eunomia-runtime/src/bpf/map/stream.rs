@@ -84,7 +84,10 @@ macro_rules! stream {
             /// # Errors
             /// Those of [`Reader::poll`].
             #[inline]
-            pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(E::Borrowed<'_>) -> R) -> Result<u64> {
+            pub fn for_each<R: Outcome>(
+                &self,
+                mut f: impl FnMut(E::Borrowed<'_>) -> R,
+            ) -> Result<u64> {
                 self.0.read($is_ring, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
             }
         }

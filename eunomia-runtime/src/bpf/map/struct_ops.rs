@@ -46,8 +46,9 @@ impl<'a> StructOps<'a> {
     /// `SEC("?.struct_ops.link")`. libbpf (1.7) does this only for the first table of a section.
     pub(crate) fn switch_off_optional(object: &mut OpenObject) -> libbpf_rs::Result<()> {
         let optional = variables(object, &["?.struct_ops", "?.struct_ops.link"])?;
-        let tables =
-            object.maps_mut().filter(|map| map.map_type() == MapType::StructOps && optional.iter().any(|name| *name == map.name()));
+        let tables = object.maps_mut().filter(|map| {
+            map.map_type() == MapType::StructOps && optional.iter().any(|name| *name == map.name())
+        });
         tables.into_iter().try_for_each(|mut map| map.set_autocreate(false))
     }
 
@@ -55,7 +56,9 @@ impl<'a> StructOps<'a> {
     /// reads the members of such a table without checking that they exist.
     pub(crate) fn without_table(object: &OpenObject) -> libbpf_rs::Result<Option<OsString>> {
         let mut defined = variables(object, &[".maps"])?.into_iter();
-        Ok(defined.find(|name| object.maps().any(|map| map.map_type() == MapType::StructOps && *name == map.name())))
+        Ok(defined.find(|name| {
+            object.maps().any(|map| map.map_type() == MapType::StructOps && *name == map.name())
+        }))
     }
 
     /// Registers the table with the kernel. Dropping the link unregisters it as soon as nothing
@@ -74,7 +77,10 @@ impl<'a> StructOps<'a> {
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the map `{}`", self.map.name().to_string_lossy());
         let Held::Object(map) = &self.map.held else {
-            return Err(Error::Value { name: tried, why: "it does not belong to this object".to_owned() });
+            return Err(Error::Value {
+                name: tried,
+                why: "it does not belong to this object".to_owned(),
+            });
         };
         if !map.autocreate() {
             return Err(not_made(&self.map.name().to_string_lossy()));
@@ -95,7 +101,9 @@ impl<'a> StructOps<'a> {
     /// alive.
     pub(in crate::bpf) fn linked(&self) -> Option<(*const libbpf_sys::bpf_map, &Arc<Object>)> {
         match &self.map.held {
-            Held::Object(map) if linked(map) => Some((map.as_libbpf_object().as_ptr(), self.object)),
+            Held::Object(map) if linked(map) => {
+                Some((map.as_libbpf_object().as_ptr(), self.object))
+            }
             _ => None,
         }
     }
@@ -117,8 +125,11 @@ fn linked(map: &libbpf_rs::Map<'_>) -> bool {
 fn variables(object: &OpenObject, sections: &[&str]) -> libbpf_rs::Result<Vec<OsString>> {
     // SAFETY: the object is live and is not changed during the call.
     let btf = Btf::from_bpf_object(unsafe { object.as_libbpf_object().as_ref() })?;
-    let sections = sections.iter().filter_map(|name| btf.as_ref()?.type_by_name::<DataSec<'_>>(name));
-    let variables = sections.flat_map(|section| section.iter().map(|slot| slot.ty).collect::<Vec<_>>());
-    let names = variables.filter_map(|ty| Some(btf.as_ref()?.type_by_id::<Var<'_>>(ty)?.name()?.to_owned()));
+    let sections =
+        sections.iter().filter_map(|name| btf.as_ref()?.type_by_name::<DataSec<'_>>(name));
+    let variables =
+        sections.flat_map(|section| section.iter().map(|slot| slot.ty).collect::<Vec<_>>());
+    let names = variables
+        .filter_map(|ty| Some(btf.as_ref()?.type_by_id::<Var<'_>>(ty)?.name()?.to_owned()));
     Ok(names.collect())
 }

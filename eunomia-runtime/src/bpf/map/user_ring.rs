@@ -104,7 +104,8 @@ impl<'a> UserRingBuffer<'a> {
         let data = Pages::new(fd, 2 * page, 2 * size, true).map_err(tried)?;
         let tried = |errno: Errno| refusal(format!("wait on the {name} with epoll"), errno.into());
         let drained = epoll::create(CreateFlags::CLOEXEC).map_err(tried)?;
-        epoll::add(&drained, fd, EventData::new_u64(0), EventFlags::OUT | EventFlags::ET).map_err(tried)?;
+        epoll::add(&drained, fd, EventData::new_u64(0), EventFlags::OUT | EventFlags::ET)
+            .map_err(tried)?;
         Ok(Producer { claim, consumed, produced, data, size, drained })
     }
 
@@ -158,7 +159,8 @@ impl Producer {
         const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes") };
         let (sample, commit) = self.take(size_of::<E>())?;
         sample.fill(0);
-        let event = E::of_bytes_mut(sample).ok_or_else(|| refuse("ring buffer", "its mapping is misaligned"))?;
+        let event = E::of_bytes_mut(sample)
+            .ok_or_else(|| refuse("ring buffer", "its mapping is misaligned"))?;
         Ok(Reserved { event, commit })
     }
 
@@ -188,7 +190,10 @@ impl Producer {
     fn room(&self, len: usize) -> Result<(u64, usize)> {
         let total = (len + HEADER).next_multiple_of(8);
         if len > MAX_SAMPLE || total > self.size {
-            return Err(refuse(self.claim.name(), &format!("a record of {len} bytes does not fit into a ring of {} bytes", self.size)));
+            return Err(refuse(
+                self.claim.name(),
+                &format!("a record of {len} bytes does not fit into a ring of {} bytes", self.size),
+            ));
         }
         let position = self.produced.position().load(Ordering::Relaxed);
         let consumed = self.consumed.position().load(Ordering::Relaxed);
@@ -198,32 +203,46 @@ impl Producer {
         fence(Ordering::Acquire);
         match (self.size as u64).checked_sub(position.wrapping_sub(consumed)) {
             Some(_) if !position.is_multiple_of(8) => Err(self.inconsistent()),
-            Some(room) if total as u64 > room => Err(Error::Full { name: self.claim.name().to_owned() }),
+            Some(room) if total as u64 > room => {
+                Err(Error::Full { name: self.claim.name().to_owned() })
+            }
             Some(_) => Ok((position, total)),
             None => Err(self.inconsistent()),
         }
     }
 
     fn inconsistent(&self) -> Error {
-        refuse(self.claim.name(), "its positions are inconsistent: another process writes to this ring")
+        refuse(
+            self.claim.name(),
+            "its positions are inconsistent: another process writes to this ring",
+        )
     }
 
     /// Waits until there is room for a record of `len` bytes, or `timeout` has passed.
     fn wait(&self, len: usize, timeout: Duration) -> Result<()> {
         let deadline = Instant::now().checked_add(timeout);
         while let Err(Error::Full { .. }) = self.room(len) {
-            let left = deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline
+                .map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 break;
             }
             let left = left.min(MAX_WAIT);
-            let timeout = Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
+            let timeout = Timespec {
+                tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
             let mut events = [const { std::mem::MaybeUninit::uninit() }; 1];
             match epoll::wait(&self.drained, &mut events, Some(&timeout)) {
                 // A drain that freed too little, a drain before the last check, or a signal: check
                 // again.
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(refusal(format!("wait on the {} with epoll", self.claim.name()), errno.into())),
+                Err(errno) => {
+                    return Err(refusal(
+                        format!("wait on the {} with epoll", self.claim.name()),
+                        errno.into(),
+                    ));
+                }
             }
         }
         Ok(())

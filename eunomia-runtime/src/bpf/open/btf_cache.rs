@@ -66,11 +66,14 @@ impl BtfCache {
         let folder = folder.into();
         let failed = |source| Error::File { path: folder.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-        let open = |path: &Path| openat(CWD, path, FOLDER, Mode::empty()).map_err(|error| failed(error.into()));
+        let open = |path: &Path| {
+            openat(CWD, path, FOLDER, Mode::empty()).map_err(|error| failed(error.into()))
+        };
         let descriptor = open(&folder)?;
         // The path without links, which nobody else can make lead elsewhere.
         let folder = folder.canonicalize().map_err(failed)?;
-        let [opened, named] = [fstat(&descriptor), fstat(open(&folder)?)].map(|about| about.map_err(|error| failed(error.into())));
+        let [opened, named] = [fstat(&descriptor), fstat(open(&folder)?)]
+            .map(|about| about.map_err(|error| failed(error.into())));
         let (opened, named) = (opened?, named?);
         let is_same = (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino);
         if !is_same || !is_private(&opened) {
@@ -109,11 +112,14 @@ impl BtfCache {
         if self.read(&name).is_ok_and(|btf| is_whole(&btf)) {
             return Ok(Some(path));
         }
-        let checked = Skeleton::from_object("object", object.to_vec(), "object")?.check("object")?;
+        let checked =
+            Skeleton::from_object("object", object.to_vec(), "object")?.check("object")?;
         let Some(names) = names(&checked) else { return Ok(None) };
         // A process that cannot read the kernel's BTF cannot load the object either, and gets the
         // error then.
-        let Some(btf) = read_kernel_btf().and_then(|btf| minimal(&btf, &names)) else { return Ok(None) };
+        let Some(btf) = read_kernel_btf().and_then(|btf| minimal(&btf, &names)) else {
+            return Ok(None);
+        };
         self.write(&name, &btf).map_err(|source| Error::File { path: path.clone(), source })?;
         Ok(Some(path))
     }
@@ -134,10 +140,12 @@ impl BtfCache {
     /// Writes a file completely or not at all, even if several processes write it at the same time.
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let temporary = format!("{name}.{:016x}.tmp", RandomState::new().hash_one(name));
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&self.descriptor, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
         let written = File::from(file).write_all(bytes);
-        let written = written.and_then(|()| Ok(renameat(&self.descriptor, &temporary, &self.descriptor, name)?));
+        let written = written
+            .and_then(|()| Ok(renameat(&self.descriptor, &temporary, &self.descriptor, name)?));
         written.inspect_err(|_| {
             // The first error is the one to report.
             let _ = unlinkat(&self.descriptor, &temporary, AtFlags::empty());
@@ -193,7 +201,9 @@ fn names(checked: &Checked) -> Option<HashSet<&str>> {
             RelocationKind::TypeIdTarget | RelocationKind::TypeMatches => return None,
             // Whether a pointer, an array or a function exists depends on the types that it is made
             // of, too: libbpf compares them.
-            RelocationKind::TypeExists | RelocationKind::TypeSize if !is_plain(&checked.layouts.btf.resolve(relocation.ty).1.kind) => {
+            RelocationKind::TypeExists | RelocationKind::TypeSize
+                if !is_plain(&checked.layouts.btf.resolve(relocation.ty).1.kind) =>
+            {
                 return None;
             }
             _ if name.is_empty() => return None,
@@ -205,5 +215,13 @@ fn names(checked: &Checked) -> Option<HashSet<&str>> {
 
 /// Reports whether a type exists if its name does, as in `__bpf_core_types_are_compat` of libbpf.
 fn is_plain(kind: &Kind) -> bool {
-    matches!(kind, Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. } | Kind::Int { .. } | Kind::Float { .. } | Kind::Forward)
+    matches!(
+        kind,
+        Kind::Struct { .. }
+            | Kind::Union { .. }
+            | Kind::Enum { .. }
+            | Kind::Int { .. }
+            | Kind::Float { .. }
+            | Kind::Forward
+    )
 }

@@ -36,11 +36,19 @@ impl Open {
         }
         // libbpf checks the size when it opens the object, and copies the variables when it loads
         // it.
-        let variables = found.initial_value().map_or(0, <[u8]>::len).div_ceil(rustix::param::page_size());
+        let variables =
+            found.initial_value().map_or(0, <[u8]>::len).div_ceil(rustix::param::page_size());
         if found.map_type() == MapType::Arena && (entries as usize) < variables {
-            return Err(refuse(map, &format!("the number of its pages is {entries}, but its variables need {variables}")));
+            return Err(refuse(
+                map,
+                &format!(
+                    "the number of its pages is {entries}, but its variables need {variables}"
+                ),
+            ));
         }
-        self.set_up(map, &format!("set its number of entries to {entries}"), |map| map.set_max_entries(entries))
+        self.set_up(map, &format!("set its number of entries to {entries}"), |map| {
+            map.set_max_entries(entries)
+        })
     }
 
     /// Sets the type of a map, to one that programs use in the same way: for example `LruHash` in
@@ -55,10 +63,16 @@ impl Open {
     /// is a section: libbpf sets these up from what it reads in the object. [`Error::Kernel`] with
     /// EBUSY after [`Self::reuse_map`].
     pub fn set_type(&mut self, map: &str, kind: MapType) -> Result<()> {
-        const FIXED: [MapType; 4] = [MapType::Arena, MapType::StructOps, MapType::ArrayOfMaps, MapType::HashOfMaps];
+        const FIXED: [MapType; 4] =
+            [MapType::Arena, MapType::StructOps, MapType::ArrayOfMaps, MapType::HashOfMaps];
         let found = self.open_map(map)?;
-        if is_section(&found) || FIXED.iter().any(|fixed| *fixed == kind || *fixed == found.map_type()) {
-            return Err(refuse(map, &format!("its type cannot be changed from {:?} to {kind:?}", found.map_type())));
+        if is_section(&found)
+            || FIXED.iter().any(|fixed| *fixed == kind || *fixed == found.map_type())
+        {
+            return Err(refuse(
+                map,
+                &format!("its type cannot be changed from {:?} to {kind:?}", found.map_type()),
+            ));
         }
         self.set_up(map, &format!("set its type to {kind:?}"), |map| map.set_type(kind))
     }
@@ -73,7 +87,10 @@ impl Open {
     pub fn set_key_size(&mut self, map: &str, size: u32) -> Result<()> {
         let found = self.open_map(map)?;
         if is_section(&found) || matches!(found.map_type(), MapType::Arena | MapType::StructOps) {
-            return Err(refuse(map, &format!("the key size of a map of type {:?} is fixed", found.map_type())));
+            return Err(refuse(
+                map,
+                &format!("the key size of a map of type {:?} is fixed", found.map_type()),
+            ));
         }
         self.set_up(map, &format!("set its key size to {size}"), |map| map.set_key_size(size))
     }
@@ -93,7 +110,10 @@ impl Open {
     pub fn set_value_size(&mut self, map: &str, size: u32) -> Result<()> {
         let found = self.open_map(map)?;
         if matches!(found.map_type(), MapType::Arena | MapType::StructOps) {
-            return Err(refuse(map, &format!("the value size of a map of type {:?} is fixed", found.map_type())));
+            return Err(refuse(
+                map,
+                &format!("the value size of a map of type {:?} is fixed", found.map_type()),
+            ));
         }
         if is_section(&found) {
             let has = found.initial_value().map_or(0, <[u8]>::len);
@@ -101,7 +121,9 @@ impl Open {
             if (size as usize) < has || size > i32::MAX.cast_unsigned() {
                 return Err(refuse(
                     map,
-                    &format!("a section of {has} bytes cannot be resized to {size} bytes: it can only grow, to 2147483647 bytes at most"),
+                    &format!(
+                        "a section of {has} bytes cannot be resized to {size} bytes: it can only grow, to 2147483647 bytes at most"
+                    ),
                 ));
             }
         }
@@ -146,7 +168,10 @@ impl Open {
     pub fn set_perf_for_ring(&mut self, map: &str) -> Result<()> {
         let found = self.open_map(map)?;
         if found.map_type() != MapType::RingBuf {
-            return Err(refuse(map, &format!("it is of type {:?}, not a ring buffer", found.map_type())));
+            return Err(refuse(
+                map,
+                &format!("it is of type {:?}, not a ring buffer", found.map_type()),
+            ));
         }
         self.set_up(map, "turn it into a perf event array", |map| {
             map.set_type(MapType::PerfEventArray)?;
@@ -172,13 +197,17 @@ impl Open {
         let index = self.find_map(map)?;
         let found = self.open_map(map)?;
         if !matches!(found.map_type(), MapType::ArrayOfMaps | MapType::HashOfMaps) {
-            return Err(refuse(map, &format!("it is of type {:?}, not a map of maps", found.map_type())));
+            return Err(refuse(
+                map,
+                &format!("it is of type {:?}, not a map of maps", found.map_type()),
+            ));
         }
         map_type_of(map, inner)?;
         let tried = || format!("set up the map `{map}`: set its inner map");
         if let Some(held) = self.settings.inner.get_mut(&index) {
             // libbpf keeps the number of the first descriptor and accepts no other.
-            return rustix::io::dup3(inner, held, rustix::io::DupFlags::CLOEXEC).map_err(|errno| refusal(tried(), errno.into()));
+            return rustix::io::dup3(inner, held, rustix::io::DupFlags::CLOEXEC)
+                .map_err(|errno| refusal(tried(), errno.into()));
         }
         let held = inner.try_clone_to_owned().map_err(|error| refusal(tried(), error))?;
         self.set_up(map, "set its inner map", |map| map.set_inner_map_fd(held.as_fd()))?;
@@ -241,7 +270,10 @@ impl Open {
     pub fn reuse_map(&mut self, map: &str, fd: BorrowedFd<'_>) -> Result<()> {
         let own = self.open_map(map)?;
         if map_type_of(map, fd)? == MapType::StructOps || own.map_type() == MapType::StructOps {
-            return Err(refuse(map, "a table of functions (struct_ops) cannot replace another map or be replaced by one"));
+            return Err(refuse(
+                map,
+                "a table of functions (struct_ops) cannot replace another map or be replaced by one",
+            ));
         }
         replaceable(map, &own)?;
         self.set_up(map, "replace it with another map", |map| map.reuse_fd(fd))
@@ -260,7 +292,12 @@ impl Open {
         self.set_up(map, "switch its creation on or off", |map| map.set_autocreate(on))
     }
 
-    fn set_up(&mut self, name: &str, action: &str, set: impl Fn(&mut OpenMapMut<'_>) -> libbpf_rs::Result<()>) -> Result<()> {
+    fn set_up(
+        &mut self,
+        name: &str,
+        action: &str,
+        set: impl Fn(&mut OpenMapMut<'_>) -> libbpf_rs::Result<()>,
+    ) -> Result<()> {
         let index = self.find_map(name)?;
         let Some(mut map) = self.object.maps_mut().nth(index) else { return Ok(()) };
         let (done, log) = listen(|| set(&mut map));
@@ -269,7 +306,11 @@ impl Open {
 
     fn open_map(&self, name: &str) -> Result<OpenMap<'_>> {
         let index = self.find_map(name)?;
-        let missing = || Error::NotFound { what: "map", name: name.to_owned(), known: self.settings.maps.clone() };
+        let missing = || Error::NotFound {
+            what: "map",
+            name: name.to_owned(),
+            known: self.settings.maps.clone(),
+        };
         self.object.maps().nth(index).ok_or_else(missing)
     }
 
@@ -307,8 +348,11 @@ fn replaceable(name: &str, map: &OpenMap<'_>) -> Result<()> {
 /// Returns the type of the map `fd`, which is to replace `map` or to define its inner maps. libbpf
 /// asks the kernel too, but takes the answer for any other object as that for a map.
 fn map_type_of(map: &str, fd: BorrowedFd<'_>) -> Result<MapType> {
-    let text = fdinfo(fd).map_err(|error| refusal(format!("set up the map `{map}`: ask the kernel about the file descriptor"), error))?;
-    let ty = text.lines().find_map(|line| line.strip_prefix("map_type:")?.trim().parse::<u32>().ok());
+    let text = fdinfo(fd).map_err(|error| {
+        refusal(format!("set up the map `{map}`: ask the kernel about the file descriptor"), error)
+    })?;
+    let ty =
+        text.lines().find_map(|line| line.strip_prefix("map_type:")?.trim().parse::<u32>().ok());
     ty.map(map_type).ok_or_else(|| refuse(map, "the file descriptor does not refer to a map"))
 }
 

@@ -59,7 +59,11 @@ impl Open {
     /// Reports whether a map holds stack traces and does not declare their depth.
     #[cfg(feature = "cli")]
     pub(crate) fn lacks_depth(&self, map: &str) -> bool {
-        self.object.maps().any(|found| found.name() == map && found.map_type() == MapType::StackTrace && found.value_size() == 0)
+        self.object.maps().any(|found| {
+            found.name() == map
+                && found.map_type() == MapType::StackTrace
+                && found.value_size() == 0
+        })
     }
 
     /// Sets the number of bytes of a map's values.
@@ -67,9 +71,9 @@ impl Open {
     pub(crate) fn size_values(&mut self, map: &str, bytes: u32) -> Result<()> {
         self.find_map(map)?;
         for mut found in self.object.maps_mut().filter(|found| found.name() == map) {
-            found
-                .set_value_size(bytes)
-                .map_err(|error| refused(format!("set the value size of the map `{map}` to {bytes}"), &error, ""))?;
+            found.set_value_size(bytes).map_err(|error| {
+                refused(format!("set the value size of the map `{map}` to {bytes}"), &error, "")
+            })?;
         }
         Ok(())
     }
@@ -80,11 +84,17 @@ impl Open {
     /// Those of [`OpenTable::members`].
     pub fn table<T>(&mut self, name: &str) -> Result<Variable<'_, T, ReadWrite>> {
         let index = self.find_map(name)?;
-        let storage = self.object.maps().nth(index).and_then(|map| SectionMap::table(&map)).and_then(SectionMap::open);
-        let section: Section<'_, ReadWrite> = storage.map(Section::new).ok_or_else(|| Error::Value {
-            name: format!("map `{name}`"),
-            why: "it is not a table of functions (BPF_MAP_TYPE_STRUCT_OPS)".to_owned(),
-        })?;
+        let storage = self
+            .object
+            .maps()
+            .nth(index)
+            .and_then(|map| SectionMap::table(&map))
+            .and_then(SectionMap::open);
+        let section: Section<'_, ReadWrite> =
+            storage.map(Section::new).ok_or_else(|| Error::Value {
+                name: format!("map `{name}`"),
+                why: "it is not a table of functions (BPF_MAP_TYPE_STRUCT_OPS)".to_owned(),
+            })?;
         section.named(name, 0)
     }
 }

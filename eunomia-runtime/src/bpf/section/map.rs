@@ -23,14 +23,18 @@ pub(in crate::bpf) enum SectionMap {
 
 impl SectionMap {
     /// Returns the map of an ELF section.
-    pub(in crate::bpf) fn find(object: NonNull<libbpf_sys::bpf_object>, section: &str) -> Option<Self> {
+    pub(in crate::bpf) fn find(
+        object: NonNull<libbpf_sys::bpf_object>,
+        section: &str,
+    ) -> Option<Self> {
         if section == ARENA {
             return arena(object).map(Self::Arena);
         }
         // Names that start with a dot are names of sections. Others are names of maps.
         let name = CString::new(section).ok().filter(|_| section.starts_with('.'))?;
         // SAFETY: the object is live, as its owner's borrow shows, and the name ends with a NUL.
-        let map = unsafe { libbpf_sys::bpf_object__find_map_by_name(object.as_ptr(), name.as_ptr()) };
+        let map =
+            unsafe { libbpf_sys::bpf_object__find_map_by_name(object.as_ptr(), name.as_ptr()) };
         NonNull::new(map).map(Self::Own)
     }
 

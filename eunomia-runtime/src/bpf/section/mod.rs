@@ -102,7 +102,8 @@ impl<'a, A: Access> Section<'a, A> {
     }
 
     fn outside(&self, name: &str, offset: usize, len: usize) -> Error {
-        let why = format!("{len} bytes at {offset} do not fit into the section of {} bytes", self.size());
+        let why =
+            format!("{len} bytes at {offset} do not fit into the section of {} bytes", self.size());
         Error::Value { name: name.to_owned(), why }
     }
 }
@@ -178,9 +179,15 @@ mod tests {
         section.variable::<[u16; 3]>(20).unwrap().set([1, 2, 3]).unwrap();
         section.variable::<u8>(26).unwrap().set(9).unwrap();
         assert_eq!(section.variable::<u64>(8).unwrap().get().unwrap(), 0x0123_4567_89ab_cdef);
-        assert_eq!(section.variable::<[u8; 11]>(16).unwrap().get().unwrap(), [7, 0, 0, 0, 1, 0, 2, 0, 3, 0, 9]);
+        assert_eq!(
+            section.variable::<[u8; 11]>(16).unwrap().get().unwrap(),
+            [7, 0, 0, 0, 1, 0, 2, 0, 3, 0, 9]
+        );
         section.write("bytes", 1, &[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
-        assert_eq!(section.variable::<[u8; 10]>(0).unwrap().get().unwrap(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 0xcd]);
+        assert_eq!(
+            section.variable::<[u8; 10]>(0).unwrap().get().unwrap(),
+            [0, 1, 2, 3, 4, 5, 6, 7, 8, 0xcd]
+        );
     }
 
     #[test]

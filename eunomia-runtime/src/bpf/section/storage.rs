@@ -63,7 +63,12 @@ impl Storage {
             }
             Place::Entry(map) => {
                 let section = self.section(map)?;
-                bytes.copy_from_slice(section.get(offset..).and_then(|rest| rest.get(..bytes.len())).ok_or_else(outside)?);
+                bytes.copy_from_slice(
+                    section
+                        .get(offset..)
+                        .and_then(|rest| rest.get(..bytes.len()))
+                        .ok_or_else(outside)?,
+                );
             }
         }
         Ok(())
@@ -80,8 +85,16 @@ impl Storage {
             }
             Place::Entry(map) => {
                 let mut section = self.section(map)?;
-                section.get_mut(offset..).and_then(|rest| rest.get_mut(..bytes.len())).ok_or_else(outside)?.copy_from_slice(bytes);
-                handle(map).update_bytes(ptr::from_ref(&ENTRY).cast(), &section, libbpf_sys::BPF_ANY)
+                section
+                    .get_mut(offset..)
+                    .and_then(|rest| rest.get_mut(..bytes.len()))
+                    .ok_or_else(outside)?
+                    .copy_from_slice(bytes);
+                handle(map).update_bytes(
+                    ptr::from_ref(&ENTRY).cast(),
+                    &section,
+                    libbpf_sys::BPF_ANY,
+                )
             }
         }
     }
@@ -105,7 +118,8 @@ impl Storage {
 
     /// Returns the word of `width` bytes at `offset`.
     fn word(&self, start: NonNull<u8>, offset: usize, width: usize) -> Result<&dyn Word> {
-        let inside = offset.is_multiple_of(width) && offset.checked_add(width).is_some_and(|end| end <= self.len);
+        let inside = offset.is_multiple_of(width)
+            && offset.checked_add(width).is_some_and(|end| end <= self.len);
         if !inside {
             return Err(outside());
         }

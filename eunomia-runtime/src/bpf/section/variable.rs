@@ -61,7 +61,12 @@ impl<T: Plain, A: Access> Variable<'_, T, A> {
     /// [`crate::Error::Kernel`] if the kernel cannot map the section and the system call fails, for
     /// example with EPERM; none otherwise.
     pub fn get(&self) -> Result<T> {
-        const { assert!(size_of::<T>() <= ON_STACK, "the value is too large for a stack: use `get_boxed` or `read_into`") };
+        const {
+            assert!(
+                size_of::<T>() <= ON_STACK,
+                "the value is too large for a stack: use `get_boxed` or `read_into`"
+            )
+        };
         let mut value = T::zeroed();
         self.read_into(&mut value)?;
         Ok(value)
@@ -93,7 +98,12 @@ impl<T: Plain> Variable<'_, T, ReadWrite> {
     /// # Errors
     /// Those of [`Self::get`].
     pub fn set(&self, value: T) -> Result<()> {
-        const { assert!(size_of::<T>() <= ON_STACK, "the value is too large for a stack: use `set_from`") };
+        const {
+            assert!(
+                size_of::<T>() <= ON_STACK,
+                "the value is too large for a stack: use `set_from`"
+            )
+        };
         self.set_from(&value)
     }
 
@@ -118,7 +128,12 @@ impl<T: Plain> Variable<'_, T, ReadWrite> {
     where
         T: Copy,
     {
-        const { assert!(size_of::<T>() == unit::<T>(), "only values that are accessed whole can be updated in one step") };
+        const {
+            assert!(
+                size_of::<T>() == unit::<T>(),
+                "only values that are accessed whole can be updated in one step"
+            )
+        };
         loop {
             // The value has at most 8 bytes.
             let old = self.get()?;

@@ -11,7 +11,9 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use libbpf_rs::libbpf_sys::{bpf_linker, bpf_linker__add_file, bpf_linker__finalize, bpf_linker__free, bpf_linker__new};
+use libbpf_rs::libbpf_sys::{
+    bpf_linker, bpf_linker__add_file, bpf_linker__finalize, bpf_linker__free, bpf_linker__new,
+};
 
 use super::messages::listen;
 
@@ -23,9 +25,16 @@ use super::messages::listen;
 /// its errno if it printed none.
 pub fn link(objects: &[&Path], output: &Path) -> Result<(), (Option<usize>, String)> {
     let refused = |index: Option<usize>, code: i32, messages: String| {
-        let messages: Vec<&str> =
-            messages.lines().map(|line| line.trim_start_matches("libbpf: ").trim()).filter(|line| !line.is_empty()).collect();
-        let why = if messages.is_empty() { io::Error::from_raw_os_error(code.saturating_abs()).to_string() } else { messages.join("\n") };
+        let messages: Vec<&str> = messages
+            .lines()
+            .map(|line| line.trim_start_matches("libbpf: ").trim())
+            .filter(|line| !line.is_empty())
+            .collect();
+        let why = if messages.is_empty() {
+            io::Error::from_raw_os_error(code.saturating_abs()).to_string()
+        } else {
+            messages.join("\n")
+        };
         (index, why)
     };
     let (linker, messages) = listen(|| Linker::new(output));

@@ -94,21 +94,30 @@ fn address(print: Option<Print>) -> *mut () {
 
 /// Captures or forwards a message. libbpf calls it on any thread, also while that thread ends. A
 /// panic must not cross the frames of C.
-unsafe extern "C" fn print(level: libbpf_print_level, format: *const c_char, args: *mut c_void) -> c_int {
-    let capture = |captured: &RefCell<Option<String>>| match captured.try_borrow_mut().as_deref_mut() {
-        Ok(Some(text)) => {
-            if level <= LIBBPF_INFO && text.len() < MAX_LEN {
-                // SAFETY: these are the arguments with which libbpf called.
-                match unsafe { vsprintf_raw(format, args) } {
-                    // SAFETY: as above; libbpf's formats are C strings.
-                    Ok(message) => push(&String::from_utf8_lossy(&message), is_log(unsafe { CStr::from_ptr(format) }), text),
-                    Err(_) => text.push_str("(a message of libbpf could not be formatted)\n"),
+unsafe extern "C" fn print(
+    level: libbpf_print_level,
+    format: *const c_char,
+    args: *mut c_void,
+) -> c_int {
+    let capture =
+        |captured: &RefCell<Option<String>>| match captured.try_borrow_mut().as_deref_mut() {
+            Ok(Some(text)) => {
+                if level <= LIBBPF_INFO && text.len() < MAX_LEN {
+                    // SAFETY: these are the arguments with which libbpf called.
+                    match unsafe { vsprintf_raw(format, args) } {
+                        // SAFETY: as above; libbpf's formats are C strings.
+                        Ok(message) => push(
+                            &String::from_utf8_lossy(&message),
+                            is_log(unsafe { CStr::from_ptr(format) }),
+                            text,
+                        ),
+                        Err(_) => text.push_str("(a message of libbpf could not be formatted)\n"),
+                    }
                 }
+                true
             }
-            true
-        }
-        _ => false,
-    };
+            _ => false,
+        };
     if catch_unwind(|| CAPTURED.try_with(capture).unwrap_or(false)).unwrap_or(true) {
         return 0;
     }
@@ -139,7 +148,8 @@ fn push(message: &str, is_log: bool, text: &mut String) {
     if is_log {
         return text.push_str(&plain(message));
     }
-    let (message, end) = message.strip_suffix('\n').map_or((message, ""), |message| (message, "\n"));
+    let (message, end) =
+        message.strip_suffix('\n').map_or((message, ""), |message| (message, "\n"));
     text.push_str(&line(message));
     text.push_str(end);
 }
@@ -154,7 +164,10 @@ pub(crate) fn refused(tried: impl Into<String>, error: &libbpf_rs::Error, messag
 /// the text that the standard library gives such an error: `.. (os error 95)`.
 fn errno(error: &libbpf_rs::Error) -> io::Error {
     let text = format!("{error:#}");
-    let code = text.rsplit_once("(os error ").and_then(|(_, code)| code.strip_suffix(')')).and_then(|code| code.parse().ok());
+    let code = text
+        .rsplit_once("(os error ")
+        .and_then(|(_, code)| code.strip_suffix(')'))
+        .and_then(|code| code.parse().ok());
     code.map_or_else(|| io::Error::other(text), io::Error::from_raw_os_error)
 }
 
@@ -212,7 +225,8 @@ mod tests {
 
     #[test]
     fn errno_is_read_back_from_libbpf_rs() {
-        let error = libbpf_rs::Error::from_raw_os_error(libc::EOPNOTSUPP).context("failed to attach BPF program");
+        let error = libbpf_rs::Error::from_raw_os_error(libc::EOPNOTSUPP)
+            .context("failed to attach BPF program");
         assert_eq!(errno(&error).raw_os_error(), Some(libc::EOPNOTSUPP));
     }
 
@@ -220,8 +234,15 @@ mod tests {
     fn messages_are_escaped_for_a_terminal() {
         let mut text = String::new();
         push("no map 'x\u{1b}[31m\n  hint: y'\n", is_log(c"no map '%s'\n"), &mut text);
-        push("-- BEGIN PROG LOAD LOG --\n0: r0\t=\u{9b}0\n-- END\n", is_log(c"-- BEGIN PROG LOAD LOG --\n%s-- END\n"), &mut text);
-        assert_eq!(text, "no map 'x\\u{1b}[31m\\n  hint: y'\n-- BEGIN PROG LOAD LOG --\n0: r0 =\\u{9b}0\n-- END\n");
+        push(
+            "-- BEGIN PROG LOAD LOG --\n0: r0\t=\u{9b}0\n-- END\n",
+            is_log(c"-- BEGIN PROG LOAD LOG --\n%s-- END\n"),
+            &mut text,
+        );
+        assert_eq!(
+            text,
+            "no map 'x\\u{1b}[31m\\n  hint: y'\n-- BEGIN PROG LOAD LOG --\n0: r0 =\\u{9b}0\n-- END\n"
+        );
     }
 
     #[test]
@@ -229,7 +250,10 @@ mod tests {
         let output = "libbpf: prog 'p': BPF program load failed: EACCES\nlibbpf: prog 'p': -- BEGIN PROG LOAD LOG --\n0: R1=ctx()\n\
                     invalid access\n-- END PROG LOAD LOG --\nlibbpf: failed to load object 'x'\n";
         let (messages, log) = split_log(output);
-        assert_eq!(messages, "prog 'p': BPF program load failed: EACCES\nfailed to load object 'x'\n");
+        assert_eq!(
+            messages,
+            "prog 'p': BPF program load failed: EACCES\nfailed to load object 'x'\n"
+        );
         assert_eq!(log.as_deref(), Some("0: R1=ctx()\ninvalid access\n"));
         assert_eq!(split_log("plain"), ("plain\n".to_owned(), None));
     }
@@ -238,7 +262,9 @@ mod tests {
     fn optional_btf_log_is_left_out() {
         let output = "libbpf: first\nlibbpf: BTF loading error: -EINVAL\nlibbpf: -- BEGIN BTF LOAD LOG ---\nmagic: 0xeb9f\n\
                     libbpf: -- END BTF LOAD LOG --\n";
-        let optional = format!("{output}libbpf: Error loading .BTF into kernel: -EINVAL. BTF is optional, ignoring.\nlibbpf: last\n");
+        let optional = format!(
+            "{output}libbpf: Error loading .BTF into kernel: -EINVAL. BTF is optional, ignoring.\nlibbpf: last\n"
+        );
         assert_eq!(split_log(&optional).0, "first\nlast\n");
         let required = split_log(&format!("{output}libbpf: BTF is mandatory, can't proceed.\n")).0;
         assert!(required.contains("magic: 0xeb9f"), "{required}");

@@ -20,6 +20,9 @@ pub(crate) fn fdinfo(fd: BorrowedFd<'_>) -> io::Result<String> {
 }
 
 /// Converts a string for C. Fails with [`Error::Value`] if it contains a NUL.
-pub(crate) fn c_string(text: impl Into<Vec<u8>>, tried: impl FnOnce() -> String) -> Result<CString> {
+pub(crate) fn c_string(
+    text: impl Into<Vec<u8>>,
+    tried: impl FnOnce() -> String,
+) -> Result<CString> {
     CString::new(text).map_err(|error| Error::Value { name: tried(), why: error.to_string() })
 }

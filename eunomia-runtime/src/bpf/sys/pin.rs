@@ -25,9 +25,11 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
     if error == 0 {
         return Ok(());
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let elsewhere = OF_PINS.holds(folder) == Some(false);
-    Err(refusal(tried, io::Error::from_raw_os_error(-error)).with_hint(|| elsewhere.then(|| OF_PINS.absent())))
+    Err(refusal(tried, io::Error::from_raw_os_error(-error))
+        .with_hint(|| elsewhere.then(|| OF_PINS.absent())))
 }
 
 /// Opens the BPF object that is pinned to a path.

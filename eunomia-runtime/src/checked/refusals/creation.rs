@@ -42,32 +42,52 @@ const FLAGS: [(u32, &str); 13] = [
 
 pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &Place, faults: &mut Found) {
     if let Some(inner) = def.inner.as_deref().filter(|inner| !can_be_inner(inner.kind)) {
-        let what = format!("map `{}` holds maps of type {}, which no kernel accepts as inner maps", def.name, inner.kind);
-        faults.push(Fault::new(place.clone(), what, "use an array or a hash table as the inner map"));
+        let what = format!(
+            "map `{}` holds maps of type {}, which no kernel accepts as inner maps",
+            def.name, inner.kind
+        );
+        faults.push(Fault::new(
+            place.clone(),
+            what,
+            "use an array or a hash table as the inner map",
+        ));
     }
     for def in with_inner(def) {
         let mut refuse = |what: String, todo: &str| {
             let what = format!("no kernel creates map `{}` ({}): {what}", def.name, def.kind);
             faults.push(Fault::new(place.clone(), what, todo));
         };
-        if let Some((sizes, todo)) = key_sizes(def.kind).filter(|(sizes, _)| !sizes.accept(def.key_size)) {
+        if let Some((sizes, todo)) =
+            key_sizes(def.kind).filter(|(sizes, _)| !sizes.accept(def.key_size))
+        {
             refuse(format!("key size is {}, expected {sizes}", def.key_size), todo);
         }
-        if let Some((sizes, todo)) = value_sizes(def).filter(|(sizes, _)| !sizes.accept(def.value_size)) {
+        if let Some((sizes, todo)) =
+            value_sizes(def).filter(|(sizes, _)| !sizes.accept(def.value_size))
+        {
             refuse(format!("value size is {}, expected {sizes}", def.value_size), todo);
         }
         for (_, name) in required_flags(def.kind).filter(|(flag, _)| def.flags & flag == 0) {
             refuse(format!("flag {name} is missing"), &format!("add __uint(map_flags, {name})"));
         }
-        for (_, name) in FLAGS.iter().filter(|(flag, _)| def.flags & flag & !supported_flags(def.kind) != 0) {
+        for (_, name) in
+            FLAGS.iter().filter(|(flag, _)| def.flags & flag & !supported_flags(def.kind) != 0)
+        {
             let todo = match def.kind {
-                MapKind::HASH | MapKind::PERCPU_HASH if *name == "BPF_F_NO_COMMON_LRU" => "remove the flag, or use BPF_MAP_TYPE_LRU_HASH",
-                kind if *name == "BPF_F_MMAPABLE" && is_table(kind) => "remove the flag, or use BPF_MAP_TYPE_ARRAY",
+                MapKind::HASH | MapKind::PERCPU_HASH if *name == "BPF_F_NO_COMMON_LRU" => {
+                    "remove the flag, or use BPF_MAP_TYPE_LRU_HASH"
+                }
+                kind if *name == "BPF_F_MMAPABLE" && is_table(kind) => {
+                    "remove the flag, or use BPF_MAP_TYPE_ARRAY"
+                }
                 _ => "remove the flag",
             };
             refuse(format!("flag {name} is not supported"), todo);
         }
-        for (both, names) in [(RDONLY | WRONLY, ["BPF_F_RDONLY", "BPF_F_WRONLY"]), (RDONLY_PROG | WRONLY_PROG, PROGRAMS)] {
+        for (both, names) in [
+            (RDONLY | WRONLY, ["BPF_F_RDONLY", "BPF_F_WRONLY"]),
+            (RDONLY_PROG | WRONLY_PROG, PROGRAMS),
+        ] {
             if def.flags & both == both {
                 let [one, other] = names;
                 refuse(format!("flags {one} and {other} exclude each other"), "remove one of them");
@@ -80,14 +100,23 @@ pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &Place, faults: &mut
             refuse(what.to_owned(), todo);
         }
         if let Some(most) = max_value_size(def).filter(|most| def.value_size > *most) {
-            refuse(format!("value size is {}, expected at most {most}", def.value_size), "reduce the size of the value");
+            refuse(
+                format!("value size is {}, expected at most {most}", def.value_size),
+                "reduce the size of the value",
+            );
         }
         // `htab_map_alloc`: the buckets of 16 bytes each must be countable in 32 bits.
         if is_hash(def.kind) && def.max_entries > 1 << 27 {
-            refuse(format!("max_entries is {}, expected at most {}", def.max_entries, 1 << 27), "reduce `max_entries`");
+            refuse(
+                format!("max_entries is {}, expected at most {}", def.max_entries, 1 << 27),
+                "reduce `max_entries`",
+            );
         }
         if no_entries(def.kind) && def.max_entries != 0 {
-            refuse(format!("max_entries is {}, expected 0", def.max_entries), "remove `max_entries`");
+            refuse(
+                format!("max_entries is {}, expected 0", def.max_entries),
+                "remove `max_entries`",
+            );
         }
     }
 }
@@ -118,7 +147,9 @@ impl std::fmt::Display for Sizes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::None => f.write_str("0"),
-            Self::Of(sizes) => f.write_str(&sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(" or ")),
+            Self::Of(sizes) => {
+                f.write_str(&sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(" or "))
+            }
             Self::Between(least, most) => write!(f, "{least} to {most}"),
             Self::MultipleOf(of) => write!(f, "a multiple of {of}"),
         }
@@ -153,15 +184,21 @@ fn key_sizes(kind: MapKind) -> Option<(Sizes, &'static str)> {
         | MapKind::TASK_STORAGE
         | MapKind::CGRP_STORAGE => (Sizes::Of(&[4]), INDEX),
         // `trie_alloc`: a prefix length and 1 to 256 bytes.
-        MapKind::LPM_TRIE => (Sizes::Between(5, 260), "make it a struct of a `__u32` and up to 256 bytes of data"),
+        MapKind::LPM_TRIE => {
+            (Sizes::Between(5, 260), "make it a struct of a `__u32` and up to 256 bytes of data")
+        }
         // `cgroup_storage_map_alloc`
-        MapKind::CGROUP_STORAGE | MapKind::PERCPU_CGROUP_STORAGE => {
-            (Sizes::Of(&[8, 16]), "write __type(key, struct bpf_cgroup_storage_key) or __type(key, __u64)")
-        }
+        MapKind::CGROUP_STORAGE | MapKind::PERCPU_CGROUP_STORAGE => (
+            Sizes::Of(&[8, 16]),
+            "write __type(key, struct bpf_cgroup_storage_key) or __type(key, __u64)",
+        ),
         // `ringbuf_map_alloc`, `queue_stack_map_alloc_check`, `bloom_map_alloc`, `arena_map_alloc`
-        MapKind::RINGBUF | MapKind::USER_RINGBUF | MapKind::QUEUE | MapKind::STACK | MapKind::BLOOM_FILTER | MapKind::ARENA => {
-            (Sizes::None, NO_KEY)
-        }
+        MapKind::RINGBUF
+        | MapKind::USER_RINGBUF
+        | MapKind::QUEUE
+        | MapKind::STACK
+        | MapKind::BLOOM_FILTER
+        | MapKind::ARENA => (Sizes::None, NO_KEY),
         _ => return None,
     })
 }
@@ -170,20 +207,28 @@ fn value_sizes(def: &MapDef) -> Option<(Sizes, &'static str)> {
     Some(match def.kind {
         // `fd_array_map_alloc_check`, `fd_htab_map_alloc_check`, `xsk_map_alloc`
         MapKind::PERF_EVENT_ARRAY => (Sizes::Of(&[4]), NO_PERF_VALUE),
-        MapKind::PROG_ARRAY | MapKind::CGROUP_ARRAY | MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS | MapKind::XSKMAP => {
-            (Sizes::Of(&[4]), REFERENCE)
-        }
+        MapKind::PROG_ARRAY
+        | MapKind::CGROUP_ARRAY
+        | MapKind::ARRAY_OF_MAPS
+        | MapKind::HASH_OF_MAPS
+        | MapKind::XSKMAP => (Sizes::Of(&[4]), REFERENCE),
         // `dev_map_alloc`, `cpu_map_alloc`, `sock_map_alloc`, `sock_hash_alloc`,
         // `reuseport_array_alloc_check`
-        MapKind::DEVMAP | MapKind::DEVMAP_HASH => {
-            (Sizes::Of(&[4, 8]), "write __type(value, __u32) or __type(value, struct bpf_devmap_val)")
-        }
-        MapKind::CPUMAP => (Sizes::Of(&[4, 8]), "write __type(value, __u32) or __type(value, struct bpf_cpumap_val)"),
+        MapKind::DEVMAP | MapKind::DEVMAP_HASH => (
+            Sizes::Of(&[4, 8]),
+            "write __type(value, __u32) or __type(value, struct bpf_devmap_val)",
+        ),
+        MapKind::CPUMAP => (
+            Sizes::Of(&[4, 8]),
+            "write __type(value, __u32) or __type(value, struct bpf_cpumap_val)",
+        ),
         MapKind::SOCKMAP | MapKind::SOCKHASH | MapKind::REUSEPORT_SOCKARRAY => {
             (Sizes::Of(&[4, 8]), "write __type(value, __u32) or __type(value, __u64)")
         }
         // `stack_map_alloc`: addresses, or `struct bpf_stack_build_id`.
-        MapKind::STACK_TRACE if def.flags & BUILD_ID != 0 => (Sizes::MultipleOf(32), "write __uint(value_size, DEPTH * 32)"),
+        MapKind::STACK_TRACE if def.flags & BUILD_ID != 0 => {
+            (Sizes::MultipleOf(32), "write __uint(value_size, DEPTH * 32)")
+        }
         MapKind::STACK_TRACE => (Sizes::MultipleOf(8), "write __uint(value_size, DEPTH * 8)"),
         // `ringbuf_map_alloc`, `arena_map_alloc`
         MapKind::RINGBUF | MapKind::USER_RINGBUF => (Sizes::None, NO_VALUE),
@@ -225,13 +270,19 @@ fn supported_flags(kind: MapKind) -> u32 {
         MapKind::PERCPU_ARRAY => ACCESS,
         // `fd_array_map_alloc_check`
         MapKind::PERF_EVENT_ARRAY => NUMA_NODE | RDONLY | WRONLY | PRESERVE_ELEMS,
-        MapKind::PROG_ARRAY | MapKind::CGROUP_ARRAY | MapKind::ARRAY_OF_MAPS => NUMA_NODE | RDONLY | WRONLY,
+        MapKind::PROG_ARRAY | MapKind::CGROUP_ARRAY | MapKind::ARRAY_OF_MAPS => {
+            NUMA_NODE | RDONLY | WRONLY
+        }
         // `STACK_CREATE_FLAG_MASK`
         MapKind::STACK_TRACE => NUMA_NODE | RDONLY | WRONLY | BUILD_ID,
         // `LPM_CREATE_FLAG_MASK`
         MapKind::LPM_TRIE => NO_PREALLOC | NUMA_NODE | ACCESS,
         // `DEV_CREATE_FLAG_MASK`, `SOCK_CREATE_FLAG_MASK`, `xsk_map_alloc`
-        MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::SOCKMAP | MapKind::SOCKHASH | MapKind::XSKMAP => NUMA_NODE | RDONLY | WRONLY,
+        MapKind::DEVMAP
+        | MapKind::DEVMAP_HASH
+        | MapKind::SOCKMAP
+        | MapKind::SOCKHASH
+        | MapKind::XSKMAP => NUMA_NODE | RDONLY | WRONLY,
         // `cpu_map_alloc`, `RINGBUF_CREATE_FLAG_MASK`
         MapKind::CPUMAP | MapKind::RINGBUF | MapKind::USER_RINGBUF => NUMA_NODE,
         // `QUEUE_STACK_CREATE_FLAG_MASK`
@@ -249,9 +300,10 @@ fn supported_flags(kind: MapKind) -> u32 {
 /// Checks `map_extra`: `map_create`, `bloom_map_alloc` and `arena_map_alloc`.
 fn check_extra(def: &MapDef) -> Option<(String, &'static str)> {
     match def.kind {
-        MapKind::BLOOM_FILTER if def.extra > 15 => {
-            Some((format!("map_extra (hash functions) is {}, expected at most 15", def.extra), "write __uint(map_extra, 5)"))
-        }
+        MapKind::BLOOM_FILTER if def.extra > 15 => Some((
+            format!("map_extra (hash functions) is {}, expected at most 15", def.extra),
+            "write __uint(map_extra, 5)",
+        )),
         MapKind::ARENA if !def.extra.is_multiple_of(4096) => Some((
             format!("map_extra (start address) is {:#x}, expected a multiple of 4096", def.extra),
             "write a multiple of the page size",
@@ -271,7 +323,10 @@ fn check_storage(def: &MapDef, layouts: &Layouts) -> Option<(&'static str, &'sta
         return None;
     }
     let (Some(key), Some(_)) = (def.key, def.value) else {
-        return Some(("the type of the key or value is missing", "write __type(key, int) and __type(value, T)"));
+        return Some((
+            "the type of the key or value is missing",
+            "write __type(key, int) and __type(value, T)",
+        ));
     };
     let is_int = matches!(layouts.btf.resolve(key).1.kind, Kind::Int { .. });
     (!is_int).then_some(("the key is not an integer", "write __type(key, int)"))
@@ -305,7 +360,14 @@ fn can_be_inner(kind: MapKind) -> bool {
 }
 
 fn is_hash(kind: MapKind) -> bool {
-    matches!(kind, MapKind::HASH | MapKind::PERCPU_HASH | MapKind::LRU_HASH | MapKind::LRU_PERCPU_HASH | MapKind::HASH_OF_MAPS)
+    matches!(
+        kind,
+        MapKind::HASH
+            | MapKind::PERCPU_HASH
+            | MapKind::LRU_HASH
+            | MapKind::LRU_PERCPU_HASH
+            | MapKind::HASH_OF_MAPS
+    )
 }
 
 /// Reports whether the type is easily mistaken for an array that can be mapped.
@@ -314,7 +376,13 @@ fn is_table(kind: MapKind) -> bool {
 }
 
 fn is_storage(kind: MapKind) -> bool {
-    matches!(kind, MapKind::SK_STORAGE | MapKind::INODE_STORAGE | MapKind::TASK_STORAGE | MapKind::CGRP_STORAGE)
+    matches!(
+        kind,
+        MapKind::SK_STORAGE
+            | MapKind::INODE_STORAGE
+            | MapKind::TASK_STORAGE
+            | MapKind::CGRP_STORAGE
+    )
 }
 
 /// Reports whether the type has no `max_entries`, since each entry belongs to another kernel

@@ -12,20 +12,38 @@ use crate::{
 };
 
 /// The members of a map definition, in the order of `parse_btf_map_def`.
-const FIELDS: [&str; 11] =
-    ["type", "max_entries", "map_flags", "numa_node", "key_size", "key", "value_size", "value", "values", "pinning", "map_extra"];
+const FIELDS: [&str; 11] = [
+    "type",
+    "max_entries",
+    "map_flags",
+    "numa_node",
+    "key_size",
+    "key",
+    "value_size",
+    "value",
+    "values",
+    "pinning",
+    "map_extra",
+];
 
 pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
     let Subject { checked, raw, .. } = subject;
     let btf = &checked.layouts.btf;
-    let visible: HashMap<&str, bool> = checked.layouts.elf.symbols.iter().map(|symbol| (symbol.name.as_str(), symbol.visible)).collect();
+    let visible: HashMap<&str, bool> = checked
+        .layouts
+        .elf
+        .symbols
+        .iter()
+        .map(|symbol| (symbol.name.as_str(), symbol.visible))
+        .collect();
     let in_elf = (0..raw.headers.len()).any(|index| raw.section(index) == ".maps");
     let sections = checked.layouts.own_types().filter_map(|(_, ty)| match &ty.kind {
         Kind::Section { variables } => Some((ty.name.as_str(), variables)),
         _ => None,
     });
     for (section, slots) in sections {
-        let is_table = matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
+        let is_table =
+            matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
         let is_maps = section == ".maps" && in_elf;
         if !is_table && !is_maps {
             continue;
@@ -33,14 +51,24 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
         for slot in slots {
             let variable = btf.get(slot.variable);
             let name = variable.name.as_str();
-            let mut fault = |what: String, todo: &str| faults.push(Fault::new(subject.map(name), what, todo));
+            let mut fault =
+                |what: String, todo: &str| faults.push(Fault::new(subject.map(name), what, todo));
             let Kind::Variable { ty, linkage } = variable.kind else {
-                fault(format!("`{name}` in section `{section}` is not a variable"), "the object is corrupt; compile it again");
+                fault(
+                    format!("`{name}` in section `{section}` is not a variable"),
+                    "the object is corrupt; compile it again",
+                );
                 continue;
             };
             let (_, def) = btf.resolve(ty);
             let Kind::Struct { members, .. } = &def.kind else {
-                fault(format!("`{name}` in section `{section}` is `{}`, not a struct", checked.layouts.c_name(ty)), "define a struct");
+                fault(
+                    format!(
+                        "`{name}` in section `{section}` is `{}`, not a struct",
+                        checked.layouts.c_name(ty)
+                    ),
+                    "define a struct",
+                );
                 continue;
             };
             if is_table {
@@ -53,13 +81,20 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
                 continue;
             }
             if linkage != Linkage::Global {
-                fault(format!("map `{name}` is static, and libbpf rejects static maps"), "remove `static`");
+                fault(
+                    format!("map `{name}` is static, and libbpf rejects static maps"),
+                    "remove `static`",
+                );
             } else if visible.get(name) == Some(&false) {
                 // `btf_fixup_datasec` makes it static.
                 let todo = "give it default visibility; -fvisibility=hidden hides maps too";
-                fault(format!("map `{name}` is hidden, which libbpf treats as static and rejects"), todo);
+                fault(
+                    format!("map `{name}` is hidden, which libbpf treats as static and rejects"),
+                    todo,
+                );
             }
-            let mut definition = Definition { checked, name, place: subject.map(name), kind: 0, faults };
+            let mut definition =
+                Definition { checked, name, place: subject.map(name), kind: 0, faults };
             definition.read(members, false);
         }
     }
@@ -76,7 +111,11 @@ struct Definition<'a> {
 
 impl Definition<'_> {
     fn fault(&mut self, what: &str, todo: impl Into<String>) {
-        self.faults.push(Fault::new(self.place.clone(), format!("map `{}`: {what}", self.name), todo));
+        self.faults.push(Fault::new(
+            self.place.clone(),
+            format!("map `{}`: {what}", self.name),
+            todo,
+        ));
     }
 
     fn read(&mut self, members: &[Member], inner: bool) {
@@ -103,7 +142,10 @@ impl Definition<'_> {
                     let conflict = *known != 0 && *known != size;
                     *known = size;
                     if conflict {
-                        self.fault(&format!("{field} has two different sizes"), format!("remove `{field}` or `{field}_size`"));
+                        self.fault(
+                            &format!("{field} has two different sizes"),
+                            format!("remove `{field}` or `{field}_size`"),
+                        );
                     }
                 }
                 "values" => self.values(members, at, inner, value),
@@ -111,7 +153,10 @@ impl Definition<'_> {
                 "map_extra" if matches!(btf.resolve(member.ty).1.kind, Kind::Enum { .. }) => {}
                 _ if FIELDS.contains(&field) => {
                     let Some(number) = number(btf, member.ty) else {
-                        self.fault(&format!("`{field}` is not a number"), format!("write __uint({field}, N)"));
+                        self.fault(
+                            &format!("`{field}` is not a number"),
+                            format!("write __uint({field}, N)"),
+                        );
                         continue;
                     };
                     match field {
@@ -122,29 +167,42 @@ impl Definition<'_> {
                             *known = number.into();
                             if conflict {
                                 let ty = field.trim_end_matches("_size");
-                                self.fault(&format!("{ty} has two different sizes"), format!("remove `{ty}` or `{field}`"));
+                                self.fault(
+                                    &format!("{ty} has two different sizes"),
+                                    format!("remove `{ty}` or `{field}`"),
+                                );
                             }
                         }
-                        "pinning" if inner => self.fault("inner maps cannot be pinned", "remove `pinning`"),
+                        "pinning" if inner => {
+                            self.fault("inner maps cannot be pinned", "remove `pinning`")
+                        }
                         "pinning" if number > 1 => {
-                            self.fault(&format!("`pinning` is {number}"), "write LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1)");
+                            self.fault(
+                                &format!("`pinning` is {number}"),
+                                "write LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1)",
+                            );
                         }
                         _ => {}
                     }
                 }
                 _ => {
-                    let todo = near(field, FIELDS).map_or_else(|| "remove it".to_owned(), |near| format!("did you mean `{near}`?"));
+                    let todo = near(field, FIELDS).map_or_else(
+                        || "remove it".to_owned(),
+                        |near| format!("did you mean `{near}`?"),
+                    );
                     self.fault(&format!("unknown field `{field}`"), todo);
                 }
             }
         }
         if self.kind == 0 && self.faults.len() == before {
-            let what = if inner { "the type of the inner map is missing" } else { "the type is missing" };
+            let what =
+                if inner { "the type of the inner map is missing" } else { "the type is missing" };
             self.fault(what, "add __uint(type, BPF_MAP_TYPE_..)");
         }
         if MapKind(self.kind) == MapKind::STRUCT_OPS && !inner {
             // libbpf 1.7 crashes on such a definition.
-            let what = "BPF_MAP_TYPE_STRUCT_OPS is for struct_ops tables, which are not defined as maps";
+            let what =
+                "BPF_MAP_TYPE_STRUCT_OPS is for struct_ops tables, which are not defined as maps";
             self.fault(what, "define a variable of a kernel type in SEC(\".struct_ops\")");
         }
     }
@@ -153,7 +211,8 @@ impl Definition<'_> {
     fn values(&mut self, members: &[Member], at: usize, inner: bool, value: u64) {
         let checked = self.checked;
         let btf = &checked.layouts.btf;
-        let is_nested = matches!(MapKind(self.kind), MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS);
+        let is_nested =
+            matches!(MapKind(self.kind), MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS);
         let Some(member) = members.get(at) else { return };
         if inner {
             return self.fault("inner maps cannot hold maps", "remove `values` from the inner map");
@@ -162,10 +221,14 @@ impl Definition<'_> {
             return self.fault("`values` is not the last member", "move it to the end");
         }
         if !is_nested && MapKind(self.kind) != MapKind::PROG_ARRAY {
-            return self.fault("`values` needs a map of maps or a program array", "set such a `type` before it, or remove it");
+            return self.fault(
+                "`values` needs a map of maps or a program array",
+                "set such a `type` before it, or remove it",
+            );
         }
         if !matches!(value, 0 | 4) {
-            return self.fault(&format!("value size is {value}, expected 4"), "remove the value size");
+            return self
+                .fault(&format!("value size is {value}, expected 4"), "remove the value size");
         }
         let to = match btf.get(member.ty).kind {
             Kind::Array { element, len: 0 } => match btf.resolve(element).1.kind {
@@ -181,7 +244,10 @@ impl Definition<'_> {
                 self.kind = outer;
             }
             Some(Kind::Prototype) if !is_nested => {}
-            _ => self.fault("`values` has an unsupported type", "write __array(values, T), where T is the inner map or a function"),
+            _ => self.fault(
+                "`values` has an unsupported type",
+                "write __array(values, T), where T is the inner map or a function",
+            ),
         }
     }
 }
@@ -200,7 +266,12 @@ fn number(btf: &Btf, id: TypeId) -> Option<u32> {
 fn is_sized(btf: &Btf, id: TypeId) -> bool {
     match btf.resolve(id).1.kind {
         Kind::Array { element, .. } => is_sized(btf, element),
-        Kind::Int { .. } | Kind::Float { .. } | Kind::Pointer { .. } | Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. } => true,
+        Kind::Int { .. }
+        | Kind::Float { .. }
+        | Kind::Pointer { .. }
+        | Kind::Struct { .. }
+        | Kind::Union { .. }
+        | Kind::Enum { .. } => true,
         _ => false,
     }
 }
@@ -213,23 +284,46 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
 
     let checked = subject.checked;
     let mut arenas = checked.maps.iter().filter(|def| def.kind == MapKind::ARENA);
-    let data = checked.layouts.elf.sections.iter().find(|section| section.name == ".addr_space.1" && section.size > 0);
+    let data = checked
+        .layouts
+        .elf
+        .sections
+        .iter()
+        .find(|section| section.name == ".addr_space.1" && section.size > 0);
     match (arenas.next(), data) {
         // Without maps, libbpf only checks the references, as `references` does.
         (None, Some(data)) if has_maps => {
-            let what = format!("{} bytes of variables are in an arena (__arena), but the object has no arena map", data.size);
-            faults.push(Fault::new(Place::default(), what, "define one in SEC(\".maps\") with __uint(type, BPF_MAP_TYPE_ARENA)"));
+            let what = format!(
+                "{} bytes of variables are in an arena (__arena), but the object has no arena map",
+                data.size
+            );
+            faults.push(Fault::new(
+                Place::default(),
+                what,
+                "define one in SEC(\".maps\") with __uint(type, BPF_MAP_TYPE_ARENA)",
+            ));
         }
-        (Some(arena), Some(data)) if data.size > u64::from(PAGE).saturating_mul(arena.max_entries.into()) => {
+        (Some(arena), Some(data))
+            if data.size > u64::from(PAGE).saturating_mul(arena.max_entries.into()) =>
+        {
             let pages = data.size.div_ceil(PAGE.into());
-            let what = format!("max_entries of arena `{}` is {}, but its variables need {pages} pages", arena.name, arena.max_entries);
+            let what = format!(
+                "max_entries of arena `{}` is {}, but its variables need {pages} pages",
+                arena.name, arena.max_entries
+            );
             faults.push(Fault::new(subject.map(&arena.name), what, "increase `max_entries`"));
         }
         // It copies their values to pages that are not there.
         (Some(arena), Some(_)) if arena.flags & SEGV_ON_FAULT != 0 => {
-            let what =
-                format!("the arena `{}` has variables and the flag BPF_F_SEGV_ON_FAULT, which ends the process that loads it", arena.name);
-            faults.push(Fault::new(subject.map(&arena.name), what, "remove the flag, or allocate the memory in a program"));
+            let what = format!(
+                "the arena `{}` has variables and the flag BPF_F_SEGV_ON_FAULT, which ends the process that loads it",
+                arena.name
+            );
+            faults.push(Fault::new(
+                subject.map(&arena.name),
+                what,
+                "remove the flag, or allocate the memory in a program",
+            ));
         }
         _ => {}
     }

@@ -15,7 +15,9 @@ pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Fou
     let (mut named, mut sections) = (HashMap::new(), HashMap::new());
     for (id, ty) in checked.layouts.own_types() {
         match &ty.kind {
-            Kind::Variable { .. } | Kind::Function => _ = named.entry(ty.name.as_str()).or_insert((id, &ty.kind)),
+            Kind::Variable { .. } | Kind::Function => {
+                _ = named.entry(ty.name.as_str()).or_insert((id, &ty.kind))
+            }
             Kind::Section { variables } => {
                 for slot in variables {
                     sections.entry(slot.variable).or_insert(ty.name.as_str());
@@ -25,9 +27,17 @@ pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Fou
         }
     }
     let is_extern = |symbol: &&elf::symbol::Symbol| {
-        symbol.st_shndx == 0 && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK) && symbol.st_symtype() == STT_NOTYPE
+        symbol.st_shndx == 0
+            && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
+            && symbol.st_symtype() == STT_NOTYPE
     };
-    for name in raw.symbols.iter().filter(is_extern).map(|symbol| raw.name(symbol)).filter(|name| !name.is_empty()) {
+    for name in raw
+        .symbols
+        .iter()
+        .filter(is_extern)
+        .map(|symbol| raw.name(symbol))
+        .filter(|name| !name.is_empty())
+    {
         let found = named.get(name).filter(|(_, kind)| !matches!(kind, Kind::Variable { linkage, .. } if *linkage != Linkage::Extern));
         let Some((id, kind)) = found else {
             let what = format!("`{name}` is used but not defined, and BTF does not describe it");
@@ -36,17 +46,28 @@ pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Fou
         };
         match (sections.get(id).copied(), kind) {
             (Some(".kconfig"), Kind::Function) => {
-                let what = format!("`{name}` is a function, but the kernel configuration (__kconfig) contains only values");
-                faults.push(Fault::new(Place::default(), what, "declare it __ksym if it is a kernel function"));
+                let what = format!(
+                    "`{name}` is a function, but the kernel configuration (__kconfig) contains only values"
+                );
+                faults.push(Fault::new(
+                    Place::default(),
+                    what,
+                    "declare it __ksym if it is a kernel function",
+                ));
             }
             (Some(".kconfig"), Kind::Variable { ty, .. }) if !is_setting(btf, *ty) => {
-                let what = format!("`{name}` has type `{}`, which __kconfig does not support", checked.layouts.c_name(*ty));
-                let todo = "declare it as an integer, bool, char, char array or enum libbpf_tristate";
+                let what = format!(
+                    "`{name}` has type `{}`, which __kconfig does not support",
+                    checked.layouts.c_name(*ty)
+                );
+                let todo =
+                    "declare it as an integer, bool, char, char array or enum libbpf_tristate";
                 faults.push(Fault::new(Place::default(), what, todo));
             }
             (Some(".kconfig"), Kind::Variable { ty, .. }) => {
-                let weak =
-                    raw.symbols.iter().any(|symbol| symbol.st_bind() == STB_WEAK && symbol.st_shndx == 0 && raw.name(symbol) == name);
+                let weak = raw.symbols.iter().any(|symbol| {
+                    symbol.st_bind() == STB_WEAK && symbol.st_shndx == 0 && raw.name(symbol) == name
+                });
                 if let Some((what, todo)) = unset(btf, name, *ty, weak) {
                     faults.push(Fault::new(Place::default(), format!("`{name}` {what}"), todo));
                 }
@@ -73,7 +94,10 @@ fn is_setting(btf: &Btf, id: TypeId) -> bool {
         Kind::Int { size, bool: true, .. } => *size == 1,
         Kind::Int { size, .. } => matches!(size, 1 | 2 | 4 | 8),
         Kind::Enum { size, .. } => matches!(size, 4 | 8) && ty.name == "libbpf_tristate",
-        Kind::Array { element, len } => *len > 0 && matches!(btf.resolve(*element).1.kind, Kind::Int { size: 1, bool: false, .. }),
+        Kind::Array { element, len } => {
+            *len > 0
+                && matches!(btf.resolve(*element).1.kind, Kind::Int { size: 1, bool: false, .. })
+        }
         _ => false,
     }
 }
@@ -86,7 +110,10 @@ fn unset(btf: &Btf, name: &str, id: TypeId, weak: bool) -> Option<(&'static str,
         _ if name.starts_with("CONFIG_") => None,
         "LINUX_KERNEL_VERSION" => match kind {
             Kind::Int { size: 4 | 8, bool: false, .. } => None,
-            _ => Some(("is the kernel version, an integer of 4 or 8 bytes", "declare it `extern int LINUX_KERNEL_VERSION __kconfig;`")),
+            _ => Some((
+                "is the kernel version, an integer of 4 or 8 bytes",
+                "declare it `extern int LINUX_KERNEL_VERSION __kconfig;`",
+            )),
         },
         "LINUX_HAS_BPF_COOKIE" | "LINUX_HAS_SYSCALL_WRAPPER" => match kind {
             Kind::Int { .. } => None,
@@ -97,6 +124,9 @@ fn unset(btf: &Btf, name: &str, id: TypeId, weak: bool) -> Option<(&'static str,
             "is not a value that libbpf provides",
             "did you mean LINUX_KERNEL_VERSION, LINUX_HAS_BPF_COOKIE or LINUX_HAS_SYSCALL_WRAPPER? An unknown value is 0 if it is declared `__weak`",
         )),
-        _ => Some(("is not a kernel configuration option", "use the name of an option, for example `CONFIG_HZ`")),
+        _ => Some((
+            "is not a kernel configuration option",
+            "use the name of an option, for example `CONFIG_HZ`",
+        )),
     }
 }

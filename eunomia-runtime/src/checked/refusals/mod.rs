@@ -82,7 +82,9 @@ impl<'a> Subject<'a> {
     fn new(checked: &'a Checked, raw: Raw<'a>) -> Self {
         // A bare object has no document with places to name.
         let listed = (checked.skeleton.format != Format::Object).then_some(&checked.skeleton);
-        let maps = listed.iter().flat_map(|skeleton| skeleton.maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)));
+        let maps = listed.iter().flat_map(|skeleton| {
+            skeleton.maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index))
+        });
         let maps = maps.collect();
         let programs = listed.iter().flat_map(|skeleton| skeleton.programs.iter().enumerate());
         let programs = programs.map(|(index, program)| (program.name.as_str(), index)).collect();
@@ -91,12 +93,16 @@ impl<'a> Subject<'a> {
 
     /// Returns the place of a map in the document.
     fn map(&self, name: &str) -> Place {
-        self.maps.get(name).map_or_else(Place::default, |index| self.checked.skeleton.skel_place().key("maps").index(*index))
+        self.maps.get(name).map_or_else(Place::default, |index| {
+            self.checked.skeleton.skel_place().key("maps").index(*index)
+        })
     }
 
     /// Returns the place of a program in the document.
     fn program(&self, name: &str) -> Place {
-        self.programs.get(name).map_or_else(Place::default, |index| self.checked.skeleton.skel_place().key("progs").index(*index))
+        self.programs.get(name).map_or_else(Place::default, |index| {
+            self.checked.skeleton.skel_place().key("progs").index(*index)
+        })
     }
 }
 
@@ -115,15 +121,27 @@ impl<'a> Raw<'a> {
         let (headers, section_names) = file.section_headers_with_strtab().map_err(broken)?;
         let Some((symbols, strings)) = file.symbol_table().map_err(broken)? else {
             // `bpf_object__elf_collect` needs a symbol table.
-            return Err(("the object has no symbol table, which libbpf needs".to_owned(), "do not strip it"));
+            return Err((
+                "the object has no symbol table, which libbpf needs".to_owned(),
+                "do not strip it",
+            ));
         };
         let headers = headers.iter().flat_map(|headers| headers.iter()).collect();
-        Ok(Self { headers, section_names: section_names.unwrap_or_default(), symbols: symbols.iter().collect(), strings, file })
+        Ok(Self {
+            headers,
+            section_names: section_names.unwrap_or_default(),
+            symbols: symbols.iter().collect(),
+            strings,
+            file,
+        })
     }
 
     /// Returns the name of a section, or an empty string if the section does not exist.
     fn section(&self, index: usize) -> &'a str {
-        let name = self.headers.get(index).and_then(|header| self.section_names.get(header.sh_name as usize).ok());
+        let name = self
+            .headers
+            .get(index)
+            .and_then(|header| self.section_names.get(header.sh_name as usize).ok());
         name.unwrap_or_default()
     }
 
@@ -135,7 +153,9 @@ impl<'a> Raw<'a> {
     /// by programs.
     fn executable(&self) -> impl Iterator<Item = (usize, &SectionHeader)> {
         let is_code = |header: &SectionHeader| {
-            header.sh_type == SHT_PROGBITS && header.sh_size > 0 && header.sh_flags & u64::from(SHF_EXECINSTR) != 0
+            header.sh_type == SHT_PROGBITS
+                && header.sh_size > 0
+                && header.sh_flags & u64::from(SHF_EXECINSTR) != 0
         };
         self.headers.iter().enumerate().filter(move |(_, header)| is_code(header))
     }
@@ -143,7 +163,9 @@ impl<'a> Raw<'a> {
     /// Returns the functions for which libbpf creates a program each, including those in `.text`.
     fn functions(&self) -> impl Iterator<Item = &Symbol> {
         let code: HashSet<usize> = self.executable().map(|(index, _)| index).collect();
-        self.symbols.iter().filter(move |symbol| symbol.st_symtype() == STT_FUNC && code.contains(&usize::from(symbol.st_shndx)))
+        self.symbols.iter().filter(move |symbol| {
+            symbol.st_symtype() == STT_FUNC && code.contains(&usize::from(symbol.st_shndx))
+        })
     }
 }
 
@@ -152,7 +174,8 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
     let raw = &subject.raw;
     for index in 0..raw.headers.len() {
         if raw.section(index) == "maps" {
-            let what = "section `maps` has legacy map definitions, which libbpf rejects since version 1.0";
+            let what =
+                "section `maps` has legacy map definitions, which libbpf rejects since version 1.0";
             let todo = "define them in SEC(\".maps\") with __uint(type, ..), __type(key, ..), __type(value, ..)";
             faults.push(Fault::new(Place::default(), what, todo));
         }
@@ -160,13 +183,23 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
         // `bpf_object__init_kversion`
         if raw.section(index) == "version" && size != 4 {
             let what = format!("section `version` has {size} bytes, expected 4");
-            faults.push(Fault::new(Place::default(), what, "remove it, or write `__u32 version SEC(\"version\") = LINUX_VERSION_CODE;`"));
+            faults.push(Fault::new(
+                Place::default(),
+                what,
+                "remove it, or write `__u32 version SEC(\"version\") = LINUX_VERSION_CODE;`",
+            ));
         }
         // The value of an array: `array_map_alloc_check`.
         if is_data(raw.section(index)) && size > i32::MAX as u64 {
-            let what =
-                format!("the variables of section `{}` have {size} bytes, more than any kernel accepts for a map", raw.section(index));
-            faults.push(Fault::new(Place::default(), what, "make them smaller, or put them into maps with several entries"));
+            let what = format!(
+                "the variables of section `{}` have {size} bytes, more than any kernel accepts for a map",
+                raw.section(index)
+            );
+            faults.push(Fault::new(
+                Place::default(),
+                what,
+                "make them smaller, or put them into maps with several entries",
+            ));
         }
     }
     for symbol in raw.functions() {
@@ -177,10 +210,17 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
             || symbol.st_size % 8 != 0
             || symbol.st_value % 8 != 0
         {
-            let what = format!("function `{name}` has an invalid offset or size in section `{section}`");
-            faults.push(Fault::new(subject.program(name), what, "the object is corrupt; compile it again"));
+            let what =
+                format!("function `{name}` has an invalid offset or size in section `{section}`");
+            faults.push(Fault::new(
+                subject.program(name),
+                what,
+                "the object is corrupt; compile it again",
+            ));
         } else if section != ".text" && symbol.st_bind() == STB_LOCAL {
-            let what = format!("program `{name}` in section `{section}` is static, and libbpf rejects static programs");
+            let what = format!(
+                "program `{name}` in section `{section}` is static, and libbpf rejects static programs"
+            );
             let todo = "remove `static`; a function that programs call needs no SEC(..)";
             faults.push(Fault::new(subject.program(name), what, todo));
         }
@@ -189,11 +229,18 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
 
 /// Reports whether libbpf creates a map for the variables of the section.
 fn is_data(section: &str) -> bool {
-    [".data", ".rodata", ".bss"].iter().any(|kind| section.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    [".data", ".rodata", ".bss"].iter().any(|kind| {
+        section.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
 }
 
 /// The largest page size of the architecture, since the object may run on a machine that uses it.
-const PAGE: u32 = if cfg!(any(target_arch = "x86_64", target_arch = "s390x", target_arch = "riscv64")) { 4096 } else { 65536 };
+const PAGE: u32 =
+    if cfg!(any(target_arch = "x86_64", target_arch = "s390x", target_arch = "riscv64")) {
+        4096
+    } else {
+        65536
+    };
 
 /// Returns a map definition, and its inner map if it is a map of maps.
 fn with_inner(def: &MapDef) -> impl Iterator<Item = &MapDef> {

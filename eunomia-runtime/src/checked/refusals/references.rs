@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use elf::abi::{
-    SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS, SHT_PROGBITS, SHT_REL, STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FUNC, STT_NOTYPE, STT_SECTION,
+    SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS, SHT_PROGBITS, SHT_REL, STB_GLOBAL, STB_LOCAL,
+    STB_WEAK, STT_FUNC, STT_NOTYPE, STT_SECTION,
 };
 use elf::symbol::Symbol;
 
@@ -22,11 +23,16 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
     // libbpf skips them.
     let mut programs = BTreeMap::new();
     for symbol in raw.functions() {
-        programs.insert((usize::from(symbol.st_shndx), symbol.st_value), (symbol.st_size, raw.name(symbol)));
+        programs.insert(
+            (usize::from(symbol.st_shndx), symbol.st_value),
+            (symbol.st_size, raw.name(symbol)),
+        );
     }
     let program = |section: usize, offset: u64| {
-        let (_, (_, name)) =
-            programs.range(..=(section, offset)).next_back().filter(|((of, start), (size, _))| *of == section && offset - start < *size)?;
+        let (_, (_, name)) = programs
+            .range(..=(section, offset))
+            .next_back()
+            .filter(|((of, start), (size, _))| *of == section && offset - start < *size)?;
         Some(*name)
     };
     let place = Places::new(subject);
@@ -43,7 +49,11 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
             continue;
         }
         let Ok(relocations) = raw.file.section_data_as_rels(header) else { continue };
-        let bytes = if executable { raw.file.section_data(target).map_or(&[][..], |(bytes, _)| bytes) } else { &[] };
+        let bytes = if executable {
+            raw.file.section_data(target).map_or(&[][..], |(bytes, _)| bytes)
+        } else {
+            &[]
+        };
         for relocation in relocations {
             let Some(left) = budget.checked_sub(1) else { return };
             budget = left;
@@ -58,7 +68,8 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
                 let Some(&code) = bytes.get(at) else { continue };
                 let source = bytes.get(at.saturating_add(1)).map_or(0, |registers| registers >> 4);
                 place.instruction_fault(code, source, symbol).map(|(what, todo)| {
-                    let what = format!("program `{program}` refers to `{}`, {what}", place.symbol(symbol));
+                    let what =
+                        format!("program `{program}` refers to `{}`, {what}", place.symbol(symbol));
                     Fault::new(subject.program(program), what, todo)
                 })
             } else {
@@ -76,10 +87,20 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
     }
     // `libbpf_prepare_prog_load`: the position in a table determines the kernel function that the
     // program implements.
-    let is_function = |section: &str| matches!(section.split('/').next(), Some("struct_ops" | "struct_ops.s"));
-    for (name, _) in subject.checked.programs.iter().filter(|(name, section)| is_function(section) && !in_tables.contains(name.as_str())) {
+    let is_function =
+        |section: &str| matches!(section.split('/').next(), Some("struct_ops" | "struct_ops.s"));
+    for (name, _) in subject
+        .checked
+        .programs
+        .iter()
+        .filter(|(name, section)| is_function(section) && !in_tables.contains(name.as_str()))
+    {
         let what = format!("program `{name}` is for a struct_ops table, but no table refers to it");
-        faults.push(Fault::new(subject.program(name), what, "put it into a table in SEC(\".struct_ops\"), or remove it"));
+        faults.push(Fault::new(
+            subject.program(name),
+            what,
+            "put it into a table in SEC(\".struct_ops\"), or remove it",
+        ));
     }
 }
 
@@ -97,9 +118,11 @@ struct Places<'a> {
 impl<'a> Places<'a> {
     fn new(subject: &'a Subject<'a>) -> Self {
         let Subject { checked, raw, .. } = subject;
-        let defs: HashMap<&str, &MapDef> = checked.maps.iter().map(|def| (def.name.as_str(), def)).collect();
-        let in_maps =
-            raw.symbols.iter().filter(|symbol| raw.section(symbol.st_shndx.into()) == ".maps" && defs.contains_key(raw.name(symbol)));
+        let defs: HashMap<&str, &MapDef> =
+            checked.maps.iter().map(|def| (def.name.as_str(), def)).collect();
+        let in_maps = raw.symbols.iter().filter(|symbol| {
+            raw.section(symbol.st_shndx.into()) == ".maps" && defs.contains_key(raw.name(symbol))
+        });
         let maps = in_maps.map(|symbol| (symbol.st_value, raw.name(symbol))).collect();
         let has_arena = checked.maps.iter().any(|def| def.kind == MapKind::ARENA);
         let programs = checked.programs.iter().map(|(name, _)| name.as_str()).collect();
@@ -109,7 +132,9 @@ impl<'a> Places<'a> {
     /// Returns the name of a symbol; for a section symbol, the name of the section.
     fn symbol(&self, symbol: &Symbol) -> &'a str {
         match symbol.st_name {
-            0 if symbol.st_symtype() == STT_SECTION => self.subject.raw.section(symbol.st_shndx.into()),
+            0 if symbol.st_symtype() == STT_SECTION => {
+                self.subject.raw.section(symbol.st_shndx.into())
+            }
             _ => self.subject.raw.name(symbol),
         }
     }
@@ -120,21 +145,35 @@ impl<'a> Places<'a> {
         let section = usize::from(symbol.st_shndx);
         let name = self.subject.raw.section(section);
         if !matches!(code, CALL | LOAD64) {
-            return Some(("by an instruction that is neither a call nor a load of an address".to_owned(), "compile it with `-mcpu=v3`"));
+            return Some((
+                "by an instruction that is neither a call nor a load of an address".to_owned(),
+                "compile it with `-mcpu=v3`",
+            ));
         }
         // Undefined symbols are checked by `externs`.
-        if symbol.st_shndx == 0 && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK) && symbol.st_symtype() == STT_NOTYPE {
+        if symbol.st_shndx == 0
+            && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
+            && symbol.st_symtype() == STT_NOTYPE
+        {
             return None;
         }
         if code == CALL {
             return match name {
-                _ if source != 1 => Some(("by a helper call".to_owned(), "compile the object again")),
+                _ if source != 1 => {
+                    Some(("by a helper call".to_owned(), "compile the object again"))
+                }
                 ".text" => None,
-                _ => Some((format!("a function in section `{name}`"), "remove SEC(..) from functions that programs call")),
+                _ => Some((
+                    format!("a function in section `{name}`"),
+                    "remove SEC(..) from functions that programs call",
+                )),
             };
         }
         if symbol.st_shndx == 0 || symbol.st_shndx >= SHN_LORESERVE {
-            return Some(("which is in no section".to_owned(), "initialize the variable, and compile without `-fcommon`"));
+            return Some((
+                "which is in no section".to_owned(),
+                "initialize the variable, and compile without `-fcommon`",
+            ));
         }
         let header = self.subject.raw.headers.get(section)?;
         let is_function = match symbol.st_bind() {
@@ -142,7 +181,9 @@ impl<'a> Places<'a> {
             STB_GLOBAL | STB_WEAK => symbol.st_symtype() == STT_FUNC,
             _ => false,
         };
-        let is_kind = |kind: &str| name == kind || name.strip_prefix(kind).is_some_and(|rest| rest.starts_with('.'));
+        let is_kind = |kind: &str| {
+            name == kind || name.strip_prefix(kind).is_some_and(|rest| rest.starts_with('.'))
+        };
         let is_data = match header.sh_type {
             SHT_PROGBITS => header.sh_size > 0 && (is_kind(".data") || is_kind(".rodata")),
             SHT_NOBITS => is_kind(".bss"),
@@ -150,14 +191,26 @@ impl<'a> Places<'a> {
         };
         match name {
             ".text" if is_function => None,
-            ".addr_space.1" if header.sh_type == SHT_PROGBITS && header.sh_size > 0 => (!self.has_arena)
-                .then(|| ("an arena variable, but the object has no arena map".to_owned(), "define a map of type BPF_MAP_TYPE_ARENA")),
+            ".addr_space.1" if header.sh_type == SHT_PROGBITS && header.sh_size > 0 => {
+                (!self.has_arena).then(|| {
+                    (
+                        "an arena variable, but the object has no arena map".to_owned(),
+                        "define a map of type BPF_MAP_TYPE_ARENA",
+                    )
+                })
+            }
             // The section `maps` is reported as a fault of its own.
             ".jumptables" | "maps" => None,
             ".maps" if self.maps.contains_key(&symbol.st_value) => None,
-            ".maps" => Some(("which is not the start of a map".to_owned(), "refer only to maps in SEC(\".maps\")")),
+            ".maps" => Some((
+                "which is not the start of a map".to_owned(),
+                "refer only to maps in SEC(\".maps\")",
+            )),
             _ if is_data => None,
-            _ => Some((format!("which is in section `{name}`, for which libbpf creates no map"), MOVE)),
+            _ => Some((
+                format!("which is in section `{name}`, for which libbpf creates no map"),
+                MOVE,
+            )),
         }
     }
 
@@ -166,16 +219,30 @@ impl<'a> Places<'a> {
     fn map_fault(&self, offset: u64, symbol: &Symbol) -> Option<Fault> {
         let (start, map) = self.maps.range(..=offset).next_back()?;
         let def = *self.defs.get(map)?;
-        let (section, name) = (self.subject.raw.section(symbol.st_shndx.into()), self.symbol(symbol));
+        let (section, name) =
+            (self.subject.raw.section(symbol.st_shndx.into()), self.symbol(symbol));
         let wrong = match def.kind {
-            MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => match self.defs.get(name).filter(|_| section == ".maps") {
-                Some(held) => def.inner.as_deref().and_then(|inner| mismatch(inner, held)).map(|what| {
-                    (format!("holds `{name}`, which {what}"), "use the same type, sizes and flags for all maps of a map of maps")
-                }),
-                None => Some((format!("holds `{name}`, which is not a map"), "list only maps from SEC(\".maps\")")),
-            },
+            MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS => {
+                match self.defs.get(name).filter(|_| section == ".maps") {
+                    Some(held) => {
+                        def.inner.as_deref().and_then(|inner| mismatch(inner, held)).map(|what| {
+                            (
+                                format!("holds `{name}`, which {what}"),
+                                "use the same type, sizes and flags for all maps of a map of maps",
+                            )
+                        })
+                    }
+                    None => Some((
+                        format!("holds `{name}`, which is not a map"),
+                        "list only maps from SEC(\".maps\")",
+                    )),
+                }
+            }
             MapKind::PROG_ARRAY if section != ".text" && self.programs.contains(name) => None,
-            MapKind::PROG_ARRAY => Some((format!("holds `{name}`, which is not a program"), "list only functions with SEC(..)")),
+            MapKind::PROG_ARRAY => Some((
+                format!("holds `{name}`, which is not a program"),
+                "list only functions with SEC(..)",
+            )),
             _ => return None,
         };
         let place = self.subject.map(map);
@@ -183,10 +250,18 @@ impl<'a> Places<'a> {
             return Some(Fault::new(place, format!("map `{map}` {what}"), todo));
         }
         // Hash tables use their slots as keys.
-        let slot = self.first_slot(map).and_then(|first| (offset - start).checked_sub(first)).map(|behind| behind / 8)?;
-        let full = def.max_entries != 0 && def.kind != MapKind::HASH_OF_MAPS && slot >= def.max_entries.into();
+        let slot = self
+            .first_slot(map)
+            .and_then(|first| (offset - start).checked_sub(first))
+            .map(|behind| behind / 8)?;
+        let full = def.max_entries != 0
+            && def.kind != MapKind::HASH_OF_MAPS
+            && slot >= def.max_entries.into();
         full.then(|| {
-            let what = format!("max_entries of map `{map}` is {}, but it has a value at index {slot}", def.max_entries);
+            let what = format!(
+                "max_entries of map `{map}` is {}, but it has a value at index {slot}",
+                def.max_entries
+            );
             Fault::new(place, what, "increase `max_entries`")
         })
     }
@@ -199,7 +274,10 @@ impl<'a> Places<'a> {
             _ => None,
         })?;
         let Kind::Struct { members, .. } = &btf.resolve(ty).1.kind else { return None };
-        members.iter().find(|member| member.name == "values").map(|member| u64::from(member.bit_offset) / 8)
+        members
+            .iter()
+            .find(|member| member.name == "values")
+            .map(|member| u64::from(member.bit_offset) / 8)
     }
 
     /// Checks a struct_ops table: `bpf_object__collect_st_ops_relos`.
@@ -209,8 +287,10 @@ impl<'a> Places<'a> {
         }
         let section = self.subject.raw.section(symbol.st_shndx.into());
         let bare = section.strip_prefix('?').unwrap_or(section);
-        let is_one = is_typed(bare) && matches!(bare.split('/').next(), Some("struct_ops" | "struct_ops.s"));
-        let what = format!("program `{name}` is in a struct_ops table, but its section is `{section}`");
+        let is_one =
+            is_typed(bare) && matches!(bare.split('/').next(), Some("struct_ops" | "struct_ops.s"));
+        let what =
+            format!("program `{name}` is in a struct_ops table, but its section is `{section}`");
         (!is_one).then(|| Fault::new(self.subject.program(name), what, "write SEC(\"struct_ops\")"))
     }
 }
@@ -222,11 +302,15 @@ fn mismatch(inner: &MapDef, held: &MapDef) -> Option<String> {
     let differ = |one: u32, other: u32| one != 0 && other != 0 && one != other;
     Some(match () {
         () if inner.kind != held.kind => format!("is a {}, expected {}", held.kind, inner.kind),
-        () if differ(inner.key_size, held.key_size) => format!("has key size {}, expected {}", held.key_size, inner.key_size),
+        () if differ(inner.key_size, held.key_size) => {
+            format!("has key size {}, expected {}", held.key_size, inner.key_size)
+        }
         () if differ(inner.value_size, held.value_size) => {
             format!("has value size {}, expected {}", held.value_size, inner.value_size)
         }
-        () if inner.flags != held.flags => format!("has flags {:#x}, expected {:#x}", held.flags, inner.flags),
+        () if inner.flags != held.flags => {
+            format!("has flags {:#x}, expected {:#x}", held.flags, inner.flags)
+        }
         () if matches!(inner.kind, MapKind::ARRAY | MapKind::XSKMAP)
             && inner.flags & INNER_MAP == 0
             && differ(inner.max_entries, held.max_entries) =>

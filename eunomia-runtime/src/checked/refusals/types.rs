@@ -137,8 +137,12 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
         let Some(section) = program.other.get(TYPE) else { continue };
         if !section.as_str().is_some_and(is_typed) {
             let place = subject.program(&program.name).key(TYPE);
-            let near = section.as_str().and_then(similar).map(|near| format!("did you mean `{near}`?"));
-            let todo = near.unwrap_or_else(|| "use a section name of libbpf, for example \"xdp\" or \"tp/sched/sched_switch\"".to_owned());
+            let near =
+                section.as_str().and_then(similar).map(|near| format!("did you mean `{near}`?"));
+            let todo = near.unwrap_or_else(|| {
+                "use a section name of libbpf, for example \"xdp\" or \"tp/sched/sched_switch\""
+                    .to_owned()
+            });
             faults.push(Fault::new(place, format!("{section} does not name a program type"), todo));
         }
     }
@@ -151,8 +155,13 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
             "set its type with `Config::program(\"{name}\", \"xdp\")`, `programs({name} = \"xdp\")` of the macro or \
              `--program {name}=xdp`, or write SEC(\"?{section}\"), which is not loaded by default"
         );
-        let todo = similar(section).map_or_else(|| hint.clone(), |near| format!("did you mean `{near}`? Otherwise, {hint}"));
-        let what = format!("program `{name}` is in section `{section}`, which has no program type, so it cannot be loaded");
+        let todo = similar(section).map_or_else(
+            || hint.clone(),
+            |near| format!("did you mean `{near}`? Otherwise, {hint}"),
+        );
+        let what = format!(
+            "program `{name}` is in section `{section}`, which has no program type, so it cannot be loaded"
+        );
         faults.push(Fault::new(subject.program(name), what, todo));
     }
 }
@@ -161,7 +170,9 @@ impl Checked {
     /// Returns the section names that the document or the application sets to define the type of a
     /// program (`type`), by program.
     pub fn program_types(&self) -> HashMap<&str, &str> {
-        let types = self.skeleton.programs.iter().filter_map(|program| Some((program.name.as_str(), program.other.get(TYPE)?.as_str()?)));
+        let types = self.skeleton.programs.iter().filter_map(|program| {
+            Some((program.name.as_str(), program.other.get(TYPE)?.as_str()?))
+        });
         types.collect()
     }
 }
@@ -178,7 +189,11 @@ fn similar(section: &str) -> Option<&'static str> {
             _ => near(section, known()).unwrap_or(typed),
         });
     }
-    let is_prefix = |known: &&str| section.strip_prefix(known).is_some_and(|rest| rest.starts_with(|c: char| !c.is_ascii_alphanumeric()));
+    let is_prefix = |known: &&str| {
+        section
+            .strip_prefix(known)
+            .is_some_and(|rest| rest.starts_with(|c: char| !c.is_ascii_alphanumeric()))
+    };
     near(section, known())
         .or_else(|| near(head, WITH_TARGET.iter().copied()))
         .or_else(|| known().filter(is_prefix).max_by_key(|known| known.len()))

@@ -20,10 +20,18 @@ impl Description {
     /// Describes a skeleton by its object.
     pub(super) fn of_object(file: &str, checked: &Checked) -> Result<Self> {
         let layouts = &checked.layouts;
-        let part = |ty: Option<TypeId>, size: u32| Part { ty: ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty)), size: size.into() };
+        let part = |ty: Option<TypeId>, size: u32| Part {
+            ty: ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty)),
+            size: size.into(),
+        };
         let setup = checked.setup(file)?;
-        let unlinked: HashSet<&str> =
-            checked.skeleton.programs.iter().filter(|program| !program.link).map(|program| program.name.as_str()).collect();
+        let unlinked: HashSet<&str> = checked
+            .skeleton
+            .programs
+            .iter()
+            .filter(|program| !program.link)
+            .map(|program| program.name.as_str())
+            .collect();
         let programs = checked.programs.iter().map(|(name, section)| Program {
             link: !unlinked.contains(name.as_str()),
             name: name.clone(),
@@ -36,28 +44,38 @@ impl Description {
             value: (def.value_size > 0).then(|| part(def.value, def.value_size)),
             max_entries: Some(def.max_entries),
         });
-        let variables = checked.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
-        let variables = variables.filter(|(_, variable)| !variable.is_dummy()).map(|(section, variable)| {
-            let argument: Option<&Argument<'_>> = setup.arguments.iter().find(|argument| argument.variable.id == variable.id);
-            let bytes = (variable.size <= LONGEST).then(|| checked.initial(section, variable, &setup)).flatten();
-            let value = bytes.as_deref().and_then(|bytes| {
-                let value = Value::of_variable(layouts, variable, bytes).ok()?;
-                Some((value.to_string(), serde_json::from_str(&value.to_json()).unwrap_or(Json::Null)))
+        let variables = checked
+            .sections
+            .iter()
+            .flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
+        let variables =
+            variables.filter(|(_, variable)| !variable.is_dummy()).map(|(section, variable)| {
+                let argument: Option<&Argument<'_>> =
+                    setup.arguments.iter().find(|argument| argument.variable.id == variable.id);
+                let bytes = (variable.size <= LONGEST)
+                    .then(|| checked.initial(section, variable, &setup))
+                    .flatten();
+                let value = bytes.as_deref().and_then(|bytes| {
+                    let value = Value::of_variable(layouts, variable, bytes).ok()?;
+                    Some((
+                        value.to_string(),
+                        serde_json::from_str(&value.to_json()).unwrap_or(Json::Null),
+                    ))
+                });
+                Variable {
+                    name: variable.name.clone(),
+                    section: section.name.clone(),
+                    ty: layouts.c_name(variable.ty),
+                    offset: Some(variable.offset),
+                    size: Some(variable.size),
+                    value,
+                    option: argument.map(|argument| match argument.arg.short {
+                        Some(short) => format!("-{short}, --{}", argument.arg.long),
+                        None => format!("--{}", argument.arg.long),
+                    }),
+                    help: argument.map(|argument| argument.arg.help.to_string()),
+                }
             });
-            Variable {
-                name: variable.name.clone(),
-                section: section.name.clone(),
-                ty: layouts.c_name(variable.ty),
-                offset: Some(variable.offset),
-                size: Some(variable.size),
-                value,
-                option: argument.map(|argument| match argument.arg.short {
-                    Some(short) => format!("-{short}, --{}", argument.arg.long),
-                    None => format!("--{}", argument.arg.long),
-                }),
-                help: argument.map(|argument| argument.arg.help.to_string()),
-            }
-        });
         Ok(Self {
             programs: programs.collect(),
             maps: maps.collect(),
@@ -75,21 +93,40 @@ impl Description {
             section: program.attach.clone(),
             link: program.link,
         });
-        let maps = skeleton.maps.iter().map(|map| Map { name: map.name.clone(), kind: None, key: None, value: None, max_entries: None });
-        let variables = skeleton.sections.iter().flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
-        let variables = variables.filter(|(_, variable)| !variable.name.starts_with("__eunomia_dummy")).map(|(section, variable)| {
-            let default = variable.arg.as_ref().and_then(|arg| arg.default.as_ref()).or(variable.value.as_ref());
-            Variable {
-                name: variable.name.clone(),
-                section: section.name.clone(),
-                ty: variable.ty.clone(),
-                offset: None,
-                size: None,
-                value: default.map(|value| (value.to_string(), value.clone())),
-                option: None,
-                help: variable.arg.as_ref().and_then(|arg| arg.help.clone()).or(variable.description.clone()),
-            }
+        let maps = skeleton.maps.iter().map(|map| Map {
+            name: map.name.clone(),
+            kind: None,
+            key: None,
+            value: None,
+            max_entries: None,
         });
+        let variables = skeleton
+            .sections
+            .iter()
+            .flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
+        let variables = variables
+            .filter(|(_, variable)| !variable.name.starts_with("__eunomia_dummy"))
+            .map(|(section, variable)| {
+                let default = variable
+                    .arg
+                    .as_ref()
+                    .and_then(|arg| arg.default.as_ref())
+                    .or(variable.value.as_ref());
+                Variable {
+                    name: variable.name.clone(),
+                    section: section.name.clone(),
+                    ty: variable.ty.clone(),
+                    offset: None,
+                    size: None,
+                    value: default.map(|value| (value.to_string(), value.clone())),
+                    option: None,
+                    help: variable
+                        .arg
+                        .as_ref()
+                        .and_then(|arg| arg.help.clone())
+                        .or(variable.description.clone()),
+                }
+            });
         let exports = skeleton.exports.iter().map(|export| Export {
             map: None,
             kind: None,
@@ -102,7 +139,13 @@ impl Description {
                 .members
                 .iter()
                 .flatten()
-                .map(|member| Field { name: member.name.clone(), ty: member.ty.clone(), bit_offset: None, size: None, bits: None })
+                .map(|member| Field {
+                    name: member.name.clone(),
+                    ty: member.ty.clone(),
+                    bit_offset: None,
+                    size: None,
+                    bits: None,
+                })
                 .collect(),
         });
         Self {
@@ -139,7 +182,11 @@ impl Description {
     }
 }
 
-fn export(checked: &Checked, stream: &Stream, part: impl Fn(Option<TypeId>, u32) -> Part) -> Export {
+fn export(
+    checked: &Checked,
+    stream: &Stream,
+    part: impl Fn(Option<TypeId>, u32) -> Part,
+) -> Export {
     let layouts = &checked.layouts;
     let fields: Vec<Field> = match &stream.payload {
         Payload::Type(ty) => fields(checked, *ty, ""),
@@ -153,7 +200,11 @@ fn export(checked: &Checked, stream: &Stream, part: impl Fn(Option<TypeId>, u32)
                 bits: None,
             })
             .collect(),
-        Payload::Tagged(tagged) => tagged.tags.iter().flat_map(|tag| fields(checked, tag.ty, &format!("{}: ", tag.text))).collect(),
+        Payload::Tagged(tagged) => tagged
+            .tags
+            .iter()
+            .flat_map(|tag| fields(checked, tag.ty, &format!("{}: ", tag.text)))
+            .collect(),
         Payload::Bytes { .. } => Vec::new(),
     };
     Export {

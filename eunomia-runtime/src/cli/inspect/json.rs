@@ -6,8 +6,22 @@ use super::{Description, Part};
 
 impl Description {
     pub(super) fn json(&self) -> Json {
-        let Self { file, format, name, version, about, compiler, object, programs, maps, variables, exports } = self;
-        let part = |part: &Option<Part>| part.as_ref().map(|Part { ty, size }| json!({ "type": ty, "size": size }));
+        let Self {
+            file,
+            format,
+            name,
+            version,
+            about,
+            compiler,
+            object,
+            programs,
+            maps,
+            variables,
+            exports,
+        } = self;
+        let part = |part: &Option<Part>| {
+            part.as_ref().map(|Part { ty, size }| json!({ "type": ty, "size": size }))
+        };
         let programs = programs.iter().map(|program| json!({ "name": program.name, "section": program.section, "attach": program.link }));
         let maps = maps.iter().map(|map| {
             let (key, value) = (part(&map.key), part(&map.value));

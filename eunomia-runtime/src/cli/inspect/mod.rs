@@ -89,6 +89,10 @@ pub(super) fn run(args: &Inspect, streams: &mut Streams<'_>) -> Result<(), Failu
         Some(_) => Description::of_object(&document.file, &document.check()?)?,
         None => Description::of_document(&document),
     };
-    let text = if args.json { plain::json(&format!("{:#}\n", description.json())).into_owned() } else { description.table() };
+    let text = if args.json {
+        plain::json(&format!("{:#}\n", description.json())).into_owned()
+    } else {
+        description.table()
+    };
     output::print(streams.out, text.as_bytes())
 }

@@ -31,7 +31,11 @@ impl Description {
             }
         };
         let programs = self.programs.iter().map(|program| {
-            [program.name.clone(), option(program.section.as_ref()), if program.link { "" } else { "not attached by default" }.to_owned()]
+            [
+                program.name.clone(),
+                option(program.section.as_ref()),
+                if program.link { "" } else { "not attached by default" }.to_owned(),
+            ]
         });
         section(&mut text, "Programs", ["NAME", "SECTION", ""], programs);
         let maps = self.maps.iter().map(|map| {
@@ -46,13 +50,31 @@ impl Description {
         section(&mut text, "Maps", ["NAME", "KIND", "KEY", "VALUE", "ENTRIES"], maps);
         let variables = self.variables.iter().map(|variable| {
             let value = variable.value.as_ref().map(|(text, _)| text);
-            let at = variable.offset.map(|offset| format!("{}+{offset}", variable.section)).unwrap_or(variable.section.clone());
+            let at = variable
+                .offset
+                .map(|offset| format!("{}+{offset}", variable.section))
+                .unwrap_or(variable.section.clone());
             let size = option(variable.size.as_ref());
-            [variable.name.clone(), variable.ty.clone(), at, size, option(value), option(variable.option.as_ref())]
+            [
+                variable.name.clone(),
+                variable.ty.clone(),
+                at,
+                size,
+                option(value),
+                option(variable.option.as_ref()),
+            ]
         });
-        section(&mut text, "Variables", ["NAME", "TYPE", "PLACE", "SIZE", "VALUE", "OPTION"], variables);
+        section(
+            &mut text,
+            "Variables",
+            ["NAME", "TYPE", "PLACE", "SIZE", "VALUE", "OPTION"],
+            variables,
+        );
         for export in &self.exports {
-            let rows = export.fields.iter().map(|field| [offset(field), size(field), field.ty.clone(), field.name.clone()]);
+            let rows = export
+                .fields
+                .iter()
+                .map(|field| [offset(field), size(field), field.ty.clone(), field.name.clone()]);
             section(&mut text, &title(export), ["OFFSET", "SIZE", "TYPE", "NAME"], rows);
             if export.fields.is_empty() {
                 _ = writeln!(text, "\n{}", title(export));
@@ -81,12 +103,21 @@ fn title(export: &Export) -> String {
         title += &format!(", by {ty} ({size} bytes)");
     }
     if export.kind.as_deref() == Some("ringbuf") {
-        title += if export.counted == Some(true) { ", drops are counted" } else { ", drops are not counted" };
+        title += if export.counted == Some(true) {
+            ", drops are counted"
+        } else {
+            ", drops are not counted"
+        };
     }
     line(&title).into_owned()
 }
 
-fn section<const N: usize>(text: &mut String, title: &str, head: [&str; N], rows: impl ExactSizeIterator<Item = [String; N]>) {
+fn section<const N: usize>(
+    text: &mut String,
+    title: &str,
+    head: [&str; N],
+    rows: impl ExactSizeIterator<Item = [String; N]>,
+) {
     if rows.len() == 0 {
         return;
     }

@@ -32,7 +32,13 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
                 // Sometimes the sample claims a length that the record does not have.
                 let claimed = if more == 0 { raw + u32::from(input.u8()) } else { raw };
                 let len = (12 + raw).next_multiple_of(8);
-                for (at, word) in [(0, PERF_RECORD_SAMPLE), (4, len << 16), (8, claimed), (12, raw), (len - 4, !raw)] {
+                for (at, word) in [
+                    (0, PERF_RECORD_SAMPLE),
+                    (4, len << 16),
+                    (8, claimed),
+                    (12, raw),
+                    (len - 4, !raw),
+                ] {
                     fake.write(cursor, at, word);
                 }
                 cursor = cursor.wrapping_add(len.into());
@@ -43,13 +49,19 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
                 cursor = cursor.wrapping_add(8 * u64::from(more));
             }
             2 => {
-                for (at, word) in [(0, PERF_RECORD_LOST), (4, 24 << 16), (16, input.u32()), (20, u32::from(more))] {
+                for (at, word) in
+                    [(0, PERF_RECORD_LOST), (4, 24 << 16), (16, input.u32()), (20, u32::from(more))]
+                {
                     fake.write(cursor, at, word);
                 }
                 cursor = cursor.wrapping_add(24);
             }
             3 => fake.produce(cursor),
-            4 => fake.produce(if more == 0 { input.u64() } else { fake.ring.tail().wrapping_add(input.u16().into()) }),
+            4 => fake.produce(if more == 0 {
+                input.u64()
+            } else {
+                fake.ring.tail().wrapping_add(input.u16().into())
+            }),
             5 => fake.read(u64::from(input.u8())),
             // Later records are not read.
             6 if more == 0 => fake.ring.limit = Some(fake.ring.head()),
@@ -112,7 +124,9 @@ impl Fake {
         let bytes: Vec<u8> = (0..len).step_by(4).flat_map(|at| word(at).to_ne_bytes()).collect();
         let found = match word(0) {
             PERF_RECORD_SAMPLE if len < 16 => Found::Short,
-            PERF_RECORD_SAMPLE => bytes.get(12..12 + word(8) as usize).map_or(Found::Short, |sample| Found::Sample(sample.to_vec())),
+            PERF_RECORD_SAMPLE => bytes
+                .get(12..12 + word(8) as usize)
+                .map_or(Found::Short, |sample| Found::Sample(sample.to_vec())),
             PERF_RECORD_LOST if len < 24 => Found::Lost(0),
             PERF_RECORD_LOST => Found::Lost(u64::from(word(16)) | u64::from(word(20)) << 32),
             _ => Found::Other,
@@ -122,8 +136,10 @@ impl Fake {
 
     /// Reads up to and including sample number `most`.
     fn read(&mut self, most: u64) {
-        let (mut tail, head) = (self.ring.tail(), self.ring.limit.unwrap_or_else(|| self.ring.head()));
-        let (mut samples, mut short, mut lost, mut damaged, mut stopped) = (Vec::new(), 0, 0_u64, false, false);
+        let (mut tail, head) =
+            (self.ring.tail(), self.ring.limit.unwrap_or_else(|| self.ring.head()));
+        let (mut samples, mut short, mut lost, mut damaged, mut stopped) =
+            (Vec::new(), 0, 0_u64, false, false);
         while tail != head && !stopped {
             let Some((found, end)) = self.next(tail, head) else {
                 damaged = true;
@@ -142,7 +158,12 @@ impl Fake {
         }
         // Short samples count too, and those after the limit of this read.
         let unread = self.ring.unread();
-        assert!(unread.is_ok_and(|unread| unread >= samples.len() as u64) || damaged || stopped || self.ring.limit.is_some());
+        assert!(
+            unread.is_ok_and(|unread| unread >= samples.len() as u64)
+                || damaged
+                || stopped
+                || self.ring.limit.is_some()
+        );
         let (stats, mut seen) = (Counters::default(), Vec::new());
         let result = self.ring.drain(&stats, &|| true, &mut |sample| {
             seen.push(sample.to_vec());
@@ -150,7 +171,10 @@ impl Fake {
         });
         assert_eq!(seen, samples);
         let stats = stats.get();
-        assert_eq!((stats.received, stats.short, stats.lost.unwrap_or(0)), (samples.len() as u64, short, lost));
+        assert_eq!(
+            (stats.received, stats.short, stats.lost.unwrap_or(0)),
+            (samples.len() as u64, short, lost)
+        );
         assert_eq!(self.ring.tail(), tail, "exactly what was read was published");
         match result {
             Ok(Drained::Stopped) => assert!(stopped),

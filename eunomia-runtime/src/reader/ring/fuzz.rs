@@ -44,7 +44,8 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
         let more = step >> 3;
         match step % 8 {
             0 => {
-                let head = u32::from(input.u16() % 1024) | [0, BUSY, DISCARDED, BUSY | DISCARDED][usize::from(more % 4)];
+                let head = u32::from(input.u16() % 1024)
+                    | [0, BUSY, DISCARDED, BUSY | DISCARDED][usize::from(more % 4)];
                 fake.word(cursor, head);
                 busy = (head & BUSY != 0).then_some(cursor).or(busy);
                 cursor = cursor.wrapping_add(Head::new(head & 1023).stride as u64);
@@ -62,7 +63,11 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
                 }
             }
             3 => fake.produce(cursor),
-            4 => fake.produce(if more == 0 { input.u64() } else { fake.consumer().wrapping_add(input.u16().into()) }),
+            4 => fake.produce(if more == 0 {
+                input.u64()
+            } else {
+                fake.consumer().wrapping_add(input.u16().into())
+            }),
             5 => read(fake, more % 4, u64::from(input.u8())),
             6 => {
                 if let Some(busy) = busy.take() {
@@ -132,29 +137,44 @@ fn read(fake: &Fake, way: u8, most: u64) {
     let expected = fake.expected();
     // Records after a busy one count too.
     let unread = fake.ring.borrow().unread();
-    assert!(unread.is_ok_and(|unread| unread >= expected.records.len() as u64) || expected.drained != Some(Drained::All));
+    assert!(
+        unread.is_ok_and(|unread| unread >= expected.records.len() as u64)
+            || expected.drained != Some(Drained::All)
+    );
     let (data, size) = {
         let ring = fake.ring.borrow();
         (ring.producer.start().as_ptr().addr() + ring.data, ring.size)
     };
-    let mut records = expected.records.iter().filter(|found| way == 0 || found.len >= size_of::<Event>() as u64);
+    let mut records =
+        expected.records.iter().filter(|found| way == 0 || found.len >= size_of::<Event>() as u64);
     let (mut delivered, mut last, mut published) = (0, None, fake.consumer());
     let mut deliver = |address: usize, len: usize| {
         let found = records.next().expect("there are no more records");
         let at = (address - data) as u64;
-        assert_eq!(((at - 8) % size, at % 8, len as u64), (found.start % size, 0, found.len), "another record");
+        assert_eq!(
+            ((at - 8) % size, at % 8, len as u64),
+            (found.start % size, 0, found.len),
+            "another record"
+        );
         assert!(at + len as u64 <= 2 * size, "outside of the ring");
         let now = fake.consumer();
         let ahead = found.start.wrapping_sub(now);
-        assert!(now.wrapping_sub(published) <= size && ahead <= size, "a position after a record in use was published");
+        assert!(
+            now.wrapping_sub(published) <= size && ahead <= size,
+            "a position after a record in use was published"
+        );
         published = now;
         delivered += 1;
         last = Some(*found);
         delivered >= most
     };
-    let (stats, fate) = (Counters::default(), |stop| if stop { Fate::Stop } else { Fate::Delivered });
+    let (stats, fate) =
+        (Counters::default(), |stop| if stop { Fate::Stop } else { Fate::Delivered });
     let result = match way {
-        0 => fake.ring.borrow().drain(&stats, &|| true, |record| fate(deliver(record.as_ptr().addr(), record.len()))),
+        0 => fake
+            .ring
+            .borrow()
+            .drain(&stats, &|| true, |record| fate(deliver(record.as_ptr().addr(), record.len()))),
         1 => fake.ring.borrow().runs::<Event>(&stats, &|| true, |run| {
             let lone = run.len() == 1;
             fate(run.iter().fold(false, |stop, record| {
@@ -184,7 +204,9 @@ fn read(fake: &Fake, way: u8, most: u64) {
         (Ok(drained), Some(expected)) => assert_eq!(*drained, expected),
         (Err(_), None) => {}
         // A batch reports damage only at its first record.
-        (Ok(_), None) => assert!(way > 1 && delivered + stats.get().discarded + stats.get().short > 0),
+        (Ok(_), None) => {
+            assert!(way > 1 && delivered + stats.get().discarded + stats.get().short > 0)
+        }
         (Err(error), Some(_)) => panic!("{error}"),
     }
     assert_eq!(fake.ring.borrow().is_ready(), expected.drained.is_none(), "the wait agrees");

@@ -16,7 +16,9 @@ impl Fake {
             self.word(start + HEADER as u64 + at, mark);
         }
         self.word(start, len | flags);
-        self.memory.u64(self.page).store(start + (u64::from(len) + HEADER as u64).next_multiple_of(8), Ordering::Release);
+        self.memory
+            .u64(self.page)
+            .store(start + (u64::from(len) + HEADER as u64).next_multiple_of(8), Ordering::Release);
         start
     }
 
@@ -25,7 +27,10 @@ impl Fake {
         let mut records = Vec::new();
         let stats = Counters::default();
         let drained = self.ring.borrow().drain(&stats, &|| true, |record| {
-            records.push((record.len(), record.get(..4).map_or(0, |word| u32::from_ne_bytes(word.try_into().unwrap()))));
+            records.push((
+                record.len(),
+                record.get(..4).map_or(0, |word| u32::from_ne_bytes(word.try_into().unwrap())),
+            ));
             Fate::Delivered
         });
         (drained, records, stats.get())
@@ -48,7 +53,10 @@ fn drain_reads_every_length_across_the_wrap() {
             .collect();
         let (drained, records, stats) = fake.drain();
         assert_eq!((drained.unwrap(), &records), (Drained::All, &expected));
-        assert_eq!((stats.received, stats.bytes), (3, lens.iter().map(|&len| u64::from(len)).sum()));
+        assert_eq!(
+            (stats.received, stats.bytes),
+            (3, lens.iter().map(|&len| u64::from(len)).sum())
+        );
         assert_eq!(fake.consumer(), fake.producer(), "everything was published");
     }
     assert!(fake.producer() > 50 * fake.size());
@@ -108,7 +116,9 @@ fn panic_publishes_the_records_taken() {
     fake.push(8, 1, 0);
     let second = fake.push(8, 2, 0);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _ = fake.ring.borrow().drain(&Counters::default(), &|| true, |_| -> Fate { std::panic::resume_unwind(Box::new(())) });
+        let _ = fake.ring.borrow().drain(&Counters::default(), &|| true, |_| -> Fate {
+            std::panic::resume_unwind(Box::new(()))
+        });
     }));
     assert!(panicked.is_err());
     assert_eq!(fake.consumer(), second);
@@ -130,7 +140,9 @@ fn position_is_published_in_batches() {
     fake.ring.borrow().drain(&Counters::default(), &|| true, &mut deliver).unwrap();
     // The published position is never after the record that is being delivered, and never lags by
     // more than a batch and a group.
-    assert!(published.iter().enumerate().all(|(i, &position)| position <= i as u64 && i as u64 - position < u64::from(BATCH + GROUP)));
+    assert!(published.iter().enumerate().all(
+        |(i, &position)| position <= i as u64 && i as u64 - position < u64::from(BATCH + GROUP)
+    ));
     assert_eq!(fake.consumer() / 16, 200);
 }
 
@@ -175,7 +187,12 @@ fn misaligned_positions_are_errors() {
         assert!(fake.ring.borrow().is_ready(), "the wait ends, so that the error is reported");
         let (drained, records, _) = fake.drain();
         let error = drained.unwrap_err().to_string();
-        assert_eq!(error, format!("ring buffer: positions 0 and {end} must be multiples of 8: the ring's memory is damaged"));
+        assert_eq!(
+            error,
+            format!(
+                "ring buffer: positions 0 and {end} must be multiples of 8: the ring's memory is damaged"
+            )
+        );
         assert_eq!((records, fake.consumer()), (vec![], 0));
     }
     fake.memory.u64(fake.page).store(24, Ordering::Relaxed);
@@ -197,8 +214,11 @@ fn random_memory_is_read_safely() {
     for _ in 0..20_000 {
         for at in (0..fake.size()).step_by(8) {
             // Mostly lengths that fit, sometimes arbitrary words.
-            let header =
-                if random() % 64 == 0 { random() as u32 } else { (random() % 64) as u32 | ((random() % 5 == 0) as u32 * DISCARDED) };
+            let header = if random() % 64 == 0 {
+                random() as u32
+            } else {
+                (random() % 64) as u32 | ((random() % 5 == 0) as u32 * DISCARDED)
+            };
             if random() % 4 == 0 {
                 fake.word(at, header);
             }

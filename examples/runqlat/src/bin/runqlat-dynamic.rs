@@ -15,7 +15,8 @@ use eunomia_runtime::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let open = Skeleton::from_slice(include_bytes!("../../bpf/runqlat.json"), "runqlat.json")?.open()?;
+    let open =
+        Skeleton::from_slice(include_bytes!("../../bpf/runqlat.json"), "runqlat.json")?.open()?;
     let args = open.command()?.get_matches();
     let skel = open.args(&args)?.load()?.attach()?;
     let stop = skel.control();

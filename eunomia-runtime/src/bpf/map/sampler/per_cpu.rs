@@ -93,7 +93,10 @@ impl<'s, K: Plain, V: Plain> PerCpuEntries<'s, K, V> {
 
     /// Iterates over the keys with their values.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'s K, PerCpu<'s, V>)> + use<'s, K, V> {
-        self.keys().iter().zip(self.bytes.values()).map(|(key, bytes)| (key, PerCpu { bytes, types: PhantomData }))
+        self.keys()
+            .iter()
+            .zip(self.bytes.values())
+            .map(|(key, bytes)| (key, PerCpu { bytes, types: PhantomData }))
     }
 
     /// Returns the number of keys.

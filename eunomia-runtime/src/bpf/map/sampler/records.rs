@@ -27,7 +27,11 @@ impl Records {
 
 impl Entries for Records {
     fn sample(&mut self) -> Result<()> {
-        let read = if self.clear { self.sampler.take().map(drop) } else { self.sampler.sample().map(drop) };
+        let read = if self.clear {
+            self.sampler.take().map(drop)
+        } else {
+            self.sampler.sample().map(drop)
+        };
         let (entries, value_at) = (self.sampler.entries(), value_offset(self.sampler.key_size));
         self.record.clear();
         self.record.resize(entries.len() * self.stride / 8, 0);

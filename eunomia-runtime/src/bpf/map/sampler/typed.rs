@@ -108,7 +108,10 @@ impl<K: Plain, V: Plain> Sampler<K, V> {
     /// Returns the entries that were read last; after an error, those that were read before it.
     pub fn entries(&self) -> Entries<'_, K, V> {
         let entries = self.bytes.entries();
-        Entries { keys: K::slice_of_bytes(entries.key_bytes()), values: V::slice_of_bytes(entries.value_bytes()) }
+        Entries {
+            keys: K::slice_of_bytes(entries.key_bytes()),
+            values: V::slice_of_bytes(entries.value_bytes()),
+        }
     }
 }
 
@@ -116,7 +119,10 @@ pub(super) fn aligned<T>(map: &Map<'_>) -> Result<()> {
     if align_of::<T>() <= ALIGN {
         return Ok(());
     }
-    let why = format!("the alignment of a type is {} bytes, expected {ALIGN} at most; sample the map as bytes", align_of::<T>());
+    let why = format!(
+        "the alignment of a type is {} bytes, expected {ALIGN} at most; sample the map as bytes",
+        align_of::<T>()
+    );
     Err(Error::Value { name: map.describe(), why })
 }
 

@@ -15,7 +15,12 @@ pub(super) struct Pages {
 
 impl Pages {
     /// Maps `len` bytes from `offset`. `len` is at least one page, and a multiple of pages.
-    pub(super) fn new(fd: BorrowedFd<'_>, offset: usize, len: usize, writable: bool) -> io::Result<Self> {
+    pub(super) fn new(
+        fd: BorrowedFd<'_>,
+        offset: usize,
+        len: usize,
+        writable: bool,
+    ) -> io::Result<Self> {
         Ok(Self { mapping: Mapping::new(fd, offset as u64, len, writable)?, len })
     }
 
