@@ -160,7 +160,7 @@ fn failures_are_explained() {
     printed(&["build", source.to_str().unwrap(), "--clang", &clang, "-o", &package]);
     let wrong = refused(&["gen", &package]);
     assert!(
-        wrong.contains("the variable `far`: `struct far` has more members than its bytes can hold, or one that is not where C has it; "),
+        wrong.contains("the variable `far`: `struct far` has more members than its bytes can hold, or a member at another offset than in C; "),
         "{wrong}"
     );
 }

@@ -46,8 +46,8 @@ pub(crate) struct Column {
 /// The most columns a batch may have. Nested structs could make any number.
 const MAX_COLUMNS: usize = 1024;
 
-/// Decides a batch type for each struct that maps deliver. They are named after all types of the object, so that none of those
-/// changes its name for a batch.
+/// Decides a batch type for each struct that maps deliver. They are named after all types of the
+/// object, so that none of those changes its name for a batch.
 pub(crate) fn decide(
     exports: &[Export<'_>],
     customs: &[Custom<'_>],

@@ -1,4 +1,5 @@
-//! The maps that deliver records: a variant of `Export` for each, and the Rust types of its records.
+//! The maps that deliver records: a variant of `Export` for each, and the Rust types of its
+//! records.
 
 use eunomia_runtime::{
     checked::{Checked, CustomField, Payload, Stream, Tag, Tagged},

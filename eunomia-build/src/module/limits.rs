@@ -14,8 +14,8 @@ use crate::Embed;
 /// The most maps, programs, variables, members and constants a module may have together. The
 /// largest objects in use have a tenth of it.
 const MAX_ITEMS: usize = 1 << 13;
-/// The most members of one struct, and the most variables. Each is a call in a chain, and a chain of
-/// twice as many calls overflows the compiler's stack.
+/// The most members of one struct, and the most variables. Each is a call in a chain, and a chain
+/// of twice as many calls overflows the compiler's stack.
 const MAX_MEMBERS: usize = 1 << 11;
 /// The most bytes of a literal that holds the object.
 const MAX_TEXT: usize = 32 << 20;

@@ -1,4 +1,5 @@
-//! What a generated module holds. Everything that can be refused is refused here, so that the emitter cannot fail.
+//! The content of a generated module, decided. Everything that can be refused is refused here, so
+//! that the emitter cannot fail.
 
 mod args;
 mod columns;

@@ -36,7 +36,8 @@ pub(crate) fn decide(checked: &Checked) -> Vec<Program<'_>> {
         .collect()
 }
 
-/// Returns the kind of handle for a program by its section, as libbpf names sections (`section_defs`).
+/// Returns the kind of handle for a program by its section, as libbpf names sections
+/// (`section_defs`).
 fn kind(section: &str) -> &'static str {
     let section = section.trim_start_matches('?');
     let head = section.split(['/', '+']).next().unwrap_or(section);

@@ -303,8 +303,8 @@ impl Loaded {
             match (stats.lost, self.dropped(map)) {
                 _ if self.map(map).is_err() => Stats { absent: true, ..stats },
                 (None, lost) => Stats { lost, ..stats },
-                // A program sees every refusal of a perf event array. The kernel counts those for lack
-                // of room, and older kernels miss some of these.
+                // A program sees every refusal of a perf event array. The kernel counts those for
+                // lack of room, and older kernels miss some of these.
                 (Some(known), Some(lost)) if stats.lost_at_least => {
                     Stats { lost: Some(lost.max(known)), lost_at_least: false, ..stats }
                 }

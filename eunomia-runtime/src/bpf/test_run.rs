@@ -176,7 +176,8 @@ impl<K> Program<'_, K> {
     ) -> Result<libbpf_sys::bpf_test_run_opts> {
         let tried = || format!("run the {}", self.describe());
         if self.prog_type() == ProgramType::StructOps {
-            // The kernel reads and writes what they point to (`bpf_dummy_struct_ops.c`), wherever that is.
+            // The kernel reads and writes what they point to (`bpf_dummy_struct_ops.c`), wherever
+            // that is.
             let why = "programs of struct_ops are run with addresses of this process, which safe code cannot vouch for";
             return Err(Error::Value { name: tried(), why: why.to_owned() });
         }

@@ -111,7 +111,8 @@ impl Skeleton {
     /// Reads a file as [`Self::from_slice`] does.
     ///
     /// # Errors
-    /// [`Error::File`] if the file cannot be read, [`Error::Input`] with every fault of its content.
+    /// [`Error::File`] if the file cannot be read, [`Error::Input`] with every fault of its
+    /// content.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = crate::file::read_any(path, crate::file::MOST)

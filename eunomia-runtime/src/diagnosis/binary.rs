@@ -66,8 +66,8 @@ impl Binary {
             .map_err(|_| Answer::NoFile(format!("{} is not an ELF file", self.place)))
     }
 
-    /// Returns access to the names of the file. Many symbols may share a name, so the names together may
-    /// exceed the size of the file.
+    /// Returns access to the names of the file. Many symbols may share a name, so the names
+    /// together may exceed the size of the file.
     fn texts<'a>(&'a self, strings: StringTable<'a>) -> Texts<'a> {
         Texts { strings, left: 2 * self.bytes.len(), place: &self.place }
     }
@@ -247,12 +247,14 @@ impl Binary {
     }
 }
 
-/// Functions of one name in a file, by their versions; each is looked for among all versions. The C library has three.
+/// Functions of one name in a file, by their versions; each is looked for among all versions. The C
+/// library has three.
 const MOST_VERSIONS: usize = 16;
 /// Bytes of the names of static probes that are kept to be told.
 const MOST_SHOWN: usize = 1 << 20;
 
-/// Names out of a table. Those of a file that was made to keep whoever reads it busy end all in one long name.
+/// Names out of a table. Those of a file that was made to keep whoever reads it busy end all in one
+/// long name.
 struct Texts<'a> {
     strings: StringTable<'a>,
     /// Bytes that are still read.
@@ -473,9 +475,8 @@ mod tests {
         iter::once(vec![0; 24]).chain((0..count).map(symbol)).flatten().collect()
     }
 
-    /// What takes the square of a file's size, or all memory.
     #[test]
-    fn files_that_keep_a_reader_busy() {
+    fn hostile_files_take_linear_time_and_bounded_memory() {
         let long = [b"\0", &b"a".repeat(1 << 20)[..], b"\0"].concat();
         let text = || (".text", 1, 0, 0, vec![0; 64]);
         let overlapping = binary(&[

@@ -96,7 +96,8 @@ fn joined((why, todo): (String, Hint)) -> Hint {
     todo.after(format_args!("{why}: "))
 }
 
-/// That the driver or the card of an interface does not run a program.
+/// Returns the reason and the advice if the driver or the card of an interface cannot run a
+/// program.
 fn by_hardware(program: &str, name: &str, flags: u32) -> (String, Hint) {
     let why = if flags & libbpf_sys::XDP_FLAGS_HW_MODE == 0 {
         format!(
@@ -108,8 +109,8 @@ fn by_hardware(program: &str, name: &str, flags: u32) -> (String, Hint) {
     (why, Advice::GenericXdp { program, interface: name }.into())
 }
 
-/// Why an interface will not run a program in the mode of these flags, if the kernel tells what its driver does: `tells`, from 6.3 on.
-/// `None` also for modes that every interface has.
+/// Why an interface will not run a program in the mode of these flags, if the kernel tells what its
+/// driver does: `tells`, from 6.3 on. `None` also for modes that every interface has.
 #[cfg(feature = "dynamic")]
 pub(crate) fn incapable(program: &str, index: u32, flags: u32, tells: bool) -> Option<Finding> {
     // `NETDEV_XDP_ACT_BASIC` and `NETDEV_XDP_ACT_HW_OFFLOAD`.

@@ -76,7 +76,8 @@ fn name(helper: u32) -> String {
 }
 
 /// The call that libbpf writes in place of an instruction whose relocation does not resolve
-/// (`bpf_core_poison_insn` of relo_core.c), and that authors put where a program must not get.
+/// (`bpf_core_poison_insn` of relo_core.c), and that authors write at a place that must never be
+/// reached.
 const POISON: u32 = 0x0bad_2310;
 
 /// The kernel's answer about a helper, for one program type.

@@ -185,13 +185,14 @@ fn tables(btf: &Btf) -> impl Iterator<Item = (&str, &Type)> {
     })
 }
 
-/// Whether the kernel attaches tables of a type to nothing.
+/// Reports whether a struct_ops type exists only for test runs, so that the kernel attaches its
+/// maps to nothing.
 fn is_unattached(ty: &str) -> bool {
     // `bpf_dummy_reg`.
     ty == "bpf_dummy_ops"
 }
 
-/// Whether the kernel attaches none of the tables.
+/// Reports whether the kernel attaches none of the object's struct_ops maps.
 pub(super) fn tables_are_unattached(btf: &Btf) -> bool {
     let of_type = |variable: &Type| match variable.kind {
         Kind::Variable { ty, .. } => is_unattached(essential(&btf.resolve(ty).1.name)),

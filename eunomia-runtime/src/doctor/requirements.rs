@@ -34,7 +34,7 @@ pub(super) fn examine(patient: &Patient<'_>, places: &Places<'_>) -> Vec<Check> 
         let users = format!("programs {}", list(names.into_iter()));
         lacking(patient.kernel, requirement, required, &users)
     });
-    // Programs that are attached count; the others are spoken of if there are no such.
+    // Programs that are not attached are named only if no attached program has the requirement.
     let [attached, others] = [true, false].map(|attached| {
         patient.programs.iter().filter(move |program| program.attached == attached)
     });

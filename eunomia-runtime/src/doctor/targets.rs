@@ -50,7 +50,7 @@ impl Found<'_> {
     }
 }
 
-/// What one kind of probe requires of the kernel, whatever the target.
+/// The requirements of one kind of probe, whatever its target.
 struct Mechanism {
     name: &'static str,
     option: &'static str,

@@ -13,8 +13,8 @@ pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Sets the position of each fault that has none: that of its place, or of the nearest enclosing place
-/// that the text has. Reads the text once, however many faults there are.
+/// Sets the position of each fault that has none: that of its place, or of the nearest enclosing
+/// place that the text has. Reads the text once, however many faults there are.
 pub(crate) fn fill_lines<'a>(text: &str, faults: impl IntoIterator<Item = &'a mut Fault>) {
     let text = without_mark(text);
     let mut wanted: Vec<Wanted<'_>> = faults
@@ -93,7 +93,10 @@ fn find(text: &[u8], at: usize, depth: usize, wanted: &mut [&mut Wanted<'_>]) ->
     Some(at + 1)
 }
 
-/// How many values a text of JSON has at most, and where the one is that is one too many.
+/// Checks that a JSON text has at most `most` values.
+///
+/// # Errors
+/// The line and column of the first value too many.
 pub(crate) fn count(text: &str, most: usize) -> Result<(), (usize, usize)> {
     let mut at = 0;
     let mut values = 0;
@@ -191,9 +194,8 @@ mod tests {
         );
     }
 
-    /// Of equal keys the last counts; what is not there has the place above it.
     #[test]
-    fn faults_in_any_order_and_equal_keys() {
+    fn faults_are_located_in_any_order() {
         let text = "{\"a\": {\"x\": 1},\n\"b\": 2, \"a\":\n [{\"y\": 1}, {}]}";
         let a = Place::default().key("a");
         let places = [

@@ -1,4 +1,4 @@
-//! What a child of this process must leave alone (`fork(2)`).
+//! Values that a child of this process must not use after `fork(2)`.
 
 use std::{mem, sync::atomic::Ordering};
 
@@ -6,13 +6,14 @@ use rustix::io;
 
 use super::mapping::Mapping;
 
-/// A value of the process that made it. In a child it is out of reach, and is not dropped: of its memory the kernel gives the child
-/// nothing, and other memory may be at its addresses.
+/// A value that only the process that made it can use. A child can neither access nor drop it: the
+/// kernel does not copy the value's memory into the child, where other memory may be at its
+/// addresses.
 #[derive(Debug)]
 pub(super) struct Own<T> {
-    /// Not zero, but in a child.
+    /// Nonzero, except in a child.
     mark: Mapping,
-    /// `None` while it is dropped.
+    /// `None` only while it is dropped.
     value: Option<T>,
 }
 
@@ -23,6 +24,7 @@ impl<T> Own<T> {
         Ok(Self { mark, value: Some(value) })
     }
 
+    /// Reports whether this process made the value.
     #[inline]
     fn is_here(&self) -> bool {
         self.mark.u32(0).load(Ordering::Relaxed) != 0

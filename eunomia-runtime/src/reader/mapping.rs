@@ -66,11 +66,13 @@ impl Mapping {
     /// kernel 4.14).
     pub(super) fn wiped_in_children() -> io::Result<Self> {
         let (len, prot) = (page_size(), ProtFlags::READ | ProtFlags::WRITE);
-        // SAFETY: the kernel chooses the address of a new mapping, so no memory that Rust knows of changes.
+        // SAFETY: the kernel chooses the address of a new mapping, so no memory that Rust knows of
+        // changes.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), len, prot, MapFlags::PRIVATE) }?;
         let page =
             Self { start: NonNull::new(start.cast()).ok_or(io::Errno::FAULT)?, len, whole: len };
-        // SAFETY: the page belongs to this mapping, and its content changes only in other processes.
+        // SAFETY: the page belongs to this mapping, and its content changes only in other
+        // processes.
         unsafe { madvise(start, len, Advice::LinuxWipeOnFork) }?;
         Ok(page)
     }

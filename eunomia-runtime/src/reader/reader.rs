@@ -138,7 +138,7 @@ impl Reader {
 
     /// Returns the number of records in the buffers that were not delivered, including those that a
     /// program is still writing. It is 0 after a `finish` that no callback ended; an application
-    /// can report it as the records that it left behind.
+    /// can report the records that it left unread.
     ///
     /// # Errors
     /// [`Error::Value`] if a ring's memory is inconsistent, or if a callback calls it on the reader

@@ -32,7 +32,8 @@ pub unsafe trait Plain: Copy + 'static {
     /// Returns the all-zero value on the heap, for values that may be too large for the stack.
     fn zeroed_box() -> Box<Self> {
         let layout = Layout::new::<Self>();
-        // No local variable holds the value: its place on the stack would be reserved on every path.
+        // No local variable holds the value: its place on the stack would be reserved on every
+        // path.
         let at = match layout.size() {
             0 => NonNull::<Self>::dangling().as_ptr(),
             // SAFETY: the layout has at least one byte.

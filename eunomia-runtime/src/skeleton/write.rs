@@ -220,7 +220,7 @@ fn member(member: &Member) -> Json {
         .done()
 }
 
-/// What the document says of an export type, from BTF.
+/// Returns the document's form of an export type, from BTF.
 pub(crate) fn export_of(layouts: &Layouts, id: TypeId) -> Export {
     let ty = layouts.btf.get(id);
     let members = match &ty.kind {

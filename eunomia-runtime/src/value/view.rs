@@ -23,7 +23,7 @@ pub(super) enum Shape<'a> {
     Type(TypeId),
     /// A record of a type whose last member is a flexible array, with all of its bytes.
     Tailed(TypeId),
-    /// That flexible array, with as many items as there are bytes for.
+    /// The flexible array, with as many items as the bytes have room for.
     Tail(TypeId),
     /// A bit field: the bytes that it touches.
     Bits {

@@ -71,8 +71,8 @@ impl<H: Handles> Typed<H> {
     ///
     /// # Errors
     /// Those of [`Reader::poll`](crate::reader::Reader::poll): if the memory of a ring contradicts
-    /// itself, if waiting fails, or [`crate::Error::Callback`] if callbacks returned errors. A signal
-    /// is not an error, and a short record is counted.
+    /// itself, if waiting fails, or [`crate::Error::Callback`] if callbacks returned errors. A
+    /// signal is not an error, and a short record is counted.
     pub fn poll<R: Outcome>(
         &self,
         timeout: Duration,
