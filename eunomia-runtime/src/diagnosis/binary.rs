@@ -61,6 +61,11 @@ impl Binary {
         }
     }
 
+    /// Returns the size of the file in memory.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     fn parse(&self) -> Result<File64<'_>, Answer> {
         ElfBytes::minimal_parse(&self.bytes)
             .map_err(|_| Answer::NoFile(format!("{} is not an ELF file", self.place)))

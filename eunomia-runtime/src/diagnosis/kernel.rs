@@ -8,7 +8,7 @@ use std::{
 
 use elf::{ElfBytes, endian::AnyEndian};
 
-use super::{Symbols, running::release};
+use super::{Symbols, binaries::Binaries, running::release};
 use crate::{
     file,
     object::{KernelTypes, Kind, Type, TypeId},
@@ -23,6 +23,7 @@ pub(crate) struct Kernel {
     of_file: OnceCell<Result<(String, KernelTypes), String>>,
     modules: OnceCell<Vec<KernelTypes>>,
     pub(crate) symbols: Symbols,
+    pub(super) binaries: Binaries,
 }
 
 const BTF: &str = "/sys/kernel/btf";

@@ -6,6 +6,8 @@
 //! reveal are not reported.
 
 #[cfg(feature = "dynamic")]
+mod binaries;
+#[cfg(feature = "dynamic")]
 pub(crate) mod binary;
 pub(crate) mod busy;
 pub(crate) mod configuration;

@@ -156,14 +156,16 @@ impl<'a> Place<'a> {
                 kernel.has_function(&format!("bpf_iter_{name}")),
             ),
             #[cfg(feature = "dynamic")]
-            Self::Uprobe { file, function } => in_file(file, |found| found.function(function)),
-            #[cfg(feature = "dynamic")]
-            Self::Uprobes { file, pattern } => {
-                in_file(file, |found| found.functions(|name| matches_pattern(name, pattern)))
+            Self::Uprobe { file, function } => {
+                in_file(kernel, file, |found| found.function(function))
             }
             #[cfg(feature = "dynamic")]
+            Self::Uprobes { file, pattern } => in_file(kernel, file, |found| {
+                found.functions(|name| matches_pattern(name, pattern))
+            }),
+            #[cfg(feature = "dynamic")]
             Self::Usdt { file, provider, probe } => {
-                in_file(file, |found| found.probe(provider, probe))
+                in_file(kernel, file, |found| found.probe(provider, probe))
             }
             #[cfg(not(feature = "dynamic"))]
             Self::Uprobe { file, .. } | Self::Uprobes { file, .. } | Self::Usdt { file, .. } => {
@@ -385,14 +387,14 @@ fn kprobes(kernel: &Kernel, pattern: &str) -> Finding {
 }
 
 #[cfg(feature = "dynamic")]
-fn in_file(file: &str, look: impl FnOnce(&binary::Binary) -> binary::Answer) -> Finding {
-    use binary::{Answer, Binary};
+fn in_file(
+    kernel: &Kernel,
+    file: &str,
+    look: impl FnOnce(&binary::Binary) -> binary::Answer,
+) -> Finding {
+    use binary::Answer;
 
-    let answer = match Binary::read(file) {
-        Ok(found) => look(&found),
-        Err(answer) => answer,
-    };
-    match answer {
+    match kernel.binaries.look(file, look) {
         Answer::There(place) => Finding::There(Some(place)),
         Answer::NoFile(why) => Finding::Missing(why, INSTALL.into()),
         Answer::Missing { why, near, all } => {

@@ -23,6 +23,30 @@ pub(super) struct Files {
     files: HashMap<Id, Known>,
     vdso: Option<Vdso>,
     clock: u64,
+    reading: Reading,
+}
+
+/// The time that reading files of other users may still take. A user can change a file for each event,
+/// so that it is read anew each time.
+#[derive(Default)]
+struct Reading(Option<(Instant, Duration)>);
+
+impl Reading {
+    /// Returns the time that is left now: it grows by a tenth of the time that passes.
+    fn left(&mut self, now: Instant) -> Duration {
+        let left = match self.0 {
+            Some((then, left)) => MOST_READING.min(left + now.duration_since(then) / 10),
+            None => MOST_READING,
+        };
+        self.0 = Some((now, left));
+        left
+    }
+
+    fn take(&mut self, time: Duration) {
+        if let Some((_, left)) = &mut self.0 {
+            *left = left.saturating_sub(time);
+        }
+    }
 }
 
 struct Known {
@@ -48,7 +72,10 @@ enum Names {
 
 /// The number of cached files; each takes up to four descriptors.
 const MOST_FILES: usize = 128;
-const MOST_BYTES: u64 = 512 << 20;
+/// The bytes of all copies. The indices that blazesym builds take up to half as much again.
+const MOST_BYTES: u64 = 256 << 20;
+
+const MOST_READING: Duration = Duration::from_secs(5);
 
 /// The time limit for the names of one stack. The rest of the stack gets no names, because the
 /// events of other processes wait as well.
@@ -86,10 +113,21 @@ impl Files {
     fn of_file(&mut self, id: Id, file: &OwnedFd, path: &Path, offset: u64) -> Vec<Symbol> {
         self.clock += 1;
         let used = self.clock;
-        self.files
-            .entry(id)
-            .or_insert_with(|| Known::new(Names::new(id.content, file), used))
-            .used = used;
+        if !self.files.contains_key(&id) {
+            let start = Instant::now();
+            let is_trusted = id.content == Content::DebugInformation;
+            // The file is not remembered, so that it gets its names when there is time again.
+            if !is_trusted && self.reading.left(start).is_zero() {
+                return Vec::new();
+            }
+            self.files.insert(id, Known::new(Names::new(id.content, file), used));
+            if !is_trusted {
+                self.reading.take(start.elapsed());
+            }
+        }
+        if let Some(known) = self.files.get_mut(&id) {
+            known.used = used;
+        }
         self.forget();
         let Some(known) = self.files.get_mut(&id) else { return Vec::new() };
         let start = Instant::now();
@@ -214,6 +252,16 @@ mod tests {
             name(&mut Files::default(), vec![place(file(&symbol, &names(1 << 20), 4000), 0x1010)]);
         assert_eq!(found[0][0].offset, Some(0x10));
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn reading_is_granted_a_tenth_of_the_time() {
+        let (mut reading, now) = (Reading::default(), Instant::now());
+        assert_eq!(reading.left(now), MOST_READING);
+        reading.take(Duration::from_secs(60));
+        assert!(reading.left(now).is_zero());
+        assert_eq!(reading.left(now + Duration::from_secs(10)), Duration::from_secs(1));
+        assert_eq!(reading.left(now + Duration::from_secs(3600)), MOST_READING);
     }
 
     #[test]
