@@ -1,6 +1,6 @@
 //! The macro's arguments.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, path::PathBuf};
 
 use eunomia_build::EventType;
 use proc_macro2::{Ident, Span, TokenStream};
@@ -304,7 +304,7 @@ impl Path {
     pub(crate) fn write(&self, module: TokenStream) -> Result<()> {
         let text = eunomia_build::format(module)
             .map_err(|error| Error::new(self.span, error.to_string()))?;
-        fs::write(&self.file, text)
+        std::fs::write(&self.file, text)
             .map_err(|error| Error::new(self.span, format!("cannot write {}: {error}", self.text)))
     }
 
