@@ -1,15 +1,15 @@
-//! The programs and libraries in which targets are looked up.
+//! The programs and libraries in which the targets of an object are looked up.
 
 use std::cell::{Cell, RefCell};
 
 use super::binary::{Answer, Binary};
 
-/// Reads files on behalf of one run of the doctor.
+/// Reads the files that an object names.
 #[derive(Default)]
 pub(crate) struct Binaries {
     /// The last file. The programs of an object mostly attach to the same one.
     last: RefCell<Option<(String, Binary)>>,
-    /// The number of bytes read.
+    /// The number of bytes read for the object.
     read: Cell<usize>,
 }
 
@@ -18,6 +18,12 @@ pub(crate) struct Binaries {
 const MAX_BYTES: usize = 4 << 30;
 
 impl Binaries {
+    /// Begins with another object. Its files are read anew, since they may have changed.
+    pub(crate) fn begin(&self) {
+        *self.last.borrow_mut() = None;
+        self.read.set(0);
+    }
+
     /// Looks something up in a file.
     pub(crate) fn look(&self, path: &str, look: impl FnOnce(&Binary) -> Answer) -> Answer {
         let mut last = self.last.borrow_mut();
@@ -63,5 +69,8 @@ mod tests {
         binaries.read.set(MAX_BYTES + 1);
         assert!(matches!(look("/proc/self/exe"), Answer::There(_)));
         assert!(matches!(look("/bin/sh"), Answer::Untold(_)));
+        binaries.begin();
+        assert!(matches!(look("/proc/self/exe"), Answer::There(_)));
+        assert_eq!(binaries.read.get(), read);
     }
 }

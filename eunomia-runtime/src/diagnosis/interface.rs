@@ -101,16 +101,16 @@ fn joined((why, todo): (String, Hint)) -> Hint {
 fn by_hardware(program: &str, name: &str, flags: u32) -> (String, Hint) {
     let why = if flags & libbpf_sys::XDP_FLAGS_HW_MODE == 0 {
         format!(
-            "the driver of {name} runs no XDP programs, or not with the interface's MTU, queues or features as they are"
+            "the driver of {name} does not run XDP programs, or not with the current MTU, queues or features"
         )
     } else {
-        format!("the card of {name} runs no XDP programs by itself")
+        format!("the network card of {name} does not run XDP programs")
     };
     (why, Advice::GenericXdp { program, interface: name }.into())
 }
 
-/// Why an interface will not run a program in the mode of these flags, if the kernel tells what its
-/// driver does: `tells`, from 6.3 on. `None` also for modes that every interface has.
+/// Returns why an interface will not run a program in the mode of these flags. `tells` is true if the
+/// kernel reports what drivers support (6.3 and newer). `None` for modes that every interface has.
 #[cfg(feature = "dynamic")]
 pub(crate) fn incapable(program: &str, index: u32, flags: u32, tells: bool) -> Option<Finding> {
     // `NETDEV_XDP_ACT_BASIC` and `NETDEV_XDP_ACT_HW_OFFLOAD`.
@@ -127,12 +127,13 @@ pub(crate) fn incapable(program: &str, index: u32, flags: u32, tells: bool) -> O
             Some(Finding::Missing(why, todo))
         }
         Ok(_) => Some(Finding::Untold(
-            format!("what the driver of {name} does, this kernel does not tell"),
+            format!("this kernel does not report what the driver of {name} supports"),
             ATTACH.into(),
         )),
-        Err(error) => {
-            Some(Finding::Untold(format!("what the driver of {name} does: {error}"), ATTACH.into()))
-        }
+        Err(error) => Some(Finding::Untold(
+            format!("cannot query what the driver of {name} supports: {error}"),
+            ATTACH.into(),
+        )),
     }
 }
 

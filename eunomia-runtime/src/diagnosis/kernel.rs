@@ -23,7 +23,7 @@ pub(crate) struct Kernel {
     of_file: OnceCell<Result<(String, KernelTypes), String>>,
     modules: OnceCell<Vec<KernelTypes>>,
     pub(crate) symbols: Symbols,
-    pub(super) binaries: Binaries,
+    pub(crate) binaries: Binaries,
 }
 
 const BTF: &str = "/sys/kernel/btf";

@@ -229,6 +229,7 @@ impl Doctor {
         checks: &mut Vec<Check>,
     ) {
         let &Asked { only, strict, .. } = asked;
+        self.kernel.binaries.begin();
         let object = open.opened();
         let calls = checked.calls().unwrap_or_else(|fault| {
             checks.push(check::untold("instructions", fault.what, fault.todo));
