@@ -112,8 +112,8 @@ impl Config {
         self
     }
 
-    /// Sets the type of the records of a ring buffer or perf event array if the document does not:
-    /// a C type of the object, for example `struct event`.
+    /// Sets the type of the records of a ring buffer or perf event array, in place of the
+    /// document's: a C type of the object, for example `struct event`.
     pub fn event(mut self, map: impl Into<String>, c_type: impl Into<String>) -> Self {
         self.events.push((map.into(), EventType::One(c_type.into())));
         self

@@ -83,8 +83,8 @@ impl Loaded {
     /// attached, because they are run.
     ///
     /// # Errors
-    /// [`Error::Kernel`] for the first program that cannot be attached. Those attached before it
-    /// are detached.
+    /// [`Error::Kernel`] for the first program that cannot be attached, [`Error::NoTarget`] if it
+    /// has no target. Those attached before it are detached.
     pub fn links(&self) -> Result<Links> {
         attach(&self.object, &self.targets).map(|(_, link)| link).collect::<Result<_>>().map(Links)
     }

@@ -52,8 +52,9 @@ impl<H: Handles> Typed<H> {
     /// that was set.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`] for the first program that cannot be attached; nothing stays
-    /// attached. See [`Loaded::links`].
+    /// [`crate::Error::Kernel`] for the first program that cannot be attached,
+    /// [`crate::Error::NoTarget`] if it has no target; nothing stays attached. See
+    /// [`Loaded::links`].
     pub fn attach(self) -> Result<Attached<Self>> {
         let links = self.object().links()?;
         Ok(Attached::new(self, links))
