@@ -27,25 +27,24 @@ impl Binaries {
     /// Looks something up in a file.
     pub(crate) fn look(&self, path: &str, look: impl FnOnce(&Binary) -> Answer) -> Answer {
         let mut last = self.last.borrow_mut();
-        if last.as_ref().is_none_or(|(known, _)| known != path) {
-            // Frees the memory before the next file is read.
-            *last = None;
-            if self.read.get() > MAX_BYTES {
-                let why = format!("{path}: the targets of this object are in too many large files");
-                return Answer::Untold(why);
-            }
-            match Binary::read(path) {
-                Ok(binary) => {
-                    self.read.set(self.read.get().saturating_add(binary.len()));
-                    *last = Some((path.to_owned(), binary));
+        let binary = match &mut *last {
+            Some((known, binary)) if known == path => binary,
+            slot => {
+                // Frees the memory before the next file is read.
+                *slot = None;
+                if self.read.get() > MAX_BYTES {
+                    let why = "the targets of this object are in too many large files";
+                    return Answer::Untold(format!("{path}: {why}"));
                 }
-                Err(answer) => return answer,
+                let binary = match Binary::read(path) {
+                    Ok(binary) => binary,
+                    Err(answer) => return answer,
+                };
+                self.read.set(self.read.get().saturating_add(binary.len()));
+                &mut slot.insert((path.to_owned(), binary)).1
             }
-        }
-        match &*last {
-            Some((_, binary)) => look(binary),
-            None => Answer::Untold(format!("{path}: not read")),
-        }
+        };
+        look(binary)
     }
 }
 

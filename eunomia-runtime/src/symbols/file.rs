@@ -1,11 +1,7 @@
 //! Files that other users may have made. They are inspected before they are opened, and opened only
 //! if reading them cannot block.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::{AsFd, AsRawFd as _, OwnedFd},
-};
+use std::{io, os::fd::OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open as open_at};
 
@@ -30,20 +26,6 @@ pub(super) fn open(path: &[u8]) -> io::Result<OwnedFd> {
         return Ok(file);
     }
     Err(io::ErrorKind::InvalidInput.into())
-}
-
-/// Reopens a file of [`open`] for reading.
-///
-/// # Errors
-/// The errors of open(2).
-pub(super) fn readable(file: impl AsFd) -> io::Result<File> {
-    let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-    Ok(open_at(
-        path,
-        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?
-    .into())
 }
 
 /// Reports whether only root and this user can change the contents of the file.

@@ -11,12 +11,12 @@ use std::{
 use super::{
     Symbol,
     binary::Binary,
-    file::readable,
     locate::{Content, Id, Place},
     perf_map::PerfMap,
     process::own_vdso,
     vdso::Vdso,
 };
+use crate::file::reopen;
 
 #[derive(Default)]
 pub(super) struct Files {
@@ -115,13 +115,12 @@ impl Files {
         let used = self.clock;
         if !self.files.contains_key(&id) {
             let start = Instant::now();
-            let is_trusted = id.content == Content::DebugInformation;
             // The file is not remembered, so that it gets its names when there is time again.
-            if !is_trusted && self.reading.left(start).is_zero() {
+            if !id.content.is_trusted() && self.reading.left(start).is_zero() {
                 return Vec::new();
             }
             self.files.insert(id, Known::new(Names::new(id.content, file), used));
-            if !is_trusted {
+            if !id.content.is_trusted() {
                 self.reading.take(start.elapsed());
             }
         }
@@ -137,9 +136,15 @@ impl Files {
             Names::Nothing => Vec::new(),
         };
         known.credit = match known.credit {
-            None => Some(MOST_CREDIT),
+            // blazesym reads the symbols at the first look-up.
+            None => {
+                if !id.content.is_trusted() {
+                    self.reading.take(start.elapsed());
+                }
+                Some(MOST_CREDIT)
+            }
             // Files of root and of this user have no time limit.
-            Some(credit) if id.content == Content::DebugInformation => Some(credit),
+            Some(credit) if id.content.is_trusted() => Some(credit),
             Some(credit) => (credit + MEAN_TIME)
                 .checked_sub(start.elapsed())
                 .map(|credit| credit.min(MOST_CREDIT))
@@ -165,10 +170,10 @@ impl Files {
 
 impl Names {
     fn new(content: Content, file: &OwnedFd) -> Self {
-        let Ok(file) = readable(file) else { return Self::Nothing };
+        let Ok(file) = reopen(file) else { return Self::Nothing };
         match content {
             Content::PerfMap => Self::PerfMap(PerfMap::new(file)),
-            content => Binary::new(&file, content == Content::DebugInformation)
+            content => Binary::new(&file, content.is_trusted())
                 .map_or(Self::Nothing, |binary| Self::Binary(binary.into())),
         }
     }

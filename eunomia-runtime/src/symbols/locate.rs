@@ -43,6 +43,14 @@ pub(super) enum Content {
     PerfMap,
 }
 
+impl Content {
+    /// Reports whether only root and this user can change the file: debug information is read from
+    /// no other.
+    pub(super) fn is_trusted(self) -> bool {
+        self == Self::DebugInformation
+    }
+}
+
 /// Files that are held open elsewhere, so events of one program share a descriptor.
 #[derive(Default)]
 pub(super) struct Held(HashMap<Id, Weak<OwnedFd>>);
