@@ -11,7 +11,7 @@ use eunomia_runtime::{
     __private::one_line,
     Skeleton,
     checked::{Checked, Document, Payload},
-    fault::{Fault, Faults, Place},
+    error::{Diagnostic, Diagnostics, JsonPath},
     skeleton::{model::EventType, object_name},
 };
 
@@ -310,16 +310,16 @@ impl Config {
                 let file = json.display().to_string();
                 let mut document = Document::new(files::read(json)?, &file)?;
                 if let Some(object) = object {
-                    // Faults of the object alone are reported with the object's name.
+                    // Diagnostics of the object alone are reported with the object's name.
                     document = document
                         .with_object(files::read(object)?, &object.display().to_string())?;
                 }
                 let skeleton = document.skeleton;
                 let stale = crate::stale(&skeleton, json, &file);
-                if let Some(fault) = stale.fault.filter(|_| !self.stale) {
+                if let Some(diagnostic) = stale.diagnostic.filter(|_| !self.stale) {
                     // The build script must run again if the source is changed back.
                     watch(&stale.depends_on);
-                    return Err(Faults::one(file, fault).into());
+                    return Err(Diagnostics::one(file, diagnostic).into());
                 }
                 let mut depends_on: Vec<_> =
                     [Some(json), object].into_iter().flatten().cloned().collect();
@@ -333,8 +333,11 @@ impl Config {
             }
             (None, None) => {
                 let what = "no input; call `skeleton`, `object` or `source` (feature `compile`)";
-                Err(Faults::one("eunomia_build::Config", Fault::at(Place::default(), what, ""))
-                    .into())
+                Err(Diagnostics::one(
+                    "eunomia_build::Config",
+                    Diagnostic::at(JsonPath::default(), what, ""),
+                )
+                .into())
             }
         }
     }

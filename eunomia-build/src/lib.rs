@@ -23,7 +23,7 @@ pub use embed::Embed;
 pub use error::Error;
 #[doc(hidden)]
 pub use eunomia_runtime::__private::near;
-pub use eunomia_runtime::{Skeleton, fault::Faults, skeleton::object_name};
+pub use eunomia_runtime::{Skeleton, error::Diagnostics, skeleton::object_name};
 #[doc(hidden)]
 pub use eunomia_runtime::{checked::Document, skeleton::model::EventType};
 #[doc(hidden)]

@@ -82,7 +82,7 @@ fn refusal_writes_nothing() {
     )
     .unwrap();
     let error = refused(Config::new().skeleton(&metadata));
-    assert!(matches!(&error, Error::Input(faults) if faults.faults.len() == 1), "{error}");
+    assert!(matches!(&error, Error::Input(faults) if faults.diagnostics.len() == 1), "{error}");
     assert!(
         error
             .to_string()

@@ -76,7 +76,7 @@ pub(crate) fn arena_with_variables_is_not_shared() -> Outcome {
         expected
     );
     assert_eq!(open.object().set_pin_path("memory", &pin.0).unwrap_err().to_string(), expected);
-    assert!(matches!(open.object().set_value_size("memory", 8), Err(Error::Value { .. })));
+    assert!(matches!(open.object().set_value_size("memory", 8), Err(Error::Misuse { .. })));
     open.load()?;
     Ok(())
 }
@@ -111,7 +111,7 @@ pub(crate) fn sampled_map_keeps_declared_sizes() -> Outcome {
     let mut changed = open()?;
     changed.reuse_map("hits", other.fd())?;
     changed.program("hit")?.set_autoload(false);
-    assert!(matches!(changed.load(), Err(Error::Value { .. })));
+    assert!(matches!(changed.load(), Err(Error::Misuse { .. })));
     let mut absent = open()?;
     absent.set_autocreate("hits", false)?;
     absent.program("hit")?.set_autoload(false);

@@ -8,7 +8,8 @@ use std::{fmt::Display, fs, io::Write, path::PathBuf};
 
 use eunomia_runtime::{
     Error, Skeleton,
-    recording::{Flaw, Recorder, Replay, Replayed, Stream},
+    error::RecordingError,
+    recording::{Recorder, Replay, Replayed, Stream},
     sample::{CharArray, Plain as _, Verdict},
     value::Event,
 };
@@ -250,7 +251,9 @@ fn other_layout_is_refused() {
         "the records of `notes` have another layout in the recording: recorded `struct note`, 24 bytes, has `0 u32 code`, \
          current `custom members`, 24 bytes, has `members 24`; replay it with the skeleton that it was recorded with"
     );
-    assert!(matches!(refused, Error::Recording(flaw) if matches!(*flaw, Flaw::Layout { .. })));
+    assert!(
+        matches!(refused, Error::Recording(flaw) if matches!(*flaw, RecordingError::Layout { .. }))
+    );
     let refused = kinds::replay(&recording[..], |_| ()).unwrap_err();
     assert_eq!(refused.to_string(), "no map that delivers records `notes`; there are rb");
     let dynamic = Skeleton::from_file(concat!(env!("OUT_DIR"), "/picked.json")).unwrap();

@@ -26,26 +26,23 @@ use libbpf_rs::{
 };
 
 use super::{
-    Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target,
-    loaded::load::load,
-    section::SectionMap,
-    sys::{
-        c_string,
-        messages::{listen, refused},
-    },
+    Loaded, ReadWrite, Section, SizedSection, StructOps, Target, loaded::load::load,
+    section::SectionMap, sys::c_string,
 };
 #[cfg(feature = "dynamic")]
 use crate::diagnosis::pinned::pin_none;
 use crate::{
     Error, Result,
-    diagnosis::{
-        load::Wanted,
+    diagnosis::load::Wanted,
+    file,
+    host::{
+        kernel_error,
+        messages::{listen, refused},
         privilege::{Need, lacking},
         token,
     },
-    file,
+    map_spec::MapSpec,
     reader::PerfBuffer,
-    refusal::refusal,
 };
 
 /// The parameters for opening an object.
@@ -126,7 +123,7 @@ impl Open {
     /// # Errors
     /// [`Error::Kernel`] with libbpf's messages if libbpf cannot open the object.
     /// [`Error::NotFound`] if it has no map of a given name. [`Error::Value`] if a map is listed
-    /// twice, because a record has one reader; if an arena with variables is declared as pinned
+    /// twice, because a record has one reader. [`Error::Misuse`] if an arena with variables is declared as pinned
     /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`]; or if a table of functions (struct_ops)
     /// is defined in `SEC(".maps")`.
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
@@ -159,7 +156,7 @@ impl Open {
         if let Some(name) = without_table {
             let why = "it is of the type BPF_MAP_TYPE_STRUCT_OPS and defined in SEC(\".maps\"): define a variable of the kernel's type in \
                        SEC(\".struct_ops\")";
-            return Err(Error::Value {
+            return Err(Error::Misuse {
                 name: format!("map `{}`", name.to_string_lossy()),
                 why: why.to_owned(),
             });
@@ -311,7 +308,7 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no program of this name, or no
-    /// such [`Target::Map`]. [`Error::Value`] if programs
+    /// such [`Target::Map`]. [`Error::Mismatch`] if programs
     /// of its type or section cannot be attached to such a target. [`Error::Kernel`] with ENOENT or
     /// ESRCH if the function of a [`Target::Function`] is not found.
     pub fn set_target(&mut self, program: &str, target: Target) -> Result<()> {
@@ -336,7 +333,10 @@ impl Open {
         if let Some(why) =
             target.contradiction(found.0.prog_type(), &found.section().to_string_lossy())
         {
-            return Err(Error::Value { name: format!("target of the program `{program}`"), why });
+            return Err(Error::Mismatch {
+                name: format!("target of the program `{program}`"),
+                why,
+            });
         }
         if let Target::Function(function) = &target {
             // The verifier checks the program against the function, and attaching uses it.
@@ -507,7 +507,11 @@ impl OpenProgram<'_> {
     fn check_set(&self, error: i32, property: &str) -> Result<()> {
         let tried =
             || format!("set the {property} of the program `{}`", self.name().to_string_lossy());
-        if error < 0 { Err(refusal(tried(), io::Error::from_raw_os_error(-error))) } else { Ok(()) }
+        if error < 0 {
+            Err(kernel_error(tried(), io::Error::from_raw_os_error(-error)))
+        } else {
+            Ok(())
+        }
     }
 
     /// Sets the function to which the program attaches.

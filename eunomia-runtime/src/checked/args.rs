@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::Checked;
 use crate::{
     args::{Arg, Command, Scalar},
-    fault::{Fault, Found, Place},
+    error::{Diagnostic, Found, JsonPath},
     object::{
         DataSection, Kind, TypeId, Variable, elf,
         encode::{constants, encode, scalar},
@@ -61,7 +61,7 @@ impl Checked {
     /// Returns the variables that the command line can set. Invalid options are faults: a name that
     /// is invalid or already used, a default that is not a value of the type, a type that options
     /// do not support.
-    pub(crate) fn arguments(&self, faults: &mut Found) -> Vec<Argument<'_>> {
+    pub(crate) fn arguments(&self, diagnostics: &mut Found) -> Vec<Argument<'_>> {
         let place = self.skeleton.skel_place().key("data_sections");
         let described = self.described(&place);
         let headers: HashMap<&str, &elf::Section> =
@@ -70,14 +70,14 @@ impl Checked {
             checked: self,
             options: Options::default(),
             constants: HashMap::new(),
-            faults: Found::default(),
+            diagnostics: Found::default(),
         };
         let mut arguments = Vec::new();
         let prefix = &self.skeleton.option_prefix;
         if prefix.starts_with('-') || !prefix.chars().all(is_option) || prefix.len() > MAX_NAME {
             let what = format!("{prefix:?} is not a valid option prefix");
-            reader.faults.push(Fault::new(
-                Place::default(),
+            reader.diagnostics.push(Diagnostic::new(
+                JsonPath::default(),
                 what,
                 "use letters, digits and dashes, without the leading dashes: `net-`",
             ));
@@ -101,7 +101,7 @@ impl Checked {
                 }));
             }
         }
-        faults.append(reader.faults);
+        diagnostics.append(reader.diagnostics);
         arguments
     }
 
@@ -118,7 +118,7 @@ impl Checked {
     }
 
     /// Returns the document's descriptions of variables, by section and name.
-    fn described(&self, place: &Place) -> HashMap<(&str, &str), (Place, &model::Variable)> {
+    fn described(&self, place: &JsonPath) -> HashMap<(&str, &str), (JsonPath, &model::Variable)> {
         let mut described = HashMap::new();
         for (i, section) in self.skeleton.sections.iter().enumerate() {
             let place = place.index(i).key("variables");
@@ -162,7 +162,7 @@ struct Reader<'a> {
     checked: &'a Checked,
     options: Options,
     constants: HashMap<TypeId, Constants>,
-    faults: Found,
+    diagnostics: Found,
 }
 
 type Constants = Arc<[(Cow<'static, str>, i128)]>;
@@ -175,7 +175,7 @@ impl Reader<'_> {
         section: &DataSection,
         variable: &Variable,
         described: Option<&model::Variable>,
-        place: &Place,
+        place: &JsonPath,
         in_object: Option<Vec<u8>>,
     ) -> Option<(Vec<u8>, Vec<u8>, Arg)> {
         let (layouts, name) = (&self.checked.layouts, &variable.name);
@@ -198,20 +198,20 @@ impl Reader<'_> {
                 } else {
                     "remove the key: options support numbers, booleans, enums and strings of at most 4095 bytes"
                 };
-                self.faults.push(Fault::new(place.key("cmdarg"), what, todo));
+                self.diagnostics.push(Diagnostic::new(place.key("cmdarg"), what, todo));
             }
             return None;
         };
         let default = match (&cmdarg.default, value) {
             (Some(default), _) => encode(layouts, variable.ty, default).map_err(|why| {
-                self.faults.push(Fault::new(place.key("cmdarg").key("default"), why, ""));
+                self.diagnostics.push(Diagnostic::new(place.key("cmdarg").key("default"), why, ""));
             }),
             // A bad value is reported once, with the initial values.
             (None, Some(value)) => encode(layouts, variable.ty, value).map_err(drop),
             (None, None) => in_object.clone().ok_or_else(|| {
                 let what = format!("the object ends before the value of variable `{name}`");
-                self.faults.push(Fault::new(
-                    Place::default(),
+                self.diagnostics.push(Diagnostic::new(
+                    JsonPath::default(),
                     what,
                     "copy or compile the object again",
                 ));
@@ -323,7 +323,7 @@ impl Reader<'_> {
         &mut self,
         variable: &Variable,
         cmdarg: &model::CmdArg,
-        place: &Place,
+        place: &JsonPath,
         prefixed: impl FnOnce(&str) -> String,
     ) -> String {
         let (plain, place) = match &cmdarg.long {
@@ -333,7 +333,7 @@ impl Reader<'_> {
         let long = format!("{}{}", self.checked.skeleton.option_prefix, prefixed(plain));
         if plain.is_empty() || plain.starts_with('-') || !plain.chars().all(is_option) {
             let what = format!("{plain:?} is not a valid option name");
-            self.faults.push(Fault::new(
+            self.diagnostics.push(Diagnostic::new(
                 place,
                 what,
                 "set another in `cmdarg.long`, without leading dashes",
@@ -341,18 +341,23 @@ impl Reader<'_> {
         } else if plain.len() > MAX_NAME {
             // A name of this length is not repeated in the message.
             let what = format!("the option name is {} bytes long", plain.len());
-            self.faults.push(Fault::new(
+            self.diagnostics.push(Diagnostic::new(
                 place,
                 what,
                 format!("set another of at most {MAX_NAME} bytes in `cmdarg.long`"),
             ));
         } else {
-            self.faults.extend(self.options.claim(format!("--{long}"), variable, place, "long"));
+            self.diagnostics.extend(self.options.claim(
+                format!("--{long}"),
+                variable,
+                place,
+                "long",
+            ));
         }
         long
     }
 
-    fn short(&mut self, variable: &Variable, text: &str, place: &Place) -> Option<char> {
+    fn short(&mut self, variable: &Variable, text: &str, place: &JsonPath) -> Option<char> {
         // Short options of several objects in one program would collide.
         if !self.checked.skeleton.option_prefix.is_empty() {
             return None;
@@ -361,7 +366,7 @@ impl Reader<'_> {
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(short), None) if short != '-' && is_option(short) => {
-                self.faults.extend(self.options.claim(
+                self.diagnostics.extend(self.options.claim(
                     format!("-{short}"),
                     variable,
                     place,
@@ -370,7 +375,7 @@ impl Reader<'_> {
                 Some(short)
             }
             _ => {
-                self.faults.push(Fault::new(
+                self.diagnostics.push(Diagnostic::new(
                     place,
                     format!("{text:?} is not a valid short option"),
                     "use one letter or digit",
@@ -409,13 +414,13 @@ impl Options {
         &mut self,
         option: String,
         variable: &Variable,
-        place: Place,
+        place: JsonPath,
         key: &str,
-    ) -> Option<Fault> {
+    ) -> Option<Diagnostic> {
         let name = &variable.name;
         if let Some(owner) = self.0.get(&option) {
             let what = format!("option `{option}` of variable `{name}` is already used by {owner}");
-            return Some(Fault::new(place, what, format!("set another in `cmdarg.{key}`")));
+            return Some(Diagnostic::new(place, what, format!("set another in `cmdarg.{key}`")));
         }
         self.0.insert(option, format!("variable `{name}`"));
         None

@@ -7,7 +7,7 @@ use super::{
     exports::no_values,
 };
 use crate::{
-    fault::{Fault, Found, Place},
+    error::{Diagnostic, Found, JsonPath},
     object::{Kind, Layouts, TypeId},
     skeleton::{Format, Skeleton, model::Export},
 };
@@ -17,19 +17,19 @@ use crate::{
 pub(crate) fn declared_type(
     skeleton: &Skeleton,
     export: &Export,
-    place: &Place,
+    place: &JsonPath,
     layouts: &Layouts,
     structs: &HashMap<&str, TypeId>,
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) -> Option<TypeId> {
-    let before = faults.len();
+    let before = diagnostics.len();
     let id_key = if skeleton.format == Format::EarlyV1 { "id" } else { "type_id" };
     let id = match export.type_id {
         Some(id) if skeleton.export_btf.is_some() => {
             let own = layouts.export_type(id);
             if !layouts.btf.contains(own) {
                 let what = format!("`export_btf` of the document has no type {id}");
-                faults.push(Fault::new(place.key(id_key), what, STALE));
+                diagnostics.push(Diagnostic::new(place.key(id_key), what, STALE));
                 return None;
             }
             own
@@ -43,7 +43,7 @@ pub(crate) fn declared_type(
                 .filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. }))
                 .map(|(_, ty)| ty.name.as_str());
             let todo = stale(&export.name, names, before);
-            faults.push(Fault::new(
+            diagnostics.push(Diagnostic::new(
                 place.key("name"),
                 format!("the object has no `struct {}`", export.name),
                 todo,
@@ -51,7 +51,8 @@ pub(crate) fn declared_type(
             None
         })?,
     };
-    let mut fault = |place: Place, what: String| faults.push(Fault::new(place, what, STALE));
+    let mut diagnostic =
+        |place: JsonPath, what: String| diagnostics.push(Diagnostic::new(place, what, STALE));
     let ty = layouts.btf.get(id);
     let (Kind::Struct { size, members } | Kind::Union { size, members }) = &ty.kind else {
         let what = if layouts.btf.contains(id) {
@@ -64,11 +65,11 @@ pub(crate) fn declared_type(
         } else {
             no_values(layouts, id)
         };
-        fault(place.key(id_key), what);
+        diagnostic(place.key(id_key), what);
         return None;
     };
     if ty.name != export.name {
-        fault(
+        diagnostic(
             place.key("name"),
             format!(
                 "type {} of the object is `struct {}`, not `struct {}`",
@@ -80,7 +81,7 @@ pub(crate) fn declared_type(
     if let Some(declared) = export.size
         && declared != *size
     {
-        fault(
+        diagnostic(
             place.key("size"),
             format!(
                 "`struct {}` has {size} bytes in the object, but {declared} in the document",
@@ -91,18 +92,18 @@ pub(crate) fn declared_type(
     for (i, declared) in export.members.iter().flatten().enumerate() {
         let place = place.key("members").index(i);
         match members.get(i) {
-            None => fault(
+            None => diagnostic(
                 place,
                 format!("`struct {}` has only {} members in the object", ty.name, members.len()),
             ),
-            Some(member) if member.name != declared.name => fault(
+            Some(member) if member.name != declared.name => diagnostic(
                 place.key("name"),
                 format!(
                     "member {i} of `struct {}` is `{}` in the object, but `{}` in the document",
                     ty.name, member.name, declared.name
                 ),
             ),
-            Some(member) if !layouts.is_spelled(member.ty, &declared.ty) => fault(
+            Some(member) if !layouts.is_spelled(member.ty, &declared.ty) => diagnostic(
                 place.key("type"),
                 format!(
                     "member `{}` of `struct {}` is `{}` in the object, but `{}` in the document",
@@ -118,7 +119,7 @@ pub(crate) fn declared_type(
     if let Some(declared) = &export.members
         && declared.len() < members.len()
     {
-        fault(
+        diagnostic(
             place.key("members"),
             format!(
                 "`struct {}` has {} members in the object, but {} in the document",
@@ -128,5 +129,5 @@ pub(crate) fn declared_type(
             ),
         );
     }
-    (faults.len() == before).then_some(id)
+    (diagnostics.len() == before).then_some(id)
 }

@@ -8,7 +8,7 @@ use super::{
     tagged::{self, Tagged},
 };
 use crate::{
-    fault::{Fault, Found, Place},
+    error::{Diagnostic, Found, JsonPath},
     object::{DataSection, Kind, Layouts, MapDef, MapKind, TypeId},
     plain::list,
     skeleton::{
@@ -34,7 +34,7 @@ pub struct Stream {
     /// records. It is unsigned, has 4 or 8 bytes, and is in `.bss` or `.data`.
     pub dropped: Option<Dropped>,
     /// The place of its declaration in the document.
-    pub place: Place,
+    pub place: JsonPath,
 }
 
 /// A variable in which programs count.
@@ -109,7 +109,7 @@ pub(crate) fn resolve(
     layouts: &Layouts,
     (maps, counters): (&[MapDef], &BTreeSet<String>),
     sections: &[DataSection],
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) -> Vec<Stream> {
     // The first struct of each name that is looked up.
     let asked = skeleton
@@ -139,7 +139,7 @@ pub(crate) fn resolve(
                 &skeleton.exports_place().index(i),
                 layouts,
                 &structs,
-                faults,
+                diagnostics,
             )
         })
         .collect();
@@ -165,7 +165,7 @@ pub(crate) fn resolve(
             "perf event array `{}` delivers no records: programs only read counters from it",
             map.name
         );
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             place.index(i).key("export_config"),
             what,
             "remove the key, and put perf events into the map through its handle",
@@ -183,7 +183,7 @@ pub(crate) fn resolve(
     {
         let what =
             format!("map `{}` holds the variables of a section, which cannot be sampled", map.name);
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             place.index(i).key("sample"),
             what,
             "remove the key, and put the data to sample into a separate map",
@@ -201,15 +201,15 @@ pub(crate) fn resolve(
     let single =
         single_mode(&declared, &skeleton.exports, &dummies(layouts, sections), all.len(), layouts);
     let unknown = skeleton.events.keys().filter(|map| !defs.contains_key(map.as_str()));
-    faults.extend(unknown.map(|map| {
+    diagnostics.extend(unknown.map(|map| {
         let what = format!(
             "no map `{map}` that delivers records (maps that do: {})",
             list(defs.keys().copied().collect::<BTreeSet<_>>().into_iter())
         );
         let similar = near(map, defs.keys().copied().collect::<BTreeSet<_>>())
             .map(|similar| format!("did you mean `{similar}`?"));
-        Fault::new(
-            Place::default().key("events").key(map),
+        Diagnostic::new(
+            JsonPath::default().key("events").key(map),
             what,
             similar.unwrap_or_else(|| "use one of them".to_owned()),
         )
@@ -217,26 +217,30 @@ pub(crate) fn resolve(
     all.into_iter()
         .filter_map(|(def, place, config, sample)| {
             let sampled = match sample {
-                Some(sample) => Some(sampling(def, sample, &place.key("sample"), faults)?),
+                Some(sample) => Some(sampling(def, sample, &place.key("sample"), diagnostics)?),
                 None => None,
             };
             let payload = if let Some(event) = skeleton.events.get(&def.name) {
-                let place = Place::default().key("events").key(&def.name);
+                let place = JsonPath::default().key("events").key(&def.name);
                 match event {
                     EventType::One(c_type) => {
-                        Payload::Type(named(c_type, &place, layouts, faults)?)
+                        Payload::Type(named(c_type, &place, layouts, diagnostics)?)
                     }
                     EventType::Tagged { .. } if sampled.is_some() => {
                         let what = format!(
                             "map `{}` is sampled, so all its values have one type",
                             def.name
                         );
-                        faults.push(Fault::new(place, what, "name that type"));
+                        diagnostics.push(Diagnostic::new(place, what, "name that type"));
                         return None;
                     }
-                    EventType::Tagged { member, types } => {
-                        Payload::Tagged(tagged::resolve(member, types, &place, layouts, faults)?)
-                    }
+                    EventType::Tagged { member, types } => Payload::Tagged(tagged::resolve(
+                        member,
+                        types,
+                        &place,
+                        layouts,
+                        diagnostics,
+                    )?),
                 }
             } else if skeleton.multiple_exports {
                 multiple_mode(
@@ -244,7 +248,7 @@ pub(crate) fn resolve(
                     sampled.is_some().then_some(def),
                     &place.key("export_config"),
                     layouts,
-                    faults,
+                    diagnostics,
                 )?
             } else if sampled.is_some() && !matches!(single, Payload::Type(_)) {
                 own_value(def, layouts)
@@ -252,7 +256,7 @@ pub(crate) fn resolve(
                 single.clone()
             };
             if let (Payload::Type(id), true) = (&payload, sampled.is_some()) {
-                check_size(layouts, *id, def, &place, faults);
+                check_size(layouts, *id, def, &place, diagnostics);
             }
             let dropped = if def.kind == MapKind::RINGBUF {
                 dropped(&def.name, count == 1, layouts, sections)
@@ -295,7 +299,12 @@ fn own_value(def: &MapDef, layouts: &Layouts) -> Payload {
 }
 
 /// Returns how a map is sampled, if its type supports it.
-fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Found) -> Option<Sampled> {
+fn sampling(
+    def: &MapDef,
+    sample: &Sample,
+    place: &JsonPath,
+    diagnostics: &mut Found,
+) -> Option<Sampled> {
     const WITH_ENTRIES: [MapKind; 7] = [
         MapKind::HASH,
         MapKind::LRU_HASH,
@@ -307,7 +316,7 @@ fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Found) ->
     ];
     if !WITH_ENTRIES.contains(&def.kind) {
         let what = format!("a map of type {} cannot be sampled", def.kind);
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             place.clone(),
             what,
             "remove the key; per-CPU maps have their own samplers",
@@ -325,7 +334,13 @@ fn sampling(def: &MapDef, sample: &Sample, place: &Place, faults: &mut Found) ->
 }
 
 /// Reports a type that is larger than the map's values.
-fn check_size(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults: &mut Found) {
+fn check_size(
+    layouts: &Layouts,
+    id: TypeId,
+    def: &MapDef,
+    place: &JsonPath,
+    diagnostics: &mut Found,
+) {
     let size = layouts.layout(id).size;
     if size > def.value_size.into() {
         let what = format!(
@@ -333,16 +348,16 @@ fn check_size(layouts: &Layouts, id: TypeId, def: &MapDef, place: &Place, faults
             layouts.c_name(id),
             def.value_size
         );
-        faults.push(Fault::new(place.clone(), what, "name the value type of the map"));
+        diagnostics.push(Diagnostic::new(place.clone(), what, "name the value type of the map"));
     }
 }
 
 /// Returns the type with the C name that the application gives.
 pub(crate) fn named(
     c_type: &str,
-    place: &Place,
+    place: &JsonPath,
     layouts: &Layouts,
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) -> Option<TypeId> {
     // Pointers, arrays and functions have no name of their own. They are only spelled out if
     // `c_type` may denote one.
@@ -360,7 +375,7 @@ pub(crate) fn named(
             }
             None => declare_hint(c_type),
         };
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             place.clone(),
             format!("the object has no complete type `{c_type}`"),
             todo,
@@ -484,15 +499,15 @@ fn single_mode(
 fn multiple_mode(
     config: &ExportConfig,
     sampled: Option<&MapDef>,
-    place: &Place,
+    place: &JsonPath,
     layouts: &Layouts,
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) -> Option<Payload> {
     match config {
         ExportConfig::None => None,
         ExportConfig::Default if sampled.is_some() => sampled.map(|def| own_value(def, layouts)),
         ExportConfig::Default => {
-            faults.push(Fault::new(
+            diagnostics.push(Diagnostic::new(
                 place.clone(),
                 "`default` is the value type of a sampled map, but a ring buffer or perf event array has none",
                 "name the type: {\"btf_type_id\": N}",
@@ -504,7 +519,7 @@ fn multiple_mode(
             if has_values(layouts, id) {
                 return Some(Payload::Type(id));
             }
-            faults.push(Fault::new(
+            diagnostics.push(Diagnostic::new(
                 place.key("btf_type_id"),
                 no_values(layouts, id),
                 "take the id from `bpftool btf dump file <object>`",
@@ -513,7 +528,7 @@ fn multiple_mode(
         }
         ExportConfig::Custom(members) => {
             let room = sampled.map_or(MAX_RECORD, |def| def.value_size.into());
-            custom(members, room, &place.key("custom_members"), layouts, faults)
+            custom(members, room, &place.key("custom_members"), layouts, diagnostics)
         }
     }
 }
@@ -521,13 +536,13 @@ fn multiple_mode(
 fn custom(
     members: &[CustomMember],
     room: u64,
-    place: &Place,
+    place: &JsonPath,
     layouts: &Layouts,
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) -> Option<Payload> {
-    let before = faults.len();
+    let before = diagnostics.len();
     let mut fields = Vec::new();
-    check_once("member", members.iter().map(|member| member.name.as_str()), place, faults);
+    check_once("member", members.iter().map(|member| member.name.as_str()), place, diagnostics);
     for (i, member) in members.iter().enumerate() {
         let ty = TypeId(member.type_id);
         if has_values(layouts, ty) {
@@ -536,11 +551,15 @@ fn custom(
                 CustomField { name: member.name.clone(), offset: member.offset.into(), ty },
             ));
         } else {
-            faults.push(Fault::new(place.index(i).key("btf_type_id"), no_values(layouts, ty), ""));
+            diagnostics.push(Diagnostic::new(
+                place.index(i).key("btf_type_id"),
+                no_values(layouts, ty),
+                "",
+            ));
         }
     }
     if members.is_empty() {
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             place.clone(),
             "the list is empty",
             "list the members, or use {\"btf_type_id\": N}",
@@ -551,7 +570,7 @@ fn custom(
         if let [(_, a), (i, b)] = pair
             && a.offset + layouts.layout(a.ty).size > b.offset
         {
-            faults.push(Fault::new(
+            diagnostics.push(Diagnostic::new(
                 place.index(*i).key("offset"),
                 format!("`{}` overlaps `{}`", b.name, a.name),
                 "",
@@ -562,9 +581,9 @@ fn custom(
         && last.offset + layouts.layout(last.ty).size > room
     {
         let what = format!("`{}` does not fit into a record of at most {room} bytes", last.name);
-        faults.push(Fault::new(place.index(*i).key("offset"), what, ""));
+        diagnostics.push(Diagnostic::new(place.index(*i).key("offset"), what, ""));
     }
-    (faults.len() == before)
+    (diagnostics.len() == before)
         .then(|| Payload::Custom(fields.into_iter().map(|(_, field)| field).collect()))
 }
 

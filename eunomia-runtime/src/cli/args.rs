@@ -9,7 +9,7 @@ use std::{
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use super::{
-    Failure,
+    CommandError,
     choice::{Attach, Event, Size, Type},
 };
 use crate::output::Format;
@@ -257,7 +257,7 @@ pub(super) struct Replay {
 }
 
 /// Returns a usage error that was found after clap had parsed the command line.
-pub(super) fn usage(kind: ErrorKind, message: &str) -> Failure {
+pub(super) fn usage(kind: ErrorKind, message: &str) -> CommandError {
     Args::command().error(kind, message).into()
 }
 
@@ -271,7 +271,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Renders a manual page in roff.
-pub(super) fn man(command: Option<&str>) -> Result<Vec<u8>, Failure> {
+pub(super) fn man(command: Option<&str>) -> Result<Vec<u8>, CommandError> {
     let mut whole = Args::command();
     whole.build();
     let page = match command {

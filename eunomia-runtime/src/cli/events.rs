@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Failure, Messages,
+    CommandError, Messages,
     args::{Limits, Live},
     error_text,
     input::Input,
@@ -19,18 +19,17 @@ use crate::{
     Result,
     bpf::{BtfCache, Check},
     checked::{Checked, Payload},
-    diagnosis::mount,
     doctor::security_module,
     dynamic::{Attached, Loaded, Open},
+    host::{kernel_error, mount},
     plain::line,
     reader::Stats,
-    refusal::refusal,
     sample::Verdict,
 };
 
 /// Opens a skeleton and applies the options of the command line, those of the skeleton's variables
 /// included.
-pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Failure> {
+pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, CommandError> {
     let checked = input.document.check()?;
     if live.mount {
         [mount::tracefs, mount::bpffs].into_iter().try_for_each(|mount| mount().map(drop))?;
@@ -258,7 +257,7 @@ impl<T: Taker> Follower<'_, T> {
                     Ok(count) => count,
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                     Err(error) => {
-                        return Err(refusal(
+                        return Err(kernel_error(
                             format!("read the text of the iterator `{name}`"),
                             error,
                         ));

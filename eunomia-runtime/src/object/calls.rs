@@ -15,7 +15,7 @@ use elf::{
 
 use super::{
     counters::Uses,
-    elf::{Elf, Refused},
+    elf::{Elf, ObjectError},
     maps::{MapDef, MapKind},
 };
 
@@ -100,7 +100,7 @@ impl Instruction {
 
 impl Calls {
     /// Reads the instructions of all functions, with the relocations that resolve them.
-    pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Result<Self, Refused> {
+    pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Result<Self, ObjectError> {
         let mut calls = Self { functions: functions(elf), ..Self::default() };
         let broken = |error: elf::ParseError| (format!("broken ELF file: {error}"), BROKEN);
         let file = ElfBytes::<AnyEndian>::minimal_parse(object).map_err(broken)?;

@@ -26,7 +26,10 @@ use super::{
     Claim, Counters, Drained, Fate, Stats, control::timespec, inherited::Own, mapping::Mapping,
     watch::Watch,
 };
-use crate::{Error, Result, cpus, perf_event, refusal::refusal};
+use crate::{
+    Error, Result,
+    host::{cpus, kernel_error, perf_event},
+};
 
 /// Offsets of `data_head` and `data_tail` in `struct perf_event_mmap_page`.
 const HEAD: usize = 1024;
@@ -140,7 +143,7 @@ impl PerfArray {
         }
         let claim = Claim::reader(name, map)?;
         let map = map.try_clone_to_owned().map_err(|error| {
-            refusal(format!("duplicate the descriptor of the map `{name}`"), error)
+            kernel_error(format!("duplicate the descriptor of the map `{name}`"), error)
         })?;
         let mut array = Self {
             _claim: claim,
@@ -148,12 +151,12 @@ impl PerfArray {
             map,
             buffer,
             rings: Own::new(Vec::new()).map_err(|errno| {
-                refusal(format!("map memory for the map `{name}`"), errno.into())
+                kernel_error(format!("map memory for the map `{name}`"), errno.into())
             })?,
             missing: (0..entries.min(cpus::possible()?)).collect(),
             checked: Instant::now(),
             timer: timer(buffer.flush).map_err(|errno| {
-                refusal(format!("create a timer for the map `{name}`"), errno.into())
+                kernel_error(format!("create a timer for the map `{name}`"), errno.into())
             })?,
             watch: None,
             counted: true,
@@ -244,13 +247,17 @@ impl PerfArray {
         }
         match opened {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-            Err(error) => {
-                Err(refusal(format!("open the perf event of the map `{name}` on CPU {cpu}"), error))
-            }
+            Err(error) => Err(kernel_error(
+                format!("open the perf event of the map `{name}` on CPU {cpu}"),
+                error,
+            )),
             Ok(fd) => PerfRing::new(fd, self.map.as_fd(), cpu, self.buffer.pages, self.counted)
                 .map(Some)
                 .map_err(|error| {
-                    refusal(format!("map the perf ring of the map `{name}` on CPU {cpu}"), error)
+                    kernel_error(
+                        format!("map the perf ring of the map `{name}` on CPU {cpu}"),
+                        error,
+                    )
                 }),
         }
     }
@@ -637,7 +644,7 @@ fn record(memory: &Mapping, size: u64, tail: u64, head: u64) -> Result<(u32, usi
 
 #[cold]
 fn damaged(tail: u64, len: usize, left: u64) -> Error {
-    Error::Value {
+    Error::Damaged {
         name: "perf ring".to_owned(),
         why: format!(
             "the record at position {tail} has {len} bytes, but {left} are left: the ring's memory is damaged"
@@ -648,7 +655,7 @@ fn damaged(tail: u64, len: usize, left: u64) -> Error {
 #[cold]
 fn inherited(name: &str) -> Error {
     let why = "this process was forked from the one that opened its perf rings, and has no part in them: load the object after forking";
-    Error::Value { name: format!("map `{name}`"), why: why.to_owned() }
+    Error::Misuse { name: format!("map `{name}`"), why: why.to_owned() }
 }
 
 /// Returns the offset of a position in the ring's memory.

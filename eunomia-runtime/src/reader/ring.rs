@@ -23,7 +23,7 @@ use super::{
     Claim, Counters, Drained, Fate, Record, Stats,
     mapping::{Mapping, Spot, Walk},
 };
-use crate::{Error, Result, refusal::refusal, sample::Plain};
+use crate::{Error, Result, host::kernel_error, sample::Plain};
 
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
@@ -59,8 +59,8 @@ impl Ring {
     /// Maps the ring of the map `name`, which has `size` bytes of data.
     ///
     /// # Errors
-    /// - [`Error::Value`] if the map has the flag `BPF_F_RB_OVERWRITE`, or if `size` is not a power
-    ///   of two of pages.
+    /// - [`Error::Misuse`] if the map has the flag `BPF_F_RB_OVERWRITE`.
+    /// - [`Error::Mismatch`] if `size` is not a power of two of pages.
     /// - [`Error::InUse`] if this process has another reader of the map.
     /// - [`Error::Kernel`] if the kernel refuses to map it.
     pub(crate) fn new(name: &str, map: BorrowedFd<'_>, size: u32, flags: u32) -> Result<Self> {
@@ -78,21 +78,21 @@ impl Ring {
         let tried = || format!("map the ring buffer `{name}`");
         if flags & OVERWRITE != 0 {
             let why = "BPF_F_RB_OVERWRITE lets the kernel overwrite records while they are read; clear the flag in the C source".to_owned();
-            return Err(Error::Value { name: tried(), why });
+            return Err(Error::Misuse { name: tried(), why });
         }
         let page = page_size();
         let data = size as usize;
         if !data.is_power_of_two() || data < page {
-            return Err(Error::Value {
+            return Err(Error::Mismatch {
                 name: tried(),
                 why: format!("{data} bytes are not a power of two of {page}-byte pages"),
             });
         }
-        let fd = map.try_clone_to_owned().map_err(|error| refusal(tried(), error))?;
-        let consumer =
-            Mapping::new(map, 0, page, true).map_err(|errno| refusal(tried(), errno.into()))?;
+        let fd = map.try_clone_to_owned().map_err(|error| kernel_error(tried(), error))?;
+        let consumer = Mapping::new(map, 0, page, true)
+            .map_err(|errno| kernel_error(tried(), errno.into()))?;
         let producer = Mapping::new(map, page as u64, page + 2 * data, false)
-            .map_err(|errno| refusal(tried(), errno.into()))?;
+            .map_err(|errno| kernel_error(tried(), errno.into()))?;
         let position = consumer.u64(0).load(Ordering::Acquire);
         Ok(Self {
             _claim: claim,
@@ -513,7 +513,7 @@ impl AsFd for Ring {
 
 #[cold]
 fn corrupt(position: u64, len: u64) -> Error {
-    Error::Value {
+    Error::Damaged {
         name: "ring buffer".to_owned(),
         why: format!(
             "the {len} bytes at position {position} exceed the ring: another process reads this ring too, or its memory is damaged"
@@ -523,7 +523,7 @@ fn corrupt(position: u64, len: u64) -> Error {
 
 #[cold]
 fn misaligned(position: u64, end: u64) -> Error {
-    Error::Value {
+    Error::Damaged {
         name: "ring buffer".to_owned(),
         why: format!(
             "positions {position} and {end} must be multiples of 8: the ring's memory is damaged"

@@ -14,33 +14,36 @@ use super::{
     package,
     table::{Node, Table},
 };
-use crate::fault::{Fault, Faults, Place, SHOWN, locate};
+use crate::error::{Diagnostic, Diagnostics, JsonPath, SHOWN, locate};
 
 /// Values of a document, each of which takes a hundred times its two characters while it is read.
 const MOST_VALUES: usize = 1 << 18;
 
 /// Reads a document; messages call it `file`.
-pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Faults> {
+pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Diagnostics> {
     locate::count(text, MOST_VALUES).map_err(|line| {
         let what =
             format!("the document has more than {MOST_VALUES} values, and no skeleton has so many");
-        Faults::one(file, Fault { line: Some(line), ..Fault::new(Place::default(), what, "") })
+        Diagnostics::one(
+            file,
+            Diagnostic { line: Some(line), ..Diagnostic::new(JsonPath::default(), what, "") },
+        )
     })?;
     let json: Json =
-        serde_json::from_str(text).map_err(|error| Faults::one(file, malformed(&error)))?;
-    let faults = RefCell::default();
-    let skeleton = generation(&Node::root(&json, &faults));
-    Faults::or(file, faults.into_inner(), skeleton).map_err(|mut faults| {
-        locate::fill_lines(text, faults.faults.iter_mut().take(SHOWN));
-        faults
+        serde_json::from_str(text).map_err(|error| Diagnostics::one(file, malformed(&error)))?;
+    let diagnostics = RefCell::default();
+    let skeleton = generation(&Node::root(&json, &diagnostics));
+    Diagnostics::or(file, diagnostics.into_inner(), skeleton).map_err(|mut diagnostics| {
+        locate::fill_lines(text, diagnostics.diagnostics.iter_mut().take(SHOWN));
+        diagnostics
     })
 }
 
-fn malformed(error: &serde_json::Error) -> Fault {
+fn malformed(error: &serde_json::Error) -> Diagnostic {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
-    let mut fault = Fault::new(
-        Place::default(),
+    let mut diagnostic = Diagnostic::new(
+        JsonPath::default(),
         format!("malformed JSON: {what}"),
         if what.starts_with("control character") {
             "some compilers print a global of anonymous struct type with raw line breaks: name that type in the C source"
@@ -48,8 +51,8 @@ fn malformed(error: &serde_json::Error) -> Fault {
             ""
         },
     );
-    fault.line = Some((error.line(), error.column()));
-    fault
+    diagnostic.line = Some((error.line(), error.column()));
+    diagnostic
 }
 
 fn generation(root: &Node<'_>) -> Option<Skeleton> {
@@ -71,7 +74,7 @@ fn generation(root: &Node<'_>) -> Option<Skeleton> {
     } else if table.has("data") {
         legacy(&table)
     } else {
-        root.fault(
+        root.diagnostic(
             "this is not a skeleton: it has none of the keys `meta` (a package), `bpf_skel` (metadata) and `data` (the first generation)",
             "pass the .json file that the eunomia-bpf compiler or `eunomia_build::Config::package` wrote",
         )
@@ -213,7 +216,7 @@ fn map(node: &Node<'_>) -> Option<Map> {
     let export = table.optional("export_config", export_config);
     // Compilers write the first spelling, other tools the second.
     if table.has("intepreter") && table.has("interpreter") {
-        node.fault::<()>(
+        node.diagnostic::<()>(
             "`intepreter` and `interpreter` are two spellings of one key, and both are given",
             "leave out one of them",
         );
@@ -273,12 +276,12 @@ fn export_config(node: &Node<'_>) -> Option<ExportConfig> {
     let config = match (table.get("btf_type_id"), table.get("custom_members")) {
         (Some(id), None) => id.u32().map(ExportConfig::BtfType),
         (None, Some(members)) => members.list(custom_member).map(ExportConfig::Custom),
-        _ => return node.fault("unknown export", VARIANTS),
+        _ => return node.diagnostic("unknown export", VARIANTS),
     };
     if table.other().is_empty() {
         config
     } else {
-        node.fault("an export has one key, this one has more", VARIANTS)
+        node.diagnostic("an export has one key, this one has more", VARIANTS)
     }
 }
 
@@ -301,7 +304,7 @@ fn interpreter(node: &Node<'_>) -> Option<Interpreter> {
     let outer = node.table()?;
     let table = outer.need("stack_trace")?.table()?;
     if !outer.other().is_empty() {
-        return node.fault("an interpreter has one key, this one has more", VARIANTS);
+        return node.diagnostic("an interpreter has one key, this one has more", VARIANTS);
     }
     let fields = table.optional("field_map", |node| node.table().map(|fields| fields.other()));
     let with_symbols = table.optional("with_symbols", |node| node.bool());
@@ -336,7 +339,7 @@ fn exports(node: &Node<'_>) -> Option<(Vec<Export>, Option<Vec<u8>>)> {
     if !table.other().is_empty() {
         let keys: Vec<String> =
             table.other().into_iter().map(|(key, _)| format!("`{key}`")).collect();
-        return node.fault(
+        return node.diagnostic(
             format!("unknown keys: {}", keys.join(", ")),
             "an early `export_types` has `export_btf` and `structs`",
         );
@@ -424,7 +427,9 @@ fn perf_pages(node: &Node<'_>) -> Option<u64> {
     const MAX: u64 = 1 << 16;
     match node.u64()? {
         pages @ 1..=MAX => Some(pages),
-        pages => node.fault(format!("expected 1 to {MAX} pages on each CPU, found {pages}"), ""),
+        pages => {
+            node.diagnostic(format!("expected 1 to {MAX} pages on each CPU, found {pages}"), "")
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use super::{
     super::{Program, kind::PerfEvent, link::Links},
     any_or,
 };
-use crate::{Hint, Result, cpus, perf_event, refusal::refusal};
+use crate::{
+    Hint, Result,
+    host::{cpus, kernel_error, perf_event},
+};
 
 /// The event that is counted, and how often a sample is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +107,7 @@ impl Program<'_, PerfEvent> {
                     if error.raw_os_error() == Some(libc::ENODEV) && sampling.cpu.is_none() => {}
                 Err(error) => {
                     let hint = unsupported(&error);
-                    return Err(self.explain(refusal(tried, error)).with_hint(|| hint));
+                    return Err(self.explain(kernel_error(tried, error)).with_hint(|| hint));
                 }
                 Ok(event) => {
                     links.0.push(

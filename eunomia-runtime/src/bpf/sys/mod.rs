@@ -1,7 +1,6 @@
 //! Calls that the other rooms of `bpf` share: libbpf's messages and linker, pins, file descriptors.
 
 pub(crate) mod linker;
-pub(crate) mod messages;
 pub(crate) mod pin;
 
 use std::{

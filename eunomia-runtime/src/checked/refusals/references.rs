@@ -10,14 +10,14 @@ use elf::symbol::Symbol;
 
 use super::{Subject, creation::INNER_MAP, types::is_typed};
 use crate::{
-    fault::{Fault, Found},
+    error::{Diagnostic, Found},
     object::{Kind, MapDef, MapKind},
 };
 
 const CALL: u8 = 0x85;
 const LOAD64: u8 = 0x18;
 
-pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
+pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
     let Subject { checked, raw, .. } = subject;
     // Programs by section and offset. Relocations outside of them belong to replaced functions, and
     // libbpf skips them.
@@ -58,7 +58,7 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
             let Some(left) = budget.checked_sub(1) else { return };
             budget = left;
             let Some(symbol) = raw.symbols.get(relocation.r_sym as usize) else { continue };
-            let fault = if is_table {
+            let diagnostic = if is_table {
                 let named = program(symbol.st_shndx.into(), symbol.st_value);
                 in_tables.extend(named);
                 named.and_then(|name| place.table_fault(symbol, name))
@@ -70,17 +70,17 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
                 place.instruction_fault(code, source, symbol).map(|(what, todo)| {
                     let what =
                         format!("program `{program}` refers to `{}`, {what}", place.symbol(symbol));
-                    Fault::new(subject.program(program), what, todo)
+                    Diagnostic::new(subject.program(program), what, todo)
                 })
             } else {
                 place.map_fault(relocation.r_offset, symbol)
             };
-            if let Some(fault) = fault
-                && !faults.contains(&fault)
+            if let Some(diagnostic) = diagnostic
+                && !diagnostics.contains(&diagnostic)
             {
-                faults.push(fault);
+                diagnostics.push(diagnostic);
             }
-            if faults.len() > crate::fault::SHOWN {
+            if diagnostics.len() > crate::error::SHOWN {
                 return;
             }
         }
@@ -96,7 +96,7 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
         .filter(|(name, section)| is_function(section) && !in_tables.contains(name.as_str()))
     {
         let what = format!("program `{name}` is for a struct_ops table, but no table refers to it");
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             subject.program(name),
             what,
             "put it into a table in SEC(\".struct_ops\"), or remove it",
@@ -216,7 +216,7 @@ impl<'a> Places<'a> {
 
     /// Checks the initial values of maps of maps and program arrays:
     /// `bpf_object__collect_map_relos`.
-    fn map_fault(&self, offset: u64, symbol: &Symbol) -> Option<Fault> {
+    fn map_fault(&self, offset: u64, symbol: &Symbol) -> Option<Diagnostic> {
         let (start, map) = self.maps.range(..=offset).next_back()?;
         let def = *self.defs.get(map)?;
         let (section, name) =
@@ -247,7 +247,7 @@ impl<'a> Places<'a> {
         };
         let place = self.subject.map(map);
         if let Some((what, todo)) = wrong {
-            return Some(Fault::new(place, format!("map `{map}` {what}"), todo));
+            return Some(Diagnostic::new(place, format!("map `{map}` {what}"), todo));
         }
         // Hash tables use their slots as keys.
         let slot = self
@@ -262,7 +262,7 @@ impl<'a> Places<'a> {
                 "max_entries of map `{map}` is {}, but it has a value at index {slot}",
                 def.max_entries
             );
-            Fault::new(place, what, "increase `max_entries`")
+            Diagnostic::new(place, what, "increase `max_entries`")
         })
     }
 
@@ -281,7 +281,7 @@ impl<'a> Places<'a> {
     }
 
     /// Checks a struct_ops table: `bpf_object__collect_st_ops_relos`.
-    fn table_fault(&self, symbol: &Symbol, name: &str) -> Option<Fault> {
+    fn table_fault(&self, symbol: &Symbol, name: &str) -> Option<Diagnostic> {
         if symbol.st_shndx >= SHN_LORESERVE {
             return None;
         }
@@ -291,7 +291,8 @@ impl<'a> Places<'a> {
             is_typed(bare) && matches!(bare.split('/').next(), Some("struct_ops" | "struct_ops.s"));
         let what =
             format!("program `{name}` is in a struct_ops table, but its section is `{section}`");
-        (!is_one).then(|| Fault::new(self.subject.program(name), what, "write SEC(\"struct_ops\")"))
+        (!is_one)
+            .then(|| Diagnostic::new(self.subject.program(name), what, "write SEC(\"struct_ops\")"))
     }
 }
 

@@ -12,8 +12,10 @@ use rustix::{
     thread::{CapabilitySet, capabilities},
 };
 
-use super::{running, token};
-use crate::{Hint, hint::Advice};
+use crate::{
+    Hint,
+    host::{Advice, running, token},
+};
 
 /// The capabilities that BPF checks, with their names.
 const NAMES: [(CapabilitySet, &str); 4] = [
@@ -187,10 +189,8 @@ pub(crate) fn missing(needs: &[Need]) -> Option<Hint> {
     let whole: Vec<String> = names(all).into_iter().map(str::to_lowercase).collect();
     let token = if token::own().is_some() { "; its BPF token does not cover this" } else { "" };
     let each = list(&each.collect::<Vec<_>>());
-    Some(Hint::of(
-        format_args!("this process lacks {each}{token}"),
-        Advice::Capabilities { setcap: &whole.join(",") },
-    ))
+    let advice = Advice::Capabilities { setcap: &whole.join(",") };
+    Some(advice.because(format_args!("this process lacks {each}{token}")))
 }
 
 /// Returns what a capability is needed for.
