@@ -4,6 +4,7 @@
 mod btf;
 mod calls;
 mod counters;
+mod decode;
 mod derived;
 pub(crate) mod elf;
 pub(crate) mod encode;
