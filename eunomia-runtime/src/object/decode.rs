@@ -111,137 +111,168 @@ pub(super) fn check_counts(bytes: &[u8]) -> Result<(), BtfError> {
 
 /// Returns the types in the prototypes of global functions.
 pub(super) fn signatures(raw: &Raw, last: u32) -> Vec<TypeId> {
-    let id = |of: &dyn BtfType| TypeId(of.get_type_id().unwrap_or(0));
     let mut types = BTreeSet::new();
     for at in 1..=last {
         let Ok(RawType::Func(function)) = raw.resolve_type_by_id(at) else { continue };
         if !function.is_global() {
             continue;
         }
-        if let Ok(RawType::FuncProto(prototype)) = raw.resolve_type_by_id(id(&function).0) {
+        if let Ok(RawType::FuncProto(prototype)) = raw.resolve_type_by_id(to(&function).0) {
             types.insert(TypeId(prototype.return_type_id()));
-            types.extend(prototype.parameters.iter().map(|parameter| id(parameter)));
+            types.extend(prototype.parameters.iter().map(|parameter| to(parameter)));
         }
     }
     types.into_iter().collect()
 }
 
+/// Returns the type with this id.
 pub(crate) fn decode(raw: &Raw, id: u32) -> Result<Type, BtfError> {
-    let fail = |error: btf_rs::Error| BtfError(format!("type {id}: {error}"));
-    let name = |of: &dyn BtfType| match of.get_name_offset() {
-        None | Some(0) => Ok(String::new()),
-        Some(_) => {
-            let name = raw.resolve_name(of).map_err(fail)?;
-            if name.len() <= MAX_NAME {
-                Ok(name)
-            } else {
-                Err(BtfError(format!("type {id} has a name of {} bytes", name.len())))
+    Decoder { raw, id }.decode()
+}
+
+/// Decodes one type, whose id is in the message of every error.
+struct Decoder<'b> {
+    raw: &'b Raw,
+    id: u32,
+}
+
+impl Decoder<'_> {
+    fn decode(&self) -> Result<Type, BtfError> {
+        let ty = self.raw.resolve_type_by_id(self.id).map_err(|error| self.failed(error))?;
+        match &ty {
+            RawType::Void => Ok(VOID.clone()),
+            RawType::Int(int) => self.named(
+                int,
+                Kind::Int {
+                    size: narrow(int.size()),
+                    signed: int.is_signed(),
+                    bool: int.is_bool(),
+                },
+            ),
+            RawType::Float(float) => self.named(float, Kind::Float { size: narrow(float.size()) }),
+            RawType::Ptr(pointer) => self.named(pointer, Kind::Pointer { to: to(pointer) }),
+            RawType::Array(array) => {
+                self.named(array, Kind::Array { element: to(array), len: narrow(array.len()) })
+            }
+            RawType::Struct(of) => {
+                self.named(of, Kind::Struct { size: narrow(of.size()), members: self.members(of)? })
+            }
+            RawType::Union(of) => {
+                self.named(of, Kind::Union { size: narrow(of.size()), members: self.members(of)? })
+            }
+            RawType::Enum(of) => {
+                let (size, signed) = (narrow(of.size()), of.is_signed());
+                let values = self.constants(&of.members, |member| {
+                    let wide = if signed {
+                        i64::from(member.val().cast_signed()).cast_unsigned()
+                    } else {
+                        member.val().into()
+                    };
+                    fit(wide, size, signed)
+                })?;
+                self.named(of, Kind::Enum { size, signed, values })
+            }
+            RawType::Enum64(of) => {
+                let (size, signed) = (narrow(of.size()), of.is_signed());
+                let values =
+                    self.constants(&of.members, |member| fit(member.val(), size, signed))?;
+                self.named(of, Kind::Enum { size, signed, values })
+            }
+            RawType::Fwd(forward) => self.named(forward, Kind::Forward),
+            RawType::Typedef(typedef) => self.named(typedef, Kind::Typedef { to: to(typedef) }),
+            RawType::Volatile(modifier) => self.modifier(modifier, "volatile"),
+            RawType::Const(modifier) => self.modifier(modifier, "const"),
+            RawType::Restrict(modifier) => self.modifier(modifier, "restrict"),
+            RawType::TypeTag(tag) => self.modifier(tag, ""),
+            RawType::Func(function) => self.named(function, Kind::Function),
+            RawType::FuncProto(_) => Ok(Type { name: String::new(), kind: Kind::Prototype }),
+            RawType::Var(variable) => self
+                .named(variable, Kind::Variable { ty: to(variable), linkage: linkage(variable) }),
+            RawType::Datasec(section) => {
+                self.named(section, Kind::Section { variables: slots(section) })
+            }
+            RawType::DeclTag(tag) => {
+                self.named(tag, Kind::DeclTag { on: to(tag), component: tag.component_index() })
+            }
+            other => {
+                Err(BtfError(format!("type {} has the unsupported kind {}", self.id, other.name())))
             }
         }
-    };
-    let to = |of: &dyn BtfType| TypeId(of.get_type_id().unwrap_or(0));
-    let size = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-    let members = |of: &btf_rs::Struct| {
+    }
+
+    fn failed(&self, error: btf_rs::Error) -> BtfError {
+        BtfError(format!("type {}: {error}", self.id))
+    }
+
+    fn name(&self, of: &dyn BtfType) -> Result<String, BtfError> {
+        match of.get_name_offset() {
+            None | Some(0) => Ok(String::new()),
+            Some(_) => {
+                let name = self.raw.resolve_name(of).map_err(|error| self.failed(error))?;
+                if name.len() <= MAX_NAME {
+                    Ok(name)
+                } else {
+                    Err(BtfError(format!("type {} has a name of {} bytes", self.id, name.len())))
+                }
+            }
+        }
+    }
+
+    fn named(&self, of: &dyn BtfType, kind: Kind) -> Result<Type, BtfError> {
+        Ok(Type { name: self.name(of)?, kind })
+    }
+
+    fn modifier(&self, of: &dyn BtfType, keyword: &'static str) -> Result<Type, BtfError> {
+        self.named(of, Kind::Modifier { to: to(of), keyword })
+    }
+
+    fn members(&self, of: &btf_rs::Struct) -> Result<Vec<Member>, BtfError> {
         of.members
             .iter()
             .map(|member| {
                 Ok(Member {
-                    name: name(member)?,
+                    name: self.name(member)?,
                     ty: to(member),
                     bit_offset: member.bit_offset(),
                     // btf-rs returns 0 for the ordinary members of a struct that has bit fields.
                     bits: member.bitfield_size().filter(|&bits| bits != 0),
                 })
             })
-            .collect::<Result<Vec<_>, BtfError>>()
-    };
-    let ty = raw.resolve_type_by_id(id).map_err(fail)?;
-    let named = |of: &dyn BtfType, kind| Ok(Type { name: name(of)?, kind });
-    match &ty {
-        RawType::Void => Ok(VOID.clone()),
-        RawType::Int(int) => named(
-            int,
-            Kind::Int { size: size(int.size()), signed: int.is_signed(), bool: int.is_bool() },
-        ),
-        RawType::Float(float) => named(float, Kind::Float { size: size(float.size()) }),
-        RawType::Ptr(pointer) => named(pointer, Kind::Pointer { to: to(pointer) }),
-        RawType::Array(array) => {
-            named(array, Kind::Array { element: to(array), len: size(array.len()) })
-        }
-        RawType::Struct(of) => {
-            named(of, Kind::Struct { size: size(of.size()), members: members(of)? })
-        }
-        RawType::Union(of) => {
-            named(of, Kind::Union { size: size(of.size()), members: members(of)? })
-        }
-        RawType::Enum(of) => {
-            let signed = of.is_signed();
-            let size = size(of.size());
-            let value = |value: u32| {
-                let wide = if signed {
-                    i64::from(value.cast_signed()).cast_unsigned()
-                } else {
-                    value.into()
-                };
-                fit(wide, size, signed)
-            };
-            let values = of
-                .members
-                .iter()
-                .map(|member| Ok((name(member)?, value(member.val()))))
-                .collect::<Result<_, BtfError>>()?;
-            named(of, Kind::Enum { size, signed, values })
-        }
-        RawType::Enum64(of) => {
-            let signed = of.is_signed();
-            let size = size(of.size());
-            let value = |value: u64| fit(value, size, signed);
-            let values = of
-                .members
-                .iter()
-                .map(|member| Ok((name(member)?, value(member.val()))))
-                .collect::<Result<_, BtfError>>()?;
-            named(of, Kind::Enum { size, signed, values })
-        }
-        RawType::Fwd(forward) => named(forward, Kind::Forward),
-        RawType::Typedef(typedef) => named(typedef, Kind::Typedef { to: to(typedef) }),
-        RawType::Volatile(modifier) => {
-            named(modifier, Kind::Modifier { to: to(modifier), keyword: "volatile" })
-        }
-        RawType::Const(modifier) => {
-            named(modifier, Kind::Modifier { to: to(modifier), keyword: "const" })
-        }
-        RawType::Restrict(modifier) => {
-            named(modifier, Kind::Modifier { to: to(modifier), keyword: "restrict" })
-        }
-        RawType::TypeTag(tag) => named(tag, Kind::Modifier { to: to(tag), keyword: "" }),
-        RawType::Func(function) => named(function, Kind::Function),
-        RawType::FuncProto(_) => Ok(Type { name: String::new(), kind: Kind::Prototype }),
-        RawType::Var(variable) => {
-            let linkage = match (variable.is_global(), variable.is_extern()) {
-                (true, _) => Linkage::Global,
-                (_, true) => Linkage::Extern,
-                _ => Linkage::Static,
-            };
-            named(variable, Kind::Variable { ty: to(variable), linkage })
-        }
-        RawType::Datasec(section) => {
-            let variables = section
-                .variables
-                .iter()
-                .map(|slot| Slot {
-                    variable: to(slot),
-                    offset: slot.offset(),
-                    size: size(slot.size()),
-                })
-                .collect();
-            named(section, Kind::Section { variables })
-        }
-        RawType::DeclTag(tag) => {
-            named(tag, Kind::DeclTag { on: to(tag), component: tag.component_index() })
-        }
-        other => Err(BtfError(format!("type {id} has the unsupported kind {}", other.name()))),
+            .collect()
     }
+
+    fn constants<M: BtfType>(
+        &self,
+        members: &[M],
+        value: impl Fn(&M) -> i128,
+    ) -> Result<Vec<(String, i128)>, BtfError> {
+        members.iter().map(|member| Ok((self.name(member)?, value(member)))).collect()
+    }
+}
+
+/// Returns the type that a type, member or parameter refers to.
+fn to(of: &dyn BtfType) -> TypeId {
+    TypeId(of.get_type_id().unwrap_or(0))
+}
+
+fn narrow(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+fn linkage(variable: &btf_rs::Var) -> Linkage {
+    match (variable.is_global(), variable.is_extern()) {
+        (true, _) => Linkage::Global,
+        (_, true) => Linkage::Extern,
+        _ => Linkage::Static,
+    }
+}
+
+fn slots(section: &btf_rs::Datasec) -> Vec<Slot> {
+    section
+        .variables
+        .iter()
+        .map(|slot| Slot { variable: to(slot), offset: slot.offset(), size: narrow(slot.size()) })
+        .collect()
 }
 
 /// Returns the value of an enum constant as a variable of the enum holds it. BTF stores 32 or 64
