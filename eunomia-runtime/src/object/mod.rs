@@ -10,6 +10,7 @@ pub(crate) mod elf;
 pub(crate) mod encode;
 mod fields;
 pub(crate) mod foreign;
+mod instruction;
 #[cfg(feature = "load")]
 mod kernel;
 mod layout;
@@ -17,6 +18,7 @@ pub(crate) mod maps;
 #[cfg(feature = "load")]
 mod minimal;
 mod names;
+mod references;
 pub(crate) mod relocations;
 pub(crate) mod sections;
 
