@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     check::check_once,
-    declared::declared_type,
+    declared::declared_types,
     tagged::{self, Tagged},
 };
 use crate::{
@@ -111,38 +111,7 @@ pub(crate) fn resolve(
     sections: &[DataSection],
     diagnostics: &mut Found,
 ) -> Vec<Stream> {
-    // The first struct of each name that is looked up.
-    let asked = skeleton
-        .exports
-        .iter()
-        .filter(|export| export.type_id.is_none())
-        .map(|export| export.name.as_str());
-    let asked: HashSet<&str> = asked.collect();
-    let mut structs = HashMap::new();
-    for (id, ty) in layouts
-        .btf
-        .iter()
-        .filter(|(_, ty)| matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }))
-    {
-        if asked.contains(ty.name.as_str()) {
-            structs.entry(ty.name.as_str()).or_insert(id);
-        }
-    }
-    let mut declared: Vec<Option<TypeId>> = skeleton
-        .exports
-        .iter()
-        .enumerate()
-        .map(|(i, export)| {
-            declared_type(
-                skeleton,
-                export,
-                &skeleton.exports_place().index(i),
-                layouts,
-                &structs,
-                diagnostics,
-            )
-        })
-        .collect();
+    let mut declared = declared_types(skeleton, layouts, diagnostics);
     // A type that is declared twice in a row counts once.
     declared.dedup();
     let place = skeleton.skel_place().key("maps");
