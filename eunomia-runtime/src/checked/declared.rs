@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     check::{STALE, stale},
-    exports::no_values,
+    named::no_values,
 };
 use crate::{
     error::{Diagnostic, Found, JsonPath},
