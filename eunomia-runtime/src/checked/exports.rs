@@ -17,7 +17,7 @@ use crate::{
     plain::list,
     skeleton::{
         Skeleton,
-        model::{EventType, ExportConfig},
+        model::{EventType, ExportConfig, Map, Sample},
     },
     suggestion::near,
 };
@@ -53,21 +53,21 @@ pub(crate) fn resolve(
     let mut declared = declared_types(skeleton, layouts, diagnostics);
     // A type that is declared twice in a row counts once.
     declared.dedup();
+    check_counters(skeleton, counters, diagnostics);
+    check_sections(skeleton, diagnostics);
+    let sources = sources(skeleton, maps, counters);
+    check_events(skeleton, &sources, diagnostics);
+    let dummies = dummies(layouts, sections);
+    let single = single_mode(&declared, &skeleton.exports, &dummies, sources.len(), layouts);
+    let resolver = Resolver { skeleton, layouts, sections, single, is_alone: sources.len() == 1 };
+    sources.into_iter().filter_map(|source| resolver.stream(source, diagnostics)).collect()
+}
+
+/// Reports exports of perf event arrays that deliver nothing.
+fn check_counters(skeleton: &Skeleton, counters: &BTreeSet<String>, diagnostics: &mut Found) {
     let place = skeleton.skel_place().key("maps");
-    let sampled: HashSet<&str> = skeleton
-        .maps
-        .iter()
-        .filter(|map| map.sample.is_some())
-        .map(|map| map.name.as_str())
-        .collect();
-    let is_ring = |def: &MapDef| match def.kind {
-        MapKind::RINGBUF => true,
-        MapKind::PERF_EVENT_ARRAY => !counters.contains(&def.name),
-        _ => false,
-    };
-    let exported = |map: &crate::skeleton::model::Map| {
-        !matches!(map.export, ExportConfig::None) && counters.contains(&map.name)
-    };
+    let exported =
+        |map: &Map| !matches!(map.export, ExportConfig::None) && counters.contains(&map.name);
     for (i, map) in skeleton.maps.iter().enumerate().filter(|(_, map)| exported(map)) {
         let what = format!(
             "perf event array `{}` delivers no records: programs only read counters from it",
@@ -79,10 +79,11 @@ pub(crate) fn resolve(
             "remove the key, and put perf events into the map through its handle",
         ));
     }
-    let streams = |def: &&MapDef| is_ring(def) || sampled.contains(def.name.as_str());
-    let defs: HashMap<&str, &MapDef> =
-        maps.iter().filter(streams).map(|def| (def.name.as_str(), def)).collect();
-    let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();
+}
+
+/// Reports samples of the maps of data sections.
+fn check_sections(skeleton: &Skeleton, diagnostics: &mut Found) {
+    let place = skeleton.skel_place().key("maps");
     for (i, map) in skeleton
         .maps
         .iter()
@@ -97,81 +98,143 @@ pub(crate) fn resolve(
             "remove the key, and put the data to sample into a separate map",
         ));
     }
+}
+
+/// A map that delivers records, with its settings in the document.
+struct Source<'a> {
+    def: &'a MapDef,
+    place: JsonPath,
+    config: &'a ExportConfig,
+    sample: Option<&'a Sample>,
+}
+
+/// Returns the maps that deliver records, in document order and then in object order.
+fn sources<'a>(
+    skeleton: &'a Skeleton,
+    maps: &'a [MapDef],
+    counters: &BTreeSet<String>,
+) -> Vec<Source<'a>> {
+    let place = skeleton.skel_place().key("maps");
+    let sampled: HashSet<&str> = skeleton
+        .maps
+        .iter()
+        .filter(|map| map.sample.is_some())
+        .map(|map| map.name.as_str())
+        .collect();
+    let is_ring = |def: &MapDef| match def.kind {
+        MapKind::RINGBUF => true,
+        MapKind::PERF_EVENT_ARRAY => !counters.contains(&def.name),
+        _ => false,
+    };
+    let streams = |def: &&MapDef| is_ring(def) || sampled.contains(def.name.as_str());
+    let defs: HashMap<&str, &MapDef> =
+        maps.iter().filter(streams).map(|def| (def.name.as_str(), def)).collect();
+    let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();
     let listed = skeleton.maps.iter().enumerate().filter_map(|(i, map)| {
         let def = *defs.get(map.name.as_str())?;
-        Some((def, place.index(i), &map.export, map.sample.as_ref()))
+        let (place, sample) = (place.index(i), map.sample.as_ref());
+        Some(Source { def, place, config: &map.export, sample })
     });
     let unlisted = maps.iter().filter(streams).filter(|def| !names.contains(def.name.as_str()));
-    let all: Vec<_> =
-        listed.chain(unlisted.map(|def| (def, place.clone(), &ExportConfig::None, None))).collect();
+    let unlisted = unlisted.map(|def| {
+        let place = place.clone();
+        Source { def, place, config: &ExportConfig::None, sample: None }
+    });
+    listed.chain(unlisted).collect()
+}
 
-    let count = all.len();
-    let single =
-        single_mode(&declared, &skeleton.exports, &dummies(layouts, sections), all.len(), layouts);
-    let unknown = skeleton.events.keys().filter(|map| !defs.contains_key(map.as_str()));
+/// Reports types that the application gives for maps that deliver nothing.
+fn check_events(skeleton: &Skeleton, sources: &[Source<'_>], diagnostics: &mut Found) {
+    let names: BTreeSet<&str> = sources.iter().map(|source| source.def.name.as_str()).collect();
+    let unknown = skeleton.events.keys().filter(|map| !names.contains(map.as_str()));
     diagnostics.extend(unknown.map(|map| {
         let what = format!(
             "no map `{map}` that delivers records (maps that do: {})",
-            list(defs.keys().copied().collect::<BTreeSet<_>>().into_iter())
+            list(names.iter().copied())
         );
-        let similar = near(map, defs.keys().copied().collect::<BTreeSet<_>>())
-            .map(|similar| format!("did you mean `{similar}`?"));
+        let similar =
+            near(map, names.iter().copied()).map(|similar| format!("did you mean `{similar}`?"));
         Diagnostic::new(
             JsonPath::default().key("events").key(map),
             what,
             similar.unwrap_or_else(|| "use one of them".to_owned()),
         )
     }));
-    all.into_iter()
-        .filter_map(|(def, place, config, sample)| {
-            let sampled = match sample {
-                Some(sample) => Some(sampling(def, sample, &place.key("sample"), diagnostics)?),
-                None => None,
-            };
-            let payload = if let Some(event) = skeleton.events.get(&def.name) {
-                let place = JsonPath::default().key("events").key(&def.name);
-                match event {
-                    EventType::One(c_type) => {
-                        Payload::Type(named(c_type, &place, layouts, diagnostics)?)
-                    }
-                    EventType::Tagged { .. } if sampled.is_some() => {
-                        let what = format!(
-                            "map `{}` is sampled, so all its values have one type",
-                            def.name
-                        );
-                        diagnostics.push(Diagnostic::new(place, what, "name that type"));
-                        return None;
-                    }
-                    EventType::Tagged { member, types } => Payload::Tagged(tagged::resolve(
-                        member,
-                        types,
-                        &place,
-                        layouts,
-                        diagnostics,
-                    )?),
-                }
-            } else if skeleton.multiple_exports {
-                multiple_mode(
-                    config,
-                    sampled.is_some().then_some(def),
-                    &place.key("export_config"),
-                    layouts,
-                    diagnostics,
-                )?
-            } else if sampled.is_some() && !matches!(single, Payload::Type(_)) {
-                own_value(def, layouts)
-            } else {
-                single.clone()
-            };
-            if let (Payload::Type(id), true) = (&payload, sampled.is_some()) {
-                check_size(layouts, *id, def, &place, diagnostics);
+}
+
+/// Resolves the sources one by one.
+struct Resolver<'a> {
+    skeleton: &'a Skeleton,
+    layouts: &'a Layouts,
+    sections: &'a [DataSection],
+    /// The payload in single mode.
+    single: Payload,
+    /// True if there is only one source.
+    is_alone: bool,
+}
+
+impl Resolver<'_> {
+    /// Returns the stream, or `None` if the map is not exported or its settings have a fault.
+    fn stream(&self, source: Source<'_>, diagnostics: &mut Found) -> Option<Stream> {
+        let Source { def, place, sample, .. } = &source;
+        let sampled = match sample {
+            Some(sample) => Some(sampling(def, sample, &place.key("sample"), diagnostics)?),
+            None => None,
+        };
+        let payload = self.payload(&source, diagnostics)?;
+        if let (Payload::Type(id), true) = (&payload, sampled.is_some()) {
+            check_size(self.layouts, *id, def, place, diagnostics);
+        }
+        let dropped = if def.kind == MapKind::RINGBUF {
+            dropped(&def.name, self.is_alone, self.layouts, self.sections)
+        } else {
+            None
+        };
+        let (map, kind) = (def.name.clone(), def.kind);
+        Some(Stream { map, kind, payload, sampled, dropped, place: source.place })
+    }
+
+    fn payload(&self, source: &Source<'_>, diagnostics: &mut Found) -> Option<Payload> {
+        let is_sampled = source.sample.is_some();
+        if let Some(event) = self.skeleton.events.get(&source.def.name) {
+            self.event(event, source, diagnostics)
+        } else if self.skeleton.multiple_exports {
+            multiple_mode(
+                source.config,
+                is_sampled.then_some(source.def),
+                &source.place.key("export_config"),
+                self.layouts,
+                diagnostics,
+            )
+        } else if is_sampled && !matches!(self.single, Payload::Type(_)) {
+            Some(own_value(source.def, self.layouts))
+        } else {
+            Some(self.single.clone())
+        }
+    }
+
+    /// Returns the payload that the application gives.
+    fn event(
+        &self,
+        event: &EventType,
+        source: &Source<'_>,
+        diagnostics: &mut Found,
+    ) -> Option<Payload> {
+        let map = &source.def.name;
+        let place = JsonPath::default().key("events").key(map);
+        match event {
+            EventType::One(c_type) => {
+                named(c_type, &place, self.layouts, diagnostics).map(Payload::Type)
             }
-            let dropped = if def.kind == MapKind::RINGBUF {
-                dropped(&def.name, count == 1, layouts, sections)
-            } else {
+            EventType::Tagged { .. } if source.sample.is_some() => {
+                let what = format!("map `{map}` is sampled, so all its values have one type");
+                diagnostics.push(Diagnostic::new(place, what, "name that type"));
                 None
-            };
-            Some(Stream { map: def.name.clone(), kind: def.kind, payload, sampled, dropped, place })
-        })
-        .collect()
+            }
+            EventType::Tagged { member, types } => {
+                tagged::resolve(member, types, &place, self.layouts, diagnostics)
+                    .map(Payload::Tagged)
+            }
+        }
+    }
 }
