@@ -13,6 +13,7 @@ mod dummies;
 mod exports;
 mod fingerprint;
 mod named;
+mod options;
 mod payload;
 mod refusals;
 mod sampled;
