@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::{Checked, options::Reader};
+use super::{
+    Checked,
+    options::{Entry, Reader},
+};
 use crate::{
     args::{Arg, Command},
     error::{Found, JsonPath},
@@ -41,20 +44,14 @@ impl Checked {
         for section in &self.sections {
             let header = headers.get(section.name.as_str()).copied();
             for variable in section.variables.iter().filter(|variable| !variable.is_dummy()) {
-                let (place, known) =
+                let (place, described) =
                     match described.get(&(section.name.as_str(), variable.name.as_str())) {
-                        Some((place, known)) => (place, Some(*known)),
-                        None => (&place, None),
+                        Some((place, described)) => (place.clone(), Some(*described)),
+                        None => (place.clone(), None),
                     };
                 let in_object = header.and_then(|header| self.value_in_object(header, variable));
-                let read = reader.argument(section, variable, known, place, in_object);
-                arguments.extend(read.map(|(default, opened, arg)| Argument {
-                    section,
-                    variable,
-                    default,
-                    opened,
-                    arg,
-                }));
+                let entry = Entry { section, variable, described, place, in_object };
+                arguments.extend(reader.argument(entry));
             }
         }
         diagnostics.append(reader.diagnostics);

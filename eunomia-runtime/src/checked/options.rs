@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value as Json;
 
-use super::Checked;
+use super::{Argument, Checked};
 use crate::{
     args::{Arg, Scalar},
     error::{Diagnostic, Found, JsonPath},
@@ -39,6 +39,33 @@ const EVERY_PROGRAM: &str = "every program";
 /// The options that every program has or that an application may expect to be free, as in other
 /// loaders of the format.
 const RESERVED: [&str; 5] = ["--help", "-h", "--version", "-V", "--verbose"];
+
+/// A variable, and what the document and the object say about it.
+pub(super) struct Entry<'a> {
+    pub(super) section: &'a DataSection,
+    pub(super) variable: &'a Variable,
+    /// Its description in the document.
+    pub(super) described: Option<&'a model::Variable>,
+    /// The place of the description, or of all of them if it has none.
+    pub(super) place: JsonPath,
+    /// Its bytes in the object, or `None` if the file ends before them.
+    pub(super) in_object: Option<Vec<u8>>,
+}
+
+impl<'a> Entry<'a> {
+    fn arg(&self) -> Option<&'a model::CmdArg> {
+        self.described?.arg.as_ref()
+    }
+
+    fn value(&self) -> Option<&'a Json> {
+        self.described?.value.as_ref()
+    }
+
+    /// Returns the default as the document gives it.
+    fn written(&self) -> Option<&'a Json> {
+        self.arg().and_then(|arg| arg.default.as_ref()).or(self.value())
+    }
+}
 
 /// Reads options one by one.
 pub(super) struct Reader<'a> {
@@ -74,106 +101,125 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns the default, the initial value and the option of a variable that the document
-    /// describes at `place`.
-    pub(super) fn argument(
-        &mut self,
-        section: &DataSection,
-        variable: &Variable,
-        described: Option<&model::Variable>,
-        place: &JsonPath,
-        in_object: Option<Vec<u8>>,
-    ) -> Option<(Vec<u8>, Vec<u8>, Arg)> {
-        let (layouts, name) = (&self.checked.layouts, &variable.name);
-        let cmdarg = described.and_then(|described| described.arg.clone()).unwrap_or_default();
-        let value = described.and_then(|described| described.value.as_ref());
-        let asked = cmdarg != model::CmdArg::default();
-        if !asked && !self.gets_option(section, variable, value.is_some()) {
+    /// Returns the variable with its values and its option, or `None` if the command line cannot
+    /// set it.
+    pub(super) fn argument(&mut self, entry: Entry<'a>) -> Option<Argument<'a>> {
+        let layouts = &self.checked.layouts;
+        let ty = entry.variable.ty;
+        let scalar = self.scalar(&entry)?;
+        let default = self.default_value(&entry);
+        let opened = entry.value().and_then(|value| encode(layouts, ty, value).ok());
+        let text = default.as_ref().map(|default| scalar.text(default, constants(layouts, ty)));
+        let long = self.long(&entry, scalar, text.as_deref());
+        let short = self.short(&entry);
+        let default = default?;
+        let shown = self.shown(&entry, scalar, &default, text);
+        let arg = Arg {
+            variable: entry.variable.name.clone().into(),
+            long: long.into(),
+            short,
+            help: self.help(&entry).into(),
+            scalar,
+            constants: self.constants(ty),
+            default: shown.map(Into::into),
+        };
+        let Entry { section, variable, in_object, .. } = entry;
+        let opened = opened.or(in_object).unwrap_or_else(|| default.clone());
+        Some(Argument { section, variable, default, opened, arg })
+    }
+
+    /// Returns the type of the option, or `None` if the variable gets no option.
+    fn scalar(&mut self, entry: &Entry<'_>) -> Option<Scalar> {
+        let Entry { section, variable, .. } = entry;
+        let asked = entry.arg().is_some_and(|arg| *arg != model::CmdArg::default());
+        if !asked && !self.gets_option(section, variable, entry.value().is_some()) {
             return None;
         }
-        let Some(scalar) = self.option_type(variable).filter(|_| !section.is_kconfig()) else {
-            if asked {
-                let what = format!(
-                    "an option cannot set variable `{name}` of type `{}`",
-                    layouts.c_name(variable.ty)
-                );
-                let todo = if section.is_kconfig() {
-                    "remove the key: the value comes from the kernel configuration"
-                } else if name.len() > MAX_NAME {
-                    "remove the key: an option needs a variable name of at most 128 bytes"
-                } else {
-                    "remove the key: options support numbers, booleans, enums and strings of at most 4095 bytes"
-                };
-                self.diagnostics.push(Diagnostic::new(place.key("cmdarg"), what, todo));
-            }
-            return None;
-        };
-        let default = match (&cmdarg.default, value) {
-            (Some(default), _) => encode(layouts, variable.ty, default).map_err(|why| {
-                self.diagnostics.push(Diagnostic::new(place.key("cmdarg").key("default"), why, ""));
-            }),
+        let scalar = self.option_type(variable).filter(|_| !section.is_kconfig());
+        if scalar.is_none() && asked {
+            let name = &variable.name;
+            let what = format!(
+                "an option cannot set variable `{name}` of type `{}`",
+                self.checked.layouts.c_name(variable.ty)
+            );
+            let todo = if section.is_kconfig() {
+                "remove the key: the value comes from the kernel configuration"
+            } else if name.len() > MAX_NAME {
+                "remove the key: an option needs a variable name of at most 128 bytes"
+            } else {
+                "remove the key: options support numbers, booleans, enums and strings of at most 4095 bytes"
+            };
+            self.diagnostics.push(Diagnostic::new(entry.place.key("cmdarg"), what, todo));
+        }
+        scalar
+    }
+
+    /// Returns the value without the option, as the bytes of the type.
+    fn default_value(&mut self, entry: &Entry<'_>) -> Option<Vec<u8>> {
+        let (layouts, ty) = (&self.checked.layouts, entry.variable.ty);
+        let default = entry.arg().and_then(|arg| arg.default.as_ref());
+        match (default, entry.value()) {
+            (Some(default), _) => match encode(layouts, ty, default) {
+                Ok(bytes) => Some(bytes),
+                Err(why) => {
+                    let place = entry.place.key("cmdarg").key("default");
+                    self.diagnostics.push(Diagnostic::new(place, why, ""));
+                    None
+                }
+            },
             // A bad value is reported once, with the initial values.
-            (None, Some(value)) => encode(layouts, variable.ty, value).map_err(drop),
-            (None, None) => in_object.clone().ok_or_else(|| {
+            (None, Some(value)) => encode(layouts, ty, value).ok(),
+            (None, None) => entry.in_object.clone().or_else(|| {
+                let name = &entry.variable.name;
                 let what = format!("the object ends before the value of variable `{name}`");
                 self.diagnostics.push(Diagnostic::new(
                     JsonPath::default(),
                     what,
                     "copy or compile the object again",
                 ));
+                None
             }),
-        };
-        let opened = value.and_then(|value| encode(layouts, variable.ty, value).ok()).or(in_object);
-        let text = default
-            .as_ref()
-            .ok()
-            .map(|default| scalar.text(default, constants(layouts, variable.ty)));
-        let long = self.long(variable, &cmdarg, place, |plain| match (scalar, text.as_deref()) {
-            // Named after the action, as in other loaders of the format. A variable without an
-            // explicit `false` gets an option with its plain name, which switches it on.
-            (Scalar::Bool(_), Some("true")) => format!("disable-{plain}"),
-            (Scalar::Bool(_), Some("false")) if cmdarg.default.is_some() || value.is_some() => {
-                format!("enable-{plain}")
-            }
-            _ => plain.to_owned(),
-        });
-        let short = cmdarg.short.as_deref().and_then(|short| self.short(variable, short, place));
-        let help = cmdarg.help.or_else(|| described?.description.clone()).unwrap_or_else(|| {
-            let ty = described.map_or_else(
-                || layouts.c_name(layouts.btf.unmodified(variable.ty).0),
-                |described| described.ty.clone(),
-            );
-            format!("Set value of `{ty}` variable {name}")
-        });
-        let default = default.ok()?;
-        let written = match cmdarg.default.as_ref().or(value) {
+        }
+    }
+
+    /// Returns the default that help shows, in the words of the document if it has any.
+    ///
+    /// Some defaults cannot be shown: text that is not UTF-8 or continues after its NUL cannot be
+    /// written as an argument, control characters would affect the terminal, and empty text would
+    /// be invisible.
+    fn shown(
+        &self,
+        entry: &Entry<'_>,
+        scalar: Scalar,
+        default: &[u8],
+        text: Option<String>,
+    ) -> Option<String> {
+        if matches!(scalar, Scalar::Bool(_)) {
+            return text;
+        }
+        let written = match entry.written() {
             Some(Json::String(text)) => Some(text.clone()),
             Some(Json::Number(number)) => Some(number.to_string()),
             _ => None,
         };
-        // Some defaults cannot be shown: text that is not UTF-8 or continues after its NUL cannot
-        // be written as an argument, control characters would affect the terminal, and empty text
-        // would be invisible.
-        let exact = |text: &String| {
-            scalar.parse(text, constants(layouts, variable.ty)).as_ref() == Ok(&default)
-        };
-        let shown = match scalar {
-            Scalar::Bool(_) => text,
-            _ => written
-                .or(text)
-                .filter(|text| !text.is_empty() && !text.contains(char::is_control) && exact(text)),
-        };
-        let arg = Arg {
-            variable: name.clone().into(),
-            long: long.into(),
-            short,
-            help: help.into(),
-            scalar,
-            constants: self.constants(variable.ty),
-            default: shown.map(Into::into),
-        };
-        let opened = opened.unwrap_or_else(|| default.clone());
-        Some((default, opened, arg))
+        let constants = || constants(&self.checked.layouts, entry.variable.ty);
+        let exact =
+            |text: &String| scalar.parse(text, constants()).is_ok_and(|bytes| bytes == default);
+        written
+            .or(text)
+            .filter(|text| !text.is_empty() && !text.contains(char::is_control) && exact(text))
+    }
+
+    fn help(&self, entry: &Entry<'_>) -> String {
+        let given = entry.arg().and_then(|arg| arg.help.clone());
+        given.or_else(|| entry.described?.description.clone()).unwrap_or_else(|| {
+            let (layouts, variable) = (&self.checked.layouts, entry.variable);
+            let ty = entry.described.map_or_else(
+                || layouts.c_name(layouts.btf.unmodified(variable.ty).0),
+                |described| described.ty.clone(),
+            );
+            format!("Set value of `{ty}` variable {}", variable.name)
+        })
     }
 
     /// Reports whether a variable without a `cmdarg` gets an option: a constant (`const volatile`),
@@ -224,19 +270,21 @@ impl<'a> Reader<'a> {
         fits.then_some(scalar)
     }
 
-    /// Returns the long option, which `prefixed` derives from its plain name.
-    fn long(
-        &mut self,
-        variable: &Variable,
-        cmdarg: &model::CmdArg,
-        place: &JsonPath,
-        prefixed: impl FnOnce(&str) -> String,
-    ) -> String {
-        let (plain, place) = match &cmdarg.long {
-            Some(long) => (long, place.key("cmdarg").key("long")),
-            None => (&variable.name, place.key("name")),
+    /// Returns the long option, given the text of the default.
+    fn long(&mut self, entry: &Entry<'_>, scalar: Scalar, default: Option<&str>) -> String {
+        let (plain, place) = match entry.arg().and_then(|arg| arg.long.as_ref()) {
+            Some(long) => (long, entry.place.key("cmdarg").key("long")),
+            None => (&entry.variable.name, entry.place.key("name")),
         };
-        let long = format!("{}{}", self.checked.skeleton.option_prefix, prefixed(plain));
+        // An option of a boolean is named after its action, as in other loaders of the format. A
+        // variable without an explicit `false` gets an option with its plain name, which switches
+        // it on.
+        let action = match (scalar, default) {
+            (Scalar::Bool(_), Some("true")) => "disable-",
+            (Scalar::Bool(_), Some("false")) if entry.written().is_some() => "enable-",
+            _ => "",
+        };
+        let long = format!("{}{action}{plain}", self.checked.skeleton.option_prefix);
         if plain.is_empty() || plain.starts_with('-') || !plain.chars().all(is_option) {
             let what = format!("{plain:?} is not a valid option name");
             self.diagnostics.push(Diagnostic::new(
@@ -255,7 +303,7 @@ impl<'a> Reader<'a> {
         } else {
             self.diagnostics.extend(self.options.claim(
                 format!("--{long}"),
-                variable,
+                entry.variable,
                 place,
                 "long",
             ));
@@ -263,18 +311,19 @@ impl<'a> Reader<'a> {
         long
     }
 
-    fn short(&mut self, variable: &Variable, text: &str, place: &JsonPath) -> Option<char> {
+    fn short(&mut self, entry: &Entry<'_>) -> Option<char> {
+        let text = entry.arg()?.short.as_deref()?;
         // Short options of several objects in one program would collide.
         if !self.checked.skeleton.option_prefix.is_empty() {
             return None;
         }
-        let place = place.key("cmdarg").key("short");
+        let place = entry.place.key("cmdarg").key("short");
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(short), None) if short != '-' && is_option(short) => {
                 self.diagnostics.extend(self.options.claim(
                     format!("-{short}"),
-                    variable,
+                    entry.variable,
                     place,
                     "short",
                 ));
