@@ -174,6 +174,11 @@ const TESTS: &[Test] = &[
         "shared::arena_is_not_mapped_over_other_memory",
         shared::arena_is_not_mapped_over_other_memory,
     ),
+    (
+        "shared::maps_with_declared_contents_keep_their_type",
+        shared::maps_with_declared_contents_keep_their_type,
+    ),
+    ("shared::usdt_maps_of_other_sizes_are_refused", shared::usdt_maps_of_other_sizes_are_refused),
     ("shared::arena_that_would_fault_is_refused", shared::arena_that_would_fault_is_refused),
     (
         "test_runs::struct_ops_programs_are_not_test_run",

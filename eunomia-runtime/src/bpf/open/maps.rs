@@ -59,12 +59,17 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if the old or the new
-    /// type is that of an arena, a table of functions (struct_ops) or a map of maps, or if the map
-    /// is a section: libbpf sets these up from what it reads in the object. [`Error::Kernel`] with
-    /// EBUSY after [`Self::reuse_map`].
+    /// type is that of an arena, a table of functions (struct_ops), a map of maps or an array of
+    /// programs, or if the map is a section: libbpf sets these up from what it reads in the object.
+    /// [`Error::Kernel`] with EBUSY after [`Self::reuse_map`].
     pub fn set_type(&mut self, map: &str, kind: MapType) -> Result<()> {
-        const FIXED: [MapType; 4] =
-            [MapType::Arena, MapType::StructOps, MapType::ArrayOfMaps, MapType::HashOfMaps];
+        const FIXED: [MapType; 5] = [
+            MapType::Arena,
+            MapType::StructOps,
+            MapType::ArrayOfMaps,
+            MapType::HashOfMaps,
+            MapType::ProgArray,
+        ];
         let found = self.open_map(map)?;
         if is_section(&found)
             || FIXED.iter().any(|fixed| *fixed == kind || *fixed == found.map_type())
@@ -82,11 +87,14 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if the map is a section,
-    /// an arena or a table of functions (struct_ops). [`Error::Kernel`] with EBUSY after
-    /// [`Self::reuse_map`].
+    /// an arena, a table of functions (struct_ops), a map of maps or an array of programs.
+    /// [`Error::Kernel`] with EBUSY after [`Self::reuse_map`].
     pub fn set_key_size(&mut self, map: &str, size: u32) -> Result<()> {
         let found = self.open_map(map)?;
-        if is_section(&found) || matches!(found.map_type(), MapType::Arena | MapType::StructOps) {
+        if is_section(&found)
+            || has_slots(&found)
+            || matches!(found.map_type(), MapType::Arena | MapType::StructOps)
+        {
             return Err(refuse(
                 map,
                 &format!("the key size of a map of type {:?} is fixed", found.map_type()),
@@ -264,12 +272,20 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if `fd` is not a map; if
     /// the object's map is a section or an arena with variables, whose contents libbpf keeps apart
-    /// from the map, see [`Self::set_pin_path`]; or if either map is a table of functions
-    /// (struct_ops). [`Error::Kernel`] if the kernel cannot be asked about `fd`, for example
+    /// from the map, see [`Self::set_pin_path`]; if either map is a table of functions
+    /// (struct_ops); or if the object's map is a map of maps or an array of programs and `fd` is a
+    /// map of another type. [`Error::Kernel`] if the kernel cannot be asked about `fd`, for example
     /// because descriptors ran out.
     pub fn reuse_map(&mut self, map: &str, fd: BorrowedFd<'_>) -> Result<()> {
         let own = self.open_map(map)?;
-        if map_type_of(map, fd)? == MapType::StructOps || own.map_type() == MapType::StructOps {
+        let kind = map_type_of(map, fd)?;
+        if has_slots(&own) && own.map_type() != kind {
+            return Err(refuse(
+                map,
+                &format!("a map of type {kind:?} cannot replace one of type {:?}", own.map_type()),
+            ));
+        }
+        if kind == MapType::StructOps || own.map_type() == MapType::StructOps {
             return Err(refuse(
                 map,
                 "a table of functions (struct_ops) cannot replace another map or be replaced by one",
@@ -329,6 +345,13 @@ impl Open {
 fn is_section(map: &OpenMap<'_>) -> bool {
     // SAFETY: the pointer is that of a map of a live object, and the call only reads a flag.
     unsafe { libbpf_sys::bpf_map__is_internal(map.as_libbpf_object().as_ptr()) }
+}
+
+/// Reports whether the object can declare what is in the map. libbpf puts it in with keys and values
+/// of 4 bytes, and takes it for maps or for programs by the type that the map has then
+/// (`init_map_in_map_slots`, `init_prog_array_slots`).
+fn has_slots(map: &OpenMap<'_>) -> bool {
+    matches!(map.map_type(), MapType::ArrayOfMaps | MapType::HashOfMaps | MapType::ProgArray)
 }
 
 /// Refuses a map that no other map can replace: libbpf keeps memory for it, which the other map
