@@ -406,6 +406,7 @@ const TESTS: &[Test] = &[
     ("programs::uprobe_counts_calls", programs::uprobe_counts_calls),
     ("programs::cookie_reaches_program", programs::cookie_reaches_program),
     ("programs::task_iterator_lists_process", programs::task_iterator_lists_process),
+    ("programs::target_stays_open_until_loading", programs::target_stays_open_until_loading),
     ("programs::links_each_reports_each_program", programs::links_each_reports_each_program),
     ("doctor::loadable_object_passes", doctor::loadable_object_passes),
     ("doctor::relocations_use_given_btf_file", doctor::relocations_use_given_btf_file),
