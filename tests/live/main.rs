@@ -308,6 +308,10 @@ const TESTS: &[Test] = &[
         "recording::dynamic_recording_is_replayed_typed",
         recording::dynamic_recording_is_replayed_typed,
     ),
+    (
+        "perf::losses_of_cpus_without_a_ring_are_unknown",
+        perf::losses_of_cpus_without_a_ring_are_unknown,
+    ),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("perf::losses_at_end_of_burst_are_counted", perf::losses_at_end_of_burst_are_counted),

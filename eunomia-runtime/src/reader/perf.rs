@@ -84,8 +84,8 @@ pub(crate) struct PerfArray {
     counted: bool,
     /// Number of records that found no room in rings that are closed.
     lost: u64,
-    /// True if a ring was opened after the others: nobody counts what programs sent on its CPU
-    /// before.
+    /// True if a ring was opened after the others, or the map has no room for that of every CPU:
+    /// nobody counts what programs sent on a CPU without a ring.
     late: bool,
 }
 
@@ -118,7 +118,7 @@ const MOST_PAGES: usize = 1 << 19;
 const CPU_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl PerfArray {
-    /// Opens the rings of the map `name`, which has room for `entries` CPUs.
+    /// Opens the rings of the map `name`, which has room for CPUs below `entries`.
     ///
     /// # Errors
     /// - [`Error::Value`] if the rings cannot have that many pages.
@@ -142,6 +142,8 @@ impl PerfArray {
         let map = map.try_clone_to_owned().map_err(|error| {
             refusal(format!("duplicate the descriptor of the map `{name}`"), error)
         })?;
+        let cpus = cpus::ids()?;
+        let (cpus, without): (Vec<_>, Vec<_>) = cpus.into_iter().partition(|cpu| *cpu < entries);
         let mut array = Self {
             _claim: claim,
             name: name.to_owned(),
@@ -150,7 +152,7 @@ impl PerfArray {
             rings: Own::new(Vec::new()).map_err(|errno| {
                 refusal(format!("map memory for the map `{name}`"), errno.into())
             })?,
-            missing: (0..entries.min(cpus::possible()?)).collect(),
+            missing: cpus,
             checked: Instant::now(),
             timer: timer(buffer.flush).map_err(|errno| {
                 refusal(format!("create a timer for the map `{name}`"), errno.into())
@@ -158,7 +160,7 @@ impl PerfArray {
             watch: None,
             counted: true,
             lost: 0,
-            late: false,
+            late: !without.is_empty(),
         };
         array.open_missing()?;
         Ok(array)

@@ -29,7 +29,7 @@ pub struct Stats {
     /// in late releases of older series, the kernel reports losses in a perf event array with the
     /// next record that finds room on the same CPU, so losses at the end of a burst stay unknown.
     /// On every kernel, nobody counts what programs send on a CPU that came online until its ring
-    /// is open.
+    /// is open, or on one for which the map has too few entries.
     pub lost_at_least: bool,
     /// Number of waits that this map ended.
     pub wakeups: u64,
