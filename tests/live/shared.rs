@@ -255,6 +255,25 @@ pub(crate) fn maps_with_declared_contents_keep_their_type() -> Outcome {
     Ok(())
 }
 
+/// The arena of an object is found by its type, so no other map of the object may become one: what
+/// would end the process or replace other memory is refused for that one.
+pub(crate) fn arena_replaces_no_other_map() -> Outcome {
+    let memory = MapSpec {
+        kind: MapType::Arena,
+        key_size: 0,
+        value_size: 0,
+        max_entries: 4,
+        flags: 1 << 10,
+    };
+    let memory = Map::create("memory", &memory)?;
+    let refused = maps::open()?.object().reuse_map("hash", memory.fd()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "map `hash`: a map of type Arena cannot replace one of type Hash"
+    );
+    Ok(())
+}
+
 /// libbpf writes to the maps of USDTs with keys and values of its own sizes.
 pub(crate) fn usdt_maps_of_other_sizes_are_refused() -> Outcome {
     const SPECS: &str = "__bpf_usdt_specs";

@@ -92,7 +92,7 @@ impl Open {
     pub fn set_key_size(&mut self, map: &str, size: u32) -> Result<()> {
         let found = self.open_map(map)?;
         if is_section(&found)
-            || has_slots(&found)
+            || has_slots(found.map_type())
             || matches!(found.map_type(), MapType::Arena | MapType::StructOps)
         {
             return Err(refuse(
@@ -273,19 +273,21 @@ impl Open {
     /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if `fd` is not a map; if
     /// the object's map is a section or an arena with variables, whose contents libbpf keeps apart
     /// from the map, see [`Self::set_pin_path`]; if either map is a table of functions
-    /// (struct_ops); or if the object's map is a map of maps or an array of programs and `fd` is a
-    /// map of another type. [`Error::Kernel`] if the kernel cannot be asked about `fd`, for example
-    /// because descriptors ran out.
+    /// (struct_ops); or if the types of the two maps differ and one of them is that of an arena, a
+    /// map of maps or an array of programs. [`Error::Kernel`] if the kernel cannot be asked about
+    /// `fd`, for example because descriptors ran out.
     pub fn reuse_map(&mut self, map: &str, fd: BorrowedFd<'_>) -> Result<()> {
         let own = self.open_map(map)?;
-        let kind = map_type_of(map, fd)?;
-        if has_slots(&own) && own.map_type() != kind {
+        let (kind, own_kind) = (map_type_of(map, fd)?, own.map_type());
+        // libbpf and `loaded::load` tell the arena of the object by its type.
+        let is_fixed = |kind| kind == MapType::Arena || has_slots(kind);
+        if kind != own_kind && (is_fixed(kind) || is_fixed(own_kind)) {
             return Err(refuse(
                 map,
-                &format!("a map of type {kind:?} cannot replace one of type {:?}", own.map_type()),
+                &format!("a map of type {kind:?} cannot replace one of type {own_kind:?}"),
             ));
         }
-        if kind == MapType::StructOps || own.map_type() == MapType::StructOps {
+        if kind == MapType::StructOps || own_kind == MapType::StructOps {
             return Err(refuse(
                 map,
                 "a table of functions (struct_ops) cannot replace another map or be replaced by one",
@@ -347,11 +349,11 @@ fn is_section(map: &OpenMap<'_>) -> bool {
     unsafe { libbpf_sys::bpf_map__is_internal(map.as_libbpf_object().as_ptr()) }
 }
 
-/// Reports whether the object can declare what is in the map. libbpf puts it in with keys and values
-/// of 4 bytes, and takes it for maps or for programs by the type that the map has then
+/// Reports whether the object can declare what is in a map of this type. libbpf puts it in with keys
+/// and values of 4 bytes, and takes it for maps or for programs by the type that the map has then
 /// (`init_map_in_map_slots`, `init_prog_array_slots`).
-fn has_slots(map: &OpenMap<'_>) -> bool {
-    matches!(map.map_type(), MapType::ArrayOfMaps | MapType::HashOfMaps | MapType::ProgArray)
+fn has_slots(kind: MapType) -> bool {
+    matches!(kind, MapType::ArrayOfMaps | MapType::HashOfMaps | MapType::ProgArray)
 }
 
 /// Refuses a map that no other map can replace: libbpf keeps memory for it, which the other map
