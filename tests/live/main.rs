@@ -179,6 +179,10 @@ const TESTS: &[Test] = &[
         shared::maps_with_declared_contents_keep_their_type,
     ),
     ("shared::arena_replaces_no_other_map", shared::arena_replaces_no_other_map),
+    (
+        "shared::map_is_identified_in_a_thread_with_descriptors_of_its_own",
+        shared::map_is_identified_in_a_thread_with_descriptors_of_its_own,
+    ),
     ("shared::usdt_maps_of_other_sizes_are_refused", shared::usdt_maps_of_other_sizes_are_refused),
     ("shared::arena_that_would_fault_is_refused", shared::arena_that_would_fault_is_refused),
     (

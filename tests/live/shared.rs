@@ -308,3 +308,14 @@ pub(crate) fn usdt_maps_of_other_sizes_are_refused() -> Outcome {
     assert!(!unchanged.contains(SPECS), "{unchanged}");
     Ok(())
 }
+
+/// A thread may have descriptors of its own, and the process another file by the same number.
+pub(crate) fn map_is_identified_in_a_thread_with_descriptors_of_its_own() -> Outcome {
+    let reused = std::thread::spawn(|| {
+        // SAFETY: this thread owns no descriptor yet, and no other thread uses those that it opens.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_FILES) }, 0);
+        let array = Map::create("in_place", &MapSpec { max_entries: 3, flags: 1 << 10, ..INNER })?;
+        maps::open()?.object().reuse_map("in_place", array.fd())
+    });
+    Ok(reused.join().map_err(|_| "the thread panicked")??)
+}
