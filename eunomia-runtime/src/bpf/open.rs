@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     io,
-    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
     time::Duration,
 };
@@ -105,6 +105,9 @@ pub(super) struct Settings {
     /// The templates of inner maps, by the index of the map of maps. They are kept open until the
     /// object is loaded.
     pub(super) inner: BTreeMap<usize, OwnedFd>,
+    /// The programs whose functions other programs replace or trace, by the name of the other.
+    /// libbpf keeps only their numbers, so they are kept open until the object is loaded.
+    attached_to: BTreeMap<String, OwnedFd>,
     pub(super) streams: Vec<String>,
     /// The maps that are read at intervals: the interval, whether entries are taken out, and the
     /// declaration.
@@ -165,6 +168,7 @@ impl Open {
             name: spec.name.to_owned(),
             maps: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
             inner: BTreeMap::new(),
+            attached_to: BTreeMap::new(),
             streams: spec.streams.iter().map(|&map| map.to_owned()).collect(),
             samples: spec
                 .samples
@@ -288,8 +292,9 @@ impl Open {
     /// [`Error::NotFound`] if the object has no program of this name.
     pub fn program(&mut self, name: &str) -> Result<OpenProgram<'_>> {
         let known = self.programs();
+        let Settings { attached_to, .. } = &mut self.settings;
         match self.object.progs_mut().find(|program| program.name() == name) {
-            Some(program) => Ok(OpenProgram(program)),
+            Some(program) => Ok(OpenProgram(program, attached_to)),
             None => Err(Error::NotFound { what: "program", name: name.to_owned(), known }),
         }
     }
@@ -437,7 +442,7 @@ impl Open {
 
 /// A program of an object that is not yet loaded.
 #[derive(Debug)]
-pub struct OpenProgram<'a>(OpenProgramMut<'a>);
+pub struct OpenProgram<'a>(OpenProgramMut<'a>, &'a mut BTreeMap<String, OwnedFd>);
 
 impl OpenProgram<'_> {
     /// Returns the name of the C function.
@@ -517,23 +522,31 @@ impl OpenProgram<'_> {
     /// Sets the function to which the program attaches.
     ///
     /// For `fentry`, `fexit`, `fmod_ret` and `lsm` it is a function of the kernel. For `freplace`
-    /// it is a function of the program `of`, which this program replaces. The kernel checks the
-    /// types of the two functions at loading.
+    /// it is a function of the program `of`, which this program replaces. `of` may be closed
+    /// afterwards. The kernel checks the types of the two functions at loading.
     ///
     /// # Errors
     /// [`Error::Kernel`] if libbpf refuses the function: ENOENT (for a function of the kernel also
-    /// ESRCH) if it is not found, EINVAL if `of` has no BTF.
+    /// ESRCH) if it is not found, EINVAL if `of` has no BTF. The target is then that of before.
     pub fn set_attach_target(&mut self, function: &str, of: Option<BorrowedFd<'_>>) -> Result<()> {
         let tried = format!(
             "set `{function}` as the target of the program `{}`",
             self.name().to_string_lossy()
         );
-        let program = of.map_or(0, |program| program.as_raw_fd());
+        let held = of.map(|program| program.try_clone_to_owned()).transpose();
+        let held = held.map_err(|error| kernel_error(tried.clone(), error))?;
+        let program = held.as_ref().map_or(0, AsRawFd::as_raw_fd);
         let (set, log) = listen(|| self.0.set_attach_target(program, Some(function.to_owned())));
         set.map_err(|error| {
             refused(tried, &error, &log)
                 .without(|| lacking(&[Need::by_number("finding the functions of another program")]))
-        })
+        })?;
+        let name = self.name().to_string_lossy().into_owned();
+        match held {
+            Some(held) => self.1.insert(name, held),
+            None => self.1.remove(&name),
+        };
+        Ok(())
     }
 
     /// Sets the type and the expected attach type to those of programs in `section`, for example
