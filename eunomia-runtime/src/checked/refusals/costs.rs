@@ -68,16 +68,25 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
         .own_types()
         .map(|(_, ty)| if let Kind::Section { variables } = &ty.kind { variables.len() } else { 0 })
         .sum();
-    let externs = count(raw.symbols.iter().filter(|symbol| {
-        symbol.st_shndx == 0
-            && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
-            && symbol.st_symtype() == STT_NOTYPE
-    }).count());
+    let externs = count(
+        raw.symbols
+            .iter()
+            .filter(|symbol| {
+                symbol.st_shndx == 0
+                    && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
+                    && symbol.st_symtype() == STT_NOTYPE
+            })
+            .count(),
+    );
     let (symbols, variables) = (count(raw.symbols.len()), count(variables));
     let maps = count(checked.maps.len()) + count(raw.headers.len()).min(variables);
     let relocations = sizes(raw, |_, kind| kind == SHT_REL) / 16;
     for (what, each, searched) in [
-        ("sections with instructions, variables and symbols", count(raw.executable().count()) + variables, symbols),
+        (
+            "sections with instructions, variables and symbols",
+            count(raw.executable().count()) + variables,
+            symbols,
+        ),
         ("undefined symbols and types", externs, types + variables + externs),
         ("relocations and maps", relocations, maps + externs),
         ("maps", maps, maps + types),
