@@ -66,7 +66,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     };
 }
 
-#[cfg(feature = "symbolize")]
+#[cfg(any(feature = "symbolize", feature = "load"))]
 pub(crate) use linux::reopen;
 
 #[cfg(target_os = "linux")]
