@@ -99,6 +99,7 @@ impl Checked {
         });
         let dropped: Vec<_> = dropped.collect();
         let setup = checked.setup(&file)?;
+        checked.bounded(&file)?;
         let spec = Spec {
             name: &checked.skeleton.name,
             object: checked.skeleton.object.as_deref().unwrap_or_default(),

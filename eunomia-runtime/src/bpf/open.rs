@@ -2,6 +2,7 @@
 
 #[cfg(feature = "dynamic")]
 mod btf_cache;
+mod btf_file;
 mod kernel_btf;
 mod maps;
 mod table;
@@ -17,6 +18,7 @@ use std::{
 
 #[cfg(feature = "dynamic")]
 pub use btf_cache::BtfCache;
+use btf_file::BtfFile;
 pub use kernel_btf::{archived, kernel_btf, named_btf};
 pub use table::OpenTable;
 
@@ -34,7 +36,6 @@ use crate::diagnosis::pinned::pin_none;
 use crate::{
     Error, Result,
     diagnosis::load::Wanted,
-    file,
     host::{
         kernel_error,
         messages::{listen, refused},
@@ -118,6 +119,8 @@ pub(super) struct Settings {
     pub(super) left: BTreeSet<String>,
     pub(super) perf: PerfBuffer,
     pub(super) targets: BTreeMap<String, Vec<Target>>,
+    /// The BTF of the kernel. libbpf reads it by its descriptor when it loads the object.
+    pub(super) _btf: Option<BtfFile>,
 }
 
 impl Open {
@@ -137,18 +140,16 @@ impl Open {
     /// file; see [`super::open::kernel_btf`]. The file is read when the object is loaded.
     ///
     /// # Errors
-    /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file.
+    /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file;
+    /// [`Error::File`] if the types in the file contain themselves.
     pub fn for_kernel(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
         let tried = || format!("open the BPF object `{}`", spec.name);
-        // libbpf opens any path, and would wait for a FIFO.
-        if let Some(path) = btf {
-            file::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
-        }
+        let btf = btf.map(BtfFile::read).transpose()?;
         let (object, log) = listen(|| {
             let mut builder = ObjectBuilder::default();
             builder.name(spec.name)?;
-            if let Some(btf) = btf {
-                builder.btf_custom_path(btf)?;
+            if let Some(btf) = &btf {
+                builder.btf_custom_path(btf.path())?;
             }
             let mut object = token::open(&mut builder, spec.object)?;
             StructOps::switch_off_optional(&mut object)?;
@@ -193,6 +194,7 @@ impl Open {
             perf: PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() },
             left: BTreeSet::new(),
             targets: BTreeMap::new(),
+            _btf: btf,
         };
         let open = Self { object, settings };
         spec.streams.iter().try_for_each(|map| open.find_map(map).map(drop))?;

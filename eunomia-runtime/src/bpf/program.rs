@@ -143,7 +143,10 @@ impl<'a, K> Program<'a, K> {
     pub fn attach(&self) -> Result<Link> {
         let tried =
             format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
-        let link = if self.section().as_encoded_bytes().starts_with(b"usdt") {
+        let held = self.attach_held(&self.section().to_string_lossy(), &tried);
+        let link = if let Some(link) = held {
+            link
+        } else if self.section().as_encoded_bytes().starts_with(b"usdt") {
             self.linked_usdt(tried, ProgramMut::attach)
         } else {
             self.linked(tried, ProgramMut::attach)

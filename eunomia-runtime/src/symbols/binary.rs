@@ -98,6 +98,7 @@ impl Names {
         let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         let (first, rest) = digits.split_at_checked(2)?;
         let opened = file::open(
+            rustix::fs::CWD,
             Path::new(DEBUG).join(first).join(format!("{rest}.debug")).as_os_str().as_bytes(),
         )
         .ok()?;

@@ -1,6 +1,7 @@
 //! Attaching programs to targets that the caller names, one method for each kind of program.
 
 mod attached;
+mod binary;
 mod clsact;
 mod group;
 mod interface;

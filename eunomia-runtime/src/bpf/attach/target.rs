@@ -3,7 +3,10 @@
 use std::{
     fs::File,
     io,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::fs::OpenOptionsExt as _,
+    },
     path::PathBuf,
     sync::Arc,
 };
@@ -268,7 +271,9 @@ impl Target {
             }
             Self::Netns(path) => {
                 let program = program.into_kind::<Netns>()?;
-                let open = File::open(path).map_err(|error| {
+                // Opening a FIFO must not wait.
+                let open = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+                let open = open.map_err(|error| {
                     kernel_error(
                         program.tried(&format!("the network namespace {}", path.display())),
                         error,
@@ -323,10 +328,10 @@ impl Target {
                     || format!("offset {offset:#x}"),
                     |name| format!("the function {name}+{offset:#x}"),
                 );
-                program
-                    .linked(program.tried(&format!("{place} of {}", binary.display())), |program| {
-                        program.attach_uprobe_with_opts(any_or(*pid), binary, *offset, opts)
-                    })
+                let tried = program.tried(&format!("{place} of {}", binary.display()));
+                program.linked_in(binary, tried, |program, path| {
+                    program.attach_uprobe_with_opts(any_or(*pid), path, *offset, opts)
+                })
             }
             Self::Usdt { binary, provider, probe, pid } => {
                 program.into_kind::<Usdt>()?.attach_to(binary, provider, probe, *pid, 0)
