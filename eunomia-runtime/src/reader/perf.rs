@@ -14,16 +14,10 @@ use std::{
 };
 
 use libbpf_rs::libbpf_sys;
-use rustix::{
-    param::page_size,
-    time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
-        timerfd_settime,
-    },
-};
+use rustix::param::page_size;
 
 use super::{
-    Claim, Counters, Drained, Fate, Stats, control::timespec, inherited::Own, mapping::Mapping,
+    Claim, Counters, Drained, Fate, Stats, inherited::Own, mapping::Mapping, timer::Timer,
     watch::Watch,
 };
 use crate::{
@@ -79,7 +73,7 @@ pub(crate) struct PerfArray {
     /// The time of the last check of the CPUs.
     checked: Instant,
     /// Readable when records below the watermark have waited for the flush time.
-    timer: OwnedFd,
+    timer: Timer,
     /// The reader's epoll set, as soon as there is a reader.
     watch: Option<Watch>,
     /// True if the kernel counts the records that found no room (`PERF_FORMAT_LOST`, Linux 6.0 and
@@ -116,6 +110,9 @@ struct PerfRing {
 /// An upper bound on the pages of a ring: more than the kernel accepts (`rb_alloc`), and low enough
 /// that sizes cannot overflow.
 const MOST_PAGES: usize = 1 << 19;
+
+/// The shortest flush time: an expired timer wakes the reader each time.
+const MIN_FLUSH: Duration = Duration::from_micros(50);
 
 /// The interval between checks of the CPUs.
 const CPU_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -155,7 +152,7 @@ impl PerfArray {
             })?,
             missing: (0..entries.min(cpus::possible()?)).collect(),
             checked: Instant::now(),
-            timer: timer(buffer.flush).map_err(|errno| {
+            timer: Timer::new(buffer.flush.max(MIN_FLUSH)).map_err(|errno| {
                 kernel_error(format!("create a timer for the map `{name}`"), errno.into())
             })?,
             watch: None,
@@ -185,8 +182,7 @@ impl PerfArray {
 
     /// Clears the timer, if it has expired.
     pub(super) fn acknowledge_timer(&self) {
-        // A read of a timer that has not expired fails, which is harmless.
-        let _ = rustix::io::read(&self.timer, &mut [0; 8]);
+        self.timer.acknowledge();
     }
 
     /// Checks the CPUs, if [`CPU_CHECK_INTERVAL`] has passed since the last check: retires rings
@@ -386,19 +382,6 @@ impl PerfArray {
 pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;
-
-/// Creates a timer that expires every `time`, but at most every 50 microseconds.
-fn timer(time: Duration) -> rustix::io::Result<OwnedFd> {
-    let timer =
-        timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-    let time = timespec(time.max(Duration::from_micros(50)));
-    timerfd_settime(
-        &timer,
-        TimerfdTimerFlags::empty(),
-        &Itimerspec { it_interval: time, it_value: time },
-    )?;
-    Ok(timer)
-}
 
 /// Opens the event of a CPU to which programs write; with `counted`, the kernel counts what finds
 /// no room.
