@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-pub use skeleton::{Handles, Typed};
+pub use skeleton::{Handles, LoadedSkeleton};
 
 use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object, libbpf_sys};
 

@@ -33,7 +33,7 @@ use super::{
 use crate::diagnosis::pinned::pin_none;
 use crate::{
     Error, Result,
-    diagnosis::load::Wanted,
+    diagnosis::load::LoadHints,
     file,
     host::{
         kernel_error,
@@ -416,11 +416,11 @@ impl Open {
     pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
         // libbpf takes the object, and does not return it if loading fails.
-        let wanted = Wanted::of(&object, &settings.inner);
+        let hints = LoadHints::of(&object, &settings.inner);
         let (object, log) = listen(|| load(object));
         let (object, facts) = object.map_err(|error| {
             let error = refused(format!("load the BPF object `{}`", settings.name), &error, &log);
-            wanted.explain(error, &log)
+            hints.explain(error, &log)
         })?;
         Loaded::new(object, facts, settings)
     }
