@@ -168,8 +168,9 @@ impl Open {
     /// [`Error::NotFound`] if the object has no program of this name.
     pub fn program(&mut self, name: &str) -> Result<OpenProgram<'_>> {
         let known = self.programs();
+        let Settings { attached_to, .. } = &mut self.settings;
         match self.object.progs_mut().find(|program| program.name() == name) {
-            Some(program) => Ok(OpenProgram(program)),
+            Some(program) => Ok(OpenProgram(program, attached_to)),
             None => Err(Error::NotFound { what: "program", name: name.to_owned(), known }),
         }
     }

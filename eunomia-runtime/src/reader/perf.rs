@@ -65,8 +65,8 @@ pub(crate) struct PerfArray {
     counted: bool,
     /// Number of records that found no room in rings that are closed.
     lost: u64,
-    /// True if a ring was opened after the others: nobody counts what programs sent on its CPU
-    /// before.
+    /// True if a ring was opened after the others, or the map has no room for that of every CPU:
+    /// nobody counts what programs sent on a CPU without a ring.
     late: bool,
 }
 
@@ -81,7 +81,7 @@ const MIN_FLUSH: Duration = Duration::from_micros(50);
 const CPU_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl PerfArray {
-    /// Opens the rings of the map `name`, which has room for `entries` CPUs.
+    /// Opens the rings of the map `name`, which has room for CPUs below `entries`.
     ///
     /// # Errors
     /// - [`Error::Value`] if the rings cannot have that many pages.
@@ -105,6 +105,8 @@ impl PerfArray {
         let map = map.try_clone_to_owned().map_err(|error| {
             kernel_error(format!("duplicate the descriptor of the map `{name}`"), error)
         })?;
+        let cpus = cpus::ids()?;
+        let (cpus, without): (Vec<_>, Vec<_>) = cpus.into_iter().partition(|cpu| *cpu < entries);
         let mut array = Self {
             _claim: claim,
             name: name.to_owned(),
@@ -113,7 +115,7 @@ impl PerfArray {
             rings: Own::new(Vec::new()).map_err(|errno| {
                 kernel_error(format!("map memory for the map `{name}`"), errno.into())
             })?,
-            missing: (0..entries.min(cpus::possible()?)).collect(),
+            missing: cpus,
             checked: Instant::now(),
             timer: Timer::new(buffer.flush.max(MIN_FLUSH)).map_err(|errno| {
                 kernel_error(format!("create a timer for the map `{name}`"), errno.into())
@@ -121,7 +123,7 @@ impl PerfArray {
             watch: None,
             counted: true,
             lost: 0,
-            late: false,
+            late: !without.is_empty(),
         };
         array.open_missing()?;
         Ok(array)

@@ -23,7 +23,7 @@ use rustix::param::page_size;
 
 use super::{
     Claim,
-    mapping::{Mapping, Spot, Walk},
+    mapping::{Mapping, Spot, Walk, acquire_u32, acquire_u64},
 };
 use crate::{Error, Result, host::kernel_error};
 
@@ -132,7 +132,7 @@ impl Ring {
 
     #[inline]
     fn producer_position(&self) -> u64 {
-        self.producer.u64(0).load(Ordering::Acquire)
+        acquire_u64(self.producer.u64(0))
     }
 
     /// Ends later reads at the records that are there now, until [`Self::unmark`].
@@ -156,7 +156,7 @@ impl Ring {
         let mut walk = self.walk(self.position(), self.checked(self.producer_position())?)?;
         let mut count = 0;
         while let Some(word) = walk.word() {
-            let header = word.load(Ordering::Acquire);
+            let header = acquire_u32(word);
             count += u64::from(header & DISCARDED == 0);
             let len = header & !(BUSY | DISCARDED);
             walk.take(Head::new(len).stride).ok_or_else(|| corrupt(self.position(), len.into()))?;
@@ -245,7 +245,7 @@ pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
     let Some(word) = walk.word() else { return Ok(Next::End) };
     // Pairs with the release of the kernel's commit: the sample is complete once the busy flag is
     // gone.
-    let header = word.load(Ordering::Acquire);
+    let header = acquire_u32(word);
     let head = match header & (BUSY | DISCARDED) {
         0 => Head::new(header),
         DISCARDED => Head { discarded: true, ..Head::new(header & !DISCARDED) },
@@ -260,11 +260,14 @@ pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
 /// Counts the pieces, up to `most`, that are committed records of the length of `like`.
 #[inline]
 fn count<'a>(pieces: impl Iterator<Item = Spot<'a>>, like: Head, most: u32) -> u32 {
-    // Ordered as in `next`. A header that equals a length is neither busy nor discarded.
-    pieces
+    // A header that equals a length is neither busy nor discarded.
+    let count = pieces
         .take(most as usize)
-        .take_while(|spot| spot.word().load(Ordering::Acquire) == like.len)
-        .count() as u32
+        .take_while(|spot| spot.word().load(Ordering::Relaxed) == like.len)
+        .count() as u32;
+    // Orders the loads as in `next`.
+    fence(Ordering::Acquire);
+    count
 }
 
 #[cfg(any(test, feature = "fuzz"))]

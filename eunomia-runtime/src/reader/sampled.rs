@@ -110,8 +110,7 @@ impl Sampled {
                 return Ok(Drained::Stopped);
             }
             self.delivered += 1;
-            let fate = deliver(entry);
-            read.found.count(fate, entry.len() as u64);
+            let fate = read.found.counted(1, entry.len() as u64, || deliver(entry));
             if fate == Fate::Stop {
                 return Ok(Drained::Stopped);
             }

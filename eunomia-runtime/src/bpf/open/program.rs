@@ -1,9 +1,10 @@
 //! Programs of an object that is not yet loaded.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     io,
-    os::fd::{AsRawFd as _, BorrowedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use libbpf_rs::{AsRawLibbpf as _, OpenProgramMut, ProgramAttachType, ProgramType, libbpf_sys};
@@ -20,7 +21,10 @@ use crate::{
 
 /// A program of an object that is not yet loaded.
 #[derive(Debug)]
-pub struct OpenProgram<'a>(pub(super) OpenProgramMut<'a>);
+pub struct OpenProgram<'a>(
+    pub(super) OpenProgramMut<'a>,
+    pub(super) &'a mut BTreeMap<String, OwnedFd>,
+);
 
 impl OpenProgram<'_> {
     /// Returns the name of the C function.
@@ -100,23 +104,31 @@ impl OpenProgram<'_> {
     /// Sets the function to which the program attaches.
     ///
     /// For `fentry`, `fexit`, `fmod_ret` and `lsm` it is a function of the kernel. For `freplace`
-    /// it is a function of the program `of`, which this program replaces. The kernel checks the
-    /// types of the two functions at loading.
+    /// it is a function of the program `of`, which this program replaces. `of` may be closed
+    /// afterwards. The kernel checks the types of the two functions at loading.
     ///
     /// # Errors
     /// [`Error::Kernel`] if libbpf refuses the function: ENOENT (for a function of the kernel also
-    /// ESRCH) if it is not found, EINVAL if `of` has no BTF.
+    /// ESRCH) if it is not found, EINVAL if `of` has no BTF. The target is then that of before.
     pub fn set_attach_target(&mut self, function: &str, of: Option<BorrowedFd<'_>>) -> Result<()> {
         let tried = format!(
             "set `{function}` as the target of the program `{}`",
             self.name().to_string_lossy()
         );
-        let program = of.map_or(0, |program| program.as_raw_fd());
+        let held = of.map(|program| program.try_clone_to_owned()).transpose();
+        let held = held.map_err(|error| kernel_error(tried.clone(), error))?;
+        let program = held.as_ref().map_or(0, AsRawFd::as_raw_fd);
         let (set, log) = listen(|| self.0.set_attach_target(program, Some(function.to_owned())));
         set.map_err(|error| {
             refused(tried, &error, &log)
                 .without(|| lacking(&[Need::by_number("finding the functions of another program")]))
-        })
+        })?;
+        let name = self.name().to_string_lossy().into_owned();
+        match held {
+            Some(held) => self.1.insert(name, held),
+            None => self.1.remove(&name),
+        };
+        Ok(())
     }
 
     /// Sets the type and the expected attach type to those of programs in `section`, for example

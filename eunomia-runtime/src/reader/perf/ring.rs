@@ -278,12 +278,8 @@ impl Read<'_> {
                     .get(HEADER..RAW)
                     .and_then(|word| word.try_into().ok())
                     .map_or(0, u32::from_ne_bytes) as usize;
-                let fate = match record.get(RAW..).and_then(|raw| raw.get(..size)) {
-                    Some(sample) => deliver(sample),
-                    None => Fate::Short,
-                };
-                self.found.count(fate, size as u64);
-                fate
+                let sample = record.get(RAW..).and_then(|raw| raw.get(..size));
+                self.found.counted(1, size as u64, || sample.map_or(Fate::Short, deliver))
             }
             PERF_RECORD_LOST if !self.counted => {
                 let lost = record

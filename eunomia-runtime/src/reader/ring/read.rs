@@ -65,8 +65,8 @@ impl Ring {
             // publishes a position: the claim excludes other readers of this crate. That no other
             // process and no other library reads the same ring is an assumption, which the kernel's
             // protocol makes too: it has one consumer.
-            let fate = deliver(unsafe { spot.payload(head.len as usize) });
-            read.found.count(fate, head.len.into());
+            let record = unsafe { spot.payload(head.len as usize) };
+            let fate = read.found.counted(1, head.len.into(), || deliver(record));
             if fate == Fate::Stop {
                 return Ok(Drained::Stopped);
             }
@@ -123,10 +123,7 @@ impl Ring {
                     unsafe { all.slice::<Record<E>>() }
                 }
             };
-            let fate = deliver(run);
-            read.found.received += u64::from(count);
-            read.found.bytes += u64::from(count) * u64::from(len);
-            read.found.failed += u64::from(fate == Fate::Failed);
+            let fate = read.found.counted(count.into(), len.into(), || deliver(run));
             if fate == Fate::Stop {
                 return Ok(Drained::Stopped);
             }
@@ -199,8 +196,8 @@ impl<'a> Read<'a> {
             for spot in pieces.take(count as usize) {
                 self.advance(1, like.stride);
                 // SAFETY: as in `drain`; `count` has found the record committed.
-                let fate = deliver(unsafe { spot.payload(like.len as usize) });
-                self.found.count(fate, like.len.into());
+                let record = unsafe { spot.payload(like.len as usize) };
+                let fate = self.found.counted(1, like.len.into(), || deliver(record));
                 if fate == Fate::Stop {
                     return Ok(Some(Drained::Stopped));
                 }
