@@ -8,6 +8,7 @@ mod interface;
 mod iter;
 mod multi;
 mod order;
+mod packets;
 mod perf_event;
 mod probe;
 mod socket;

@@ -92,10 +92,7 @@ impl Open {
             || has_slots(found.map_type())
             || matches!(found.map_type(), MapType::Arena | MapType::StructOps)
         {
-            return Err(refuse(
-                map,
-                &format!("the key size of a map of type {:?} is fixed", found.map_type()),
-            ));
+            return Err(fixed_size("key", map, &found));
         }
         self.set_up(map, &format!("set its key size to {size}"), |map| map.set_key_size(size))
     }
@@ -115,10 +112,7 @@ impl Open {
     pub fn set_value_size(&mut self, map: &str, size: u32) -> Result<()> {
         let found = self.open_map(map)?;
         if matches!(found.map_type(), MapType::Arena | MapType::StructOps) {
-            return Err(refuse(
-                map,
-                &format!("the value size of a map of type {:?} is fixed", found.map_type()),
-            ));
+            return Err(fixed_size("value", map, &found));
         }
         if is_section(&found) {
             let has = found.initial_value().map_or(0, <[u8]>::len);
@@ -379,6 +373,10 @@ fn map_type_of(map: &str, fd: BorrowedFd<'_>) -> Result<MapType> {
     let ty =
         text.lines().find_map(|line| line.strip_prefix("map_type:")?.trim().parse::<u32>().ok());
     ty.map(map_type).ok_or_else(|| refuse(map, "the file descriptor does not refer to a map"))
+}
+
+fn fixed_size(of: &str, name: &str, map: &OpenMap<'_>) -> Error {
+    refuse(name, &format!("the {of} size of a map of type {:?} is fixed", map.map_type()))
 }
 
 fn refuse(map: &str, why: &str) -> Error {

@@ -5,7 +5,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::{fake::Fake, *};
+use super::{
+    super::{Counters, Drained, Fate, Stats},
+    fake::Fake,
+    read::{BATCH, GROUP},
+    *,
+};
 
 impl Fake {
     /// Reserves and fills a record of `len` bytes whose words all hold `mark`; `flags` go into its
