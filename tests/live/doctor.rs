@@ -16,7 +16,7 @@ fn skeleton(name: &str) -> eunomia_runtime::Result<Skeleton> {
 }
 
 fn examined(name: &str) -> Result<Preflight, Box<dyn std::error::Error>> {
-    Ok(examine(&skeleton(name)?.check(name)?))
+    Ok(examine(&skeleton(name)?.check()?))
 }
 
 /// Returns the one check named `what` whose finding begins with `found`.
@@ -58,7 +58,7 @@ pub(crate) fn loadable_object_passes() -> Outcome {
 pub(crate) fn relocations_use_given_btf_file() -> Outcome {
     const KERNEL: &str = "/sys/kernel/btf/vmlinux";
     const FILE: &str = "BTF for CO-RE relocations";
-    let checked = skeleton("bootstrap")?.check("bootstrap")?;
+    let checked = skeleton("bootstrap")?.check()?;
     let examined = Doctor::new(Some(KERNEL.as_ref())).examine(&checked);
     assert!(
         examined.ok() && examined.checks.iter().all(|check| check.ok && check.what != "kernel BTF"),
@@ -78,7 +78,7 @@ pub(crate) fn relocations_use_given_btf_file() -> Outcome {
     let examined = Doctor::new(Some(&foreign)).examine(&checked);
     find(&examined, FILE, &foreign.display().to_string());
     assert_eq!(state(find(&examined, "CO-RE relocation", "no `struct task_struct`")), "warn");
-    assert!(skeleton("bootstrap")?.check("bootstrap")?.open(Some(&foreign))?.load().is_err());
+    assert!(skeleton("bootstrap")?.check()?.open(Some(&foreign))?.load().is_err());
 
     for (bytes, why) in [(&b""[..], ""), (b"no BTF", ""), (b"\x7fELF", "")] {
         std::fs::write(&foreign, bytes)?;
@@ -89,7 +89,7 @@ pub(crate) fn relocations_use_given_btf_file() -> Outcome {
     // An object without relocations does not need the file.
     assert!(
         Doctor::new(Some(&foreign))
-            .examine(&skeleton("args")?.check("args")?)
+            .examine(&skeleton("args")?.check()?)
             .checks
             .iter()
             .all(|check| check.what != FILE)
@@ -443,7 +443,7 @@ pub(crate) fn trial_load_finds_kernel_refusals() -> Outcome {
     // The kernel also refuses the BTF, which must not be given as the reason.
     assert!(!error.contains("BTF LOAD LOG") && !error.contains("RLIMIT_MEMLOCK"), "{error}");
     // An object that the verifier refuses.
-    let examined = examine(&skeleton("refused")?.check("refused")?);
+    let examined = examine(&skeleton("refused")?.check()?);
     let check = find(&examined, "loading", "Permission denied (os error 13): ");
     assert!(state(check) == "FAIL" && check.found.contains("invalid mem access"), "{examined}");
     Ok(())

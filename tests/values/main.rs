@@ -15,7 +15,7 @@ use eunomia_tests::{built, fixture};
 use serde_core::Serialize;
 
 fn checked(name: &str) -> Checked {
-    Skeleton::parse(&fixture(name), name).unwrap().check(name).unwrap()
+    Skeleton::parse(&fixture(name), name).unwrap().check().unwrap()
 }
 
 /// Returns the id of the struct or union with this C name.

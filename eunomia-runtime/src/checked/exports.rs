@@ -209,7 +209,7 @@ pub(crate) fn resolve(
         let similar = near(map, defs.keys().copied().collect::<BTreeSet<_>>())
             .map(|similar| format!("did you mean `{similar}`?"));
         Diagnostic::new(
-            JsonPath::default().key("events").key(map),
+            JsonPath::events().key(map),
             what,
             similar.unwrap_or_else(|| "use one of them".to_owned()),
         )
@@ -221,7 +221,7 @@ pub(crate) fn resolve(
                 None => None,
             };
             let payload = if let Some(event) = skeleton.events.get(&def.name) {
-                let place = JsonPath::default().key("events").key(&def.name);
+                let place = JsonPath::events().key(&def.name);
                 match event {
                     EventType::One(c_type) => {
                         Payload::Type(named(c_type, &place, layouts, diagnostics)?)

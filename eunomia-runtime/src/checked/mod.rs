@@ -6,9 +6,9 @@ mod check;
 mod code;
 mod declared;
 mod derive;
-mod document;
 mod exports;
 mod fingerprint;
+mod input;
 mod refusals;
 mod setup;
 mod summary;
@@ -19,7 +19,6 @@ pub(crate) use self::exports::pointee;
 pub use self::{
     args::Argument,
     check::Checked,
-    document::Document,
     exports::{CustomField, Dropped, Payload, Sampled, Stream},
     setup::{InitialValue, Setup},
     tagged::{Tag, Tagged},

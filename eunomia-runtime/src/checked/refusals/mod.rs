@@ -33,12 +33,12 @@ use crate::{
 };
 
 impl Checked {
-    /// Checks the object for [`Self::refusals`]. Messages call the input `file`.
+    /// Checks the object for [`Self::refusals`].
     ///
     /// # Errors
     /// [`Diagnostics`] with every refusal.
-    pub fn loadable(&self, file: &str) -> Result<(), Diagnostics> {
-        Diagnostics::or(file, self.found(), Some(()))
+    pub fn loadable(&self) -> Result<(), Diagnostics> {
+        self.skeleton.verdict(self.found())
     }
 
     /// Returns the reasons why libbpf does not open the object, or why no kernel loads it: faults
