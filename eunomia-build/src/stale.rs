@@ -13,7 +13,7 @@ use eunomia_runtime::skeleton::model::Other;
 use eunomia_runtime::{
     __private::read_file,
     Skeleton,
-    error::{Diagnostic, JsonPath},
+    error::{Diagnostic, Diagnostics, JsonPath},
 };
 
 /// The key of the list in the metadata.
@@ -34,12 +34,11 @@ pub struct Stale {
     /// The files that were compared; if one changes, the package may become stale.
     pub depends_on: Vec<PathBuf>,
     /// The fault, if a source has changed.
-    pub diagnostic: Option<Diagnostic>,
+    pub diagnostics: Option<Diagnostics>,
 }
 
-/// Compares the files beside a package with those that it was built from. `file` names the package
-/// in messages.
-pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
+/// Compares the files beside a package, whose path is `path`, with those that it was built from.
+pub fn stale(skeleton: &Skeleton, path: &Path) -> Stale {
     let mut stale = Stale::default();
     let Some(sources) = skeleton.other.get(SOURCES).and_then(|sources| sources.as_object()) else {
         return stale;
@@ -75,6 +74,7 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
     }
     if !changed.is_empty() {
         let sources = listed.iter().filter(|(_, name, _)| is_source(name));
+        let file = skeleton.file();
         let beside = Path::new(file).parent().unwrap_or(Path::new(""));
         let sources: Vec<String> =
             sources.map(|(_, name, _)| beside.join(name).display().to_string()).collect();
@@ -84,7 +84,8 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
              `Config::stale(true)` or `--stale` of the command",
             sources.join(" ")
         );
-        stale.diagnostic = Some(Diagnostic::at(JsonPath::default(), what, todo));
+        let diagnostic = Diagnostic::at(JsonPath::default(), what, todo);
+        stale.diagnostics = Some(skeleton.diagnostics(vec![diagnostic]));
     }
     stale
 }

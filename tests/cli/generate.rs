@@ -22,7 +22,7 @@ use super::{
 fn standard_output_is_self_contained() {
     let text = printed(&["gen", "bpf/bootstrap.json", "--module", "tracer"]);
     let tokens =
-        tokens(Skeleton::from_file("bpf/bootstrap.json").unwrap(), "x", "tracer", &Embed::Literal)
+        tokens(Skeleton::from_file("bpf/bootstrap.json").unwrap(), "tracer", &Embed::Literal)
             .unwrap();
     assert_eq!(
         text,

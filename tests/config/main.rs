@@ -103,6 +103,20 @@ fn refusal_writes_nothing() {
 }
 
 #[test]
+fn faults_have_line_and_column() {
+    let error = Config::new()
+        .skeleton("documents/misfit.json")
+        .out_dir(folder("misfit"))
+        .generate()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "documents/misfit.json:13:24: meta.bpf_skel.data_sections[0].variables[0].value: `many` is not a value of type `long long`; \
+         expected a number from -9223372036854775808 to 9223372036854775807"
+    );
+}
+
+#[test]
 fn sources_are_compiled_with_their_headers() {
     let dir = folder("source");
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());

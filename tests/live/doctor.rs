@@ -13,7 +13,7 @@ pub(crate) fn skeleton(name: &str) -> eunomia_runtime::Result<Skeleton> {
 }
 
 pub(crate) fn examined(name: &str) -> Result<Preflight, Box<dyn std::error::Error>> {
-    Ok(examine(&skeleton(name)?.check(name)?))
+    Ok(examine(&skeleton(name)?.check()?))
 }
 
 /// Returns the one check named `what` whose finding begins with `found`.

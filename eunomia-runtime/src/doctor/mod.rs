@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! # fn main() -> eunomia_runtime::Result<()> {
-//! let checked = eunomia_runtime::Skeleton::from_file("bootstrap.json")?.check("bootstrap.json")?;
+//! let checked = eunomia_runtime::Skeleton::from_file("bootstrap.json")?.check()?;
 //! let examined = eunomia_runtime::doctor::examine(&checked);
 //! print!("{examined}");
 //! if !examined.ok() {
