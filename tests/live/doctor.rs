@@ -497,6 +497,21 @@ pub(crate) fn doctor_predicts_load_and_attach() -> Outcome {
     })
 }
 
+/// Neither libbpf nor the kernel knows the type. A newer kernel could, so the build accepts it.
+pub(crate) fn map_type_of_no_kernel_is_reported() -> Outcome {
+    let list = "//= x\nstruct { __uint(type, 60000); __uint(max_entries, 4); __type(key, int); __type(value, u64); } m SEC(\".maps\");";
+    let source = sources::read(list).pop().ok_or("no source")?;
+    let checked = Skeleton::from_object("x", sources::compile(&source), "x")?.check("x")?;
+    checked.loadable("x")?;
+    let examined = examine(&checked);
+    assert_eq!(
+        state(find(&examined, "map type 60000", "not supported by this kernel; maps m")),
+        "FAIL",
+        "{examined}"
+    );
+    Ok(())
+}
+
 /// The same for programs and maps that no fixture has, each in its own object.
 pub(crate) fn doctor_predicts_load_and_attach_of_sources() -> Outcome {
     let doctor = Doctor::new(None);

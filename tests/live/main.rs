@@ -404,6 +404,7 @@ const TESTS: &[Test] = &[
     ("programs::links_each_reports_each_program", programs::links_each_reports_each_program),
     ("doctor::loadable_object_passes", doctor::loadable_object_passes),
     ("doctor::relocations_use_given_btf_file", doctor::relocations_use_given_btf_file),
+    ("doctor::map_type_of_no_kernel_is_reported", doctor::map_type_of_no_kernel_is_reported),
     ("doctor::missing_kernel_parts_are_reported", doctor::missing_kernel_parts_are_reported),
     ("doctor::relocations_resolve_as_in_libbpf", doctor::relocations_resolve_as_in_libbpf),
     ("doctor::doctor_and_errors_give_same_reason", doctor::doctor_and_errors_give_same_reason),

@@ -258,7 +258,7 @@ impl Doctor {
         checks.extend(programs::examine(&patient));
         let places = Places::of(&patient, object);
         checks.extend(requirements::examine(&patient, &places));
-        checks.extend(programs::examine_maps(object, permitted));
+        checks.extend(programs::examine_maps(object, kernel, permitted));
         checks.extend(maps::examine(open));
         checks.extend(programs::examine_tables(&patient, places.must_be()));
         checks.extend(helpers::examine(&patient));

@@ -2,7 +2,7 @@
 //! externs that the kernel must provide.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
 };
 
@@ -46,9 +46,13 @@ pub struct Function {
     /// The symbols that it refers to and no section of the object defines: functions and variables
     /// of the kernel, and values of its configuration.
     pub externs: BTreeSet<String>,
+    /// The maps that it refers to, by index among the maps that the object declares.
+    pub maps: BTreeSet<usize>,
     /// True if it reads constants (`.rodata`), which user space may set before the object is
     /// loaded.
     pub constants: bool,
+    /// True if it calls a function through a pointer, which no kernel supports.
+    pub indirect: bool,
     /// The functions that it calls or passes on, by index.
     callees: BTreeSet<usize>,
 }
@@ -80,6 +84,8 @@ impl Instruction {
     pub(crate) const SIZE: usize = 8;
     /// `BPF_JMP | BPF_CALL`
     pub(crate) const CALL: u8 = 0x85;
+    /// `BPF_JMP | BPF_CALL | BPF_X`: the call of the function whose address is in a register.
+    const CALL_POINTER: u8 = 0x8d;
     /// `BPF_LD | BPF_DW | BPF_IMM`, which takes two instruction slots.
     pub(crate) const LOAD64: u8 = 0x18;
     /// `BPF_PSEUDO_CALL`: the call of a function, not of a helper.
@@ -149,17 +155,24 @@ impl Calls {
             .filter(|map| map.kind == MapKind::PERF_EVENT_ARRAY)
             .map(|map| map.name.as_str())
             .collect();
-        let numbers: BTreeMap<(usize, u64), usize> = elf
-            .symbols
-            .iter()
-            .filter(|symbol| {
+        let in_maps = || {
+            elf.symbols.iter().filter(|symbol| {
                 elf.sections.get(symbol.section).is_some_and(|section| section.name == ".maps")
             })
+        };
+        let numbers: BTreeMap<(usize, u64), usize> = in_maps()
             .filter_map(|symbol| {
                 Some((
                     (symbol.section, symbol.offset),
                     arrays.iter().position(|array| *array == symbol.name)?,
                 ))
+            })
+            .collect();
+        let names_of_maps: HashMap<&str, usize> =
+            maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)).collect();
+        let declared: BTreeMap<(usize, u64), usize> = in_maps()
+            .filter_map(|symbol| {
+                Some(((symbol.section, symbol.offset), *names_of_maps.get(symbol.name.as_str())?))
             })
             .collect();
         let mut uses = Uses::default();
@@ -192,7 +205,7 @@ impl Calls {
             }
             let (mut helpers, mut externs, mut callees) =
                 (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-            let mut constants = false;
+            let (mut constants, mut indirect, mut maps) = (false, false, BTreeSet::new());
             let mut places =
                 (range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
             while let Some((at, bytes)) = places.next() {
@@ -204,6 +217,7 @@ impl Calls {
                     true => (i64::from(instruction.immediate) + 1) * INSTRUCTION as i64,
                     false => i64::from(instruction.immediate),
                 };
+                indirect |= instruction.code == Instruction::CALL_POINTER;
                 match (instruction.code, relocations.get(&(section, at))) {
                     (Instruction::CALL, None) if instruction.source == 0 => {
                         helpers.insert(instruction.immediate.cast_unsigned());
@@ -217,6 +231,8 @@ impl Calls {
                         match names.get(&(section, at)) {
                             Some(name) => _ = externs.insert(name.clone()),
                             None => {
+                                let place = (usize::from(symbol.st_shndx), symbol.st_value);
+                                maps.extend(declared.get(&place));
                                 let to = symbol.st_value.checked_add_signed(jump);
                                 let section = elf.sections.get(usize::from(symbol.st_shndx));
                                 constants |= section
@@ -236,7 +252,8 @@ impl Calls {
             if let Some(function) = calls.functions.get_mut(index) {
                 (function.helpers, function.externs, function.callees) =
                     (helpers, externs, callees);
-                function.constants = constants;
+                (function.constants, function.indirect, function.maps) =
+                    (constants, indirect, maps);
             }
         }
         calls.counters = uses.counters(arrays.into_iter());
@@ -290,7 +307,9 @@ fn functions(elf: &Elf) -> Vec<Function> {
             range: start..end,
             helpers: BTreeSet::new(),
             externs: BTreeSet::new(),
+            maps: BTreeSet::new(),
             constants: false,
+            indirect: false,
             callees: BTreeSet::new(),
         }
     });
@@ -319,7 +338,9 @@ mod tests {
             range,
             helpers: BTreeSet::new(),
             externs: BTreeSet::new(),
+            maps: BTreeSet::new(),
             constants: false,
+            indirect: false,
             callees: BTreeSet::new(),
         };
         let calls = Calls {
@@ -343,7 +364,9 @@ mod tests {
                 range: at..at + 8,
                 helpers,
                 externs,
+                maps: BTreeSet::new(),
                 constants: false,
+                indirect: false,
                 callees,
             });
         }

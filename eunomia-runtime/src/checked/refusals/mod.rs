@@ -8,6 +8,8 @@
 mod creation;
 mod definitions;
 mod externs;
+mod licence;
+mod programs;
 mod references;
 mod types;
 
@@ -61,8 +63,9 @@ impl Checked {
         sections(&subject, &mut faults);
         externs::check(&subject, &mut faults);
         definitions::check(&subject, &mut faults);
-        references::check(&subject, &mut faults);
+        let held = references::check(&subject, &mut faults);
         types::check(&subject, &mut faults);
+        programs::check(&subject, &held, &mut faults);
         for def in &self.maps {
             creation::check(def, &self.layouts, &subject.map(&def.name), &mut faults);
         }
