@@ -198,7 +198,7 @@ impl Config {
         let path = dir.join(format!("{name}.rs"));
         claim(&path, &input.file, "name one of the modules with `module`")?;
         files::write(&[(&dir.join(object_file), object), (&path, module.as_bytes())])?;
-        watch(&input.depends_on);
+        self.watch(&input.depends_on);
         note(&input.file, &checked);
         Ok(())
     }
@@ -212,7 +212,7 @@ impl Config {
         let (text, file, depends_on) = self.packed(&mut warn)?;
         claim(path.as_ref(), &file, "use a file for each")?;
         files::write(&[(path.as_ref(), text.as_bytes())])?;
-        watch(&depends_on);
+        self.watch(&depends_on);
         Ok(())
     }
 
@@ -234,6 +234,17 @@ impl Config {
         let checked = input.skeleton.check(&input.file)?;
         checked.loadable(&input.file)?;
         Ok((checked.documented(&input.file)?.to_json(), input.file, input.depends_on))
+    }
+
+    /// Tells cargo what the output depends on.
+    fn watch(&self, files: &[PathBuf]) {
+        watch(files);
+        #[cfg(feature = "compile")]
+        if self.source.is_some() && env::var_os("OUT_DIR").is_some() {
+            for name in crate::clang::ENVIRONMENT {
+                println!("cargo::rerun-if-env-changed={name}");
+            }
+        }
     }
 
     fn input(&self, warn: &mut dyn FnMut(&str)) -> Result<Input, Error> {

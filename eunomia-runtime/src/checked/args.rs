@@ -75,12 +75,18 @@ impl Checked {
         let mut arguments = Vec::new();
         let prefix = &self.skeleton.option_prefix;
         if prefix.starts_with('-') || !prefix.chars().all(is_option) || prefix.len() > MAX_NAME {
-            let what = format!("{prefix:?} is not a valid option prefix");
-            reader.faults.push(Fault::new(
-                Place::default(),
-                what,
-                "use letters, digits and dashes, without the leading dashes: `net-`",
-            ));
+            let (what, todo) = match prefix.len() {
+                // A prefix of this length is not repeated in the message.
+                len if len > MAX_NAME => (
+                    format!("the option prefix is {len} bytes long"),
+                    format!("use at most {MAX_NAME} bytes"),
+                ),
+                _ => (
+                    format!("{prefix:?} is not a valid option prefix"),
+                    "use letters, digits and dashes, without the leading dashes: `net-`".to_owned(),
+                ),
+            };
+            reader.faults.push(Fault::new(Place::default(), what, todo));
         }
         for section in &self.sections {
             let header = headers.get(section.name.as_str()).copied();
