@@ -45,7 +45,10 @@ use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 
 use self::{programs::Support, targets::Places};
 #[cfg(feature = "cli")]
-pub(crate) use self::{requirements::security_module, targets::TARGET_OF};
+pub(crate) use self::{
+    requirements::{active_modules, by_active_modules},
+    targets::TARGET_OF,
+};
 use crate::{
     Error,
     bpf::{self, Check, Preflight, Target},
