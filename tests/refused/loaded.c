@@ -392,23 +392,17 @@ SEC("tp_btf/sched_switch") int p(void *c) { if (bpf_none_of_this_name) bpf_none_
 // Without a license.
 SEC("lsm/file_open") int p(void *c) { return 0; }
 
-//= programs_of_two_types: programs of different types use or are in map `m` (BPF_MAP_TYPE_PROG_ARRAY): `b` is of type sched_cls, `a` of type xdp
+//= programs_of_two_types: map `m` holds programs of different types: `b` is of type sched_cls, `a` of type xdp
 SEC("xdp") int a(void *c) { return 0; }
 SEC("tc") int b(void *c) { return 0; }
 struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __array(values, int (void *)); } m SEC(".maps") = {
     .values = { (void *)&a, (void *)&b } };
 
-//= program_calls_another_type: programs of different types use or are in map `m` (BPF_MAP_TYPE_PROG_ARRAY): `b` is of type sched_cls, `a` of type xdp
-static long (*tail)(void *, void *, unsigned) = (void *)12;
+//= program_of_another_type_off: map `m` holds programs of different types: `b` is of type sched_cls, `a` of type xdp
 SEC("xdp") int a(void *c) { return 0; }
-struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __array(values, int (void *)); } m SEC(".maps") = { .values = { (void *)&a } };
-SEC("tc") int b(void *c) { tail(c, &m, 0); return 0; }
-
-//= array_of_two_types: programs of different types use or are in map `m` (BPF_MAP_TYPE_PROG_ARRAY): `b` is of type sched_cls, `a` of type xdp
-struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __uint(value_size, 4); } m SEC(".maps");
-static long (*tail)(void *, void *, unsigned) = (void *)12;
-SEC("xdp") int a(void *c) { tail(c, &m, 0); return 0; }
-SEC("tc") int b(void *c) { tail(c, &m, 0); return 0; }
+SEC("?tc") int b(void *c) { return 0; }
+struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __array(values, int (void *)); } m SEC(".maps") = {
+    .values = { (void *)&a, (void *)&b } };
 
 //= array_of_one_type
 static long (*tail)(void *, void *, unsigned) = (void *)12;
@@ -417,17 +411,11 @@ struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __array(v
 SEC("classifier") int b(void *c) { tail(c, &m, 0); return 0; }
 SEC("?xdp") int d(void *c) { tail(c, &m, 0); return 0; }
 
-//= array_with_fragments: programs of different types use or are in map `m` (BPF_MAP_TYPE_PROG_ARRAY): `a` is of type xdp, `b` of type xdp with fragments
+//= array_with_fragments: map `m` holds programs of different types: `a` is of type xdp, `b` of type xdp with fragments
 SEC("xdp") int a(void *c) { return 0; }
 SEC("xdp.frags") int b(void *c) { return 0; }
 struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __array(values, int (void *)); } m SEC(".maps") = {
     .values = { (void *)&a, (void *)&b } };
-
-//= devices_with_fragments: programs of different types use or are in map `m` (BPF_MAP_TYPE_DEVMAP): `a` is of type xdp, `b` of type xdp with fragments
-struct { __uint(type, 14); __uint(max_entries, 2); __uint(key_size, 4); __uint(value_size, 4); } m SEC(".maps");
-static long (*redirect)(void *, long, long) = (void *)51;
-SEC("xdp") int a(void *c) { return redirect(&m, 0, 0); }
-SEC("xdp.frags") int b(void *c) { return redirect(&m, 0, 0); }
 
 //= held_too_many_of_hash: max_entries of map `m` is 1, but it has 2 values
 struct inner { __uint(type, HASH); __uint(max_entries, 1); __type(key, int); __type(value, int); } i SEC(".maps");
@@ -492,12 +480,6 @@ struct { __uint(type, 33); __uint(map_flags, 1024); __uint(max_entries, 2); __ui
 
 //= sockets_key_large: no kernel creates map `m` (BPF_MAP_TYPE_SOCKHASH): key size is 516, expected 1 to 512
 struct { __uint(type, 18); __uint(max_entries, 1); __uint(key_size, 516); __type(value, int); } m SEC(".maps");
-
-//= devices_of_fragments
-struct { __uint(type, 14); __uint(max_entries, 2); __uint(key_size, 4); __uint(value_size, 4); } m SEC(".maps");
-static long (*redirect)(void *, long, long) = (void *)51;
-SEC("xdp.frags") int a(void *c) { return redirect(&m, 0, 0); }
-SEC("xdp.frags") int b(void *c) { return redirect(&m, 0, 0); }
 
 //= map_name: the kernel does not accept the name of map `m$n`
 struct { __uint(type, HASH); __uint(max_entries, 1); __type(key, int); __type(value, int); } m$n SEC(".maps");

@@ -2,7 +2,7 @@
 //! externs that the kernel must provide.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
 
@@ -46,8 +46,6 @@ pub struct Function {
     /// The symbols that it refers to and no section of the object defines: functions and variables
     /// of the kernel, and values of its configuration.
     pub externs: BTreeSet<String>,
-    /// The maps that it refers to, by index among the maps that the object declares.
-    pub maps: BTreeSet<usize>,
     /// True if it reads constants (`.rodata`), which user space may set before the object is
     /// loaded.
     pub constants: bool,
@@ -155,24 +153,17 @@ impl Calls {
             .filter(|map| map.kind == MapKind::PERF_EVENT_ARRAY)
             .map(|map| map.name.as_str())
             .collect();
-        let in_maps = || {
-            elf.symbols.iter().filter(|symbol| {
+        let numbers: BTreeMap<(usize, u64), usize> = elf
+            .symbols
+            .iter()
+            .filter(|symbol| {
                 elf.sections.get(symbol.section).is_some_and(|section| section.name == ".maps")
             })
-        };
-        let numbers: BTreeMap<(usize, u64), usize> = in_maps()
             .filter_map(|symbol| {
                 Some((
                     (symbol.section, symbol.offset),
                     arrays.iter().position(|array| *array == symbol.name)?,
                 ))
-            })
-            .collect();
-        let names_of_maps: HashMap<&str, usize> =
-            maps.iter().enumerate().map(|(index, map)| (map.name.as_str(), index)).collect();
-        let declared: BTreeMap<(usize, u64), usize> = in_maps()
-            .filter_map(|symbol| {
-                Some(((symbol.section, symbol.offset), *names_of_maps.get(symbol.name.as_str())?))
             })
             .collect();
         let mut uses = Uses::default();
@@ -205,7 +196,7 @@ impl Calls {
             }
             let (mut helpers, mut externs, mut callees) =
                 (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-            let (mut constants, mut indirect, mut maps) = (false, false, BTreeSet::new());
+            let (mut constants, mut indirect) = (false, false);
             let mut places =
                 (range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
             while let Some((at, bytes)) = places.next() {
@@ -231,8 +222,6 @@ impl Calls {
                         match names.get(&(section, at)) {
                             Some(name) => _ = externs.insert(name.clone()),
                             None => {
-                                let place = (usize::from(symbol.st_shndx), symbol.st_value);
-                                maps.extend(declared.get(&place));
                                 let to = symbol.st_value.checked_add_signed(jump);
                                 let section = elf.sections.get(usize::from(symbol.st_shndx));
                                 constants |= section
@@ -252,8 +241,7 @@ impl Calls {
             if let Some(function) = calls.functions.get_mut(index) {
                 (function.helpers, function.externs, function.callees) =
                     (helpers, externs, callees);
-                (function.constants, function.indirect, function.maps) =
-                    (constants, indirect, maps);
+                (function.constants, function.indirect) = (constants, indirect);
             }
         }
         calls.counters = uses.counters(arrays.into_iter());
@@ -307,7 +295,6 @@ fn functions(elf: &Elf) -> Vec<Function> {
             range: start..end,
             helpers: BTreeSet::new(),
             externs: BTreeSet::new(),
-            maps: BTreeSet::new(),
             constants: false,
             indirect: false,
             callees: BTreeSet::new(),
@@ -338,7 +325,6 @@ mod tests {
             range,
             helpers: BTreeSet::new(),
             externs: BTreeSet::new(),
-            maps: BTreeSet::new(),
             constants: false,
             indirect: false,
             callees: BTreeSet::new(),
@@ -364,7 +350,6 @@ mod tests {
                 range: at..at + 8,
                 helpers,
                 externs,
-                maps: BTreeSet::new(),
                 constants: false,
                 indirect: false,
                 callees,

@@ -1,5 +1,5 @@
-//! Programs that the verifier of every kernel refuses. Programs in sections with `?` are not
-//! checked, since they are not loaded by default.
+//! Programs that the verifier of every kernel refuses. Programs in sections with `?` are not loaded
+//! by default, so that only what holds for them in any case is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,7 @@ impl Program<'_> {
 
 pub(crate) fn check(subject: &Subject<'_>, held: &Held<'_>, faults: &mut Found) {
     let checked = subject.checked;
+    arrays(subject, held, faults);
     // Broken tables are reported by what needs them.
     let Ok(calls) = checked.calls() else { return };
     let programs = read(subject, &calls);
@@ -46,7 +47,6 @@ pub(crate) fn check(subject: &Subject<'_>, held: &Held<'_>, faults: &mut Found) 
     }
     pointers(subject, &programs, faults);
     licence::check(subject, &programs, faults);
-    arrays(subject, &programs, held, faults);
 }
 
 fn read<'a>(subject: &'a Subject<'a>, calls: &'a Calls) -> Vec<Program<'a>> {
@@ -113,36 +113,35 @@ fn pointers(subject: &Subject<'_>, programs: &[Program<'_>], faults: &mut Found)
     }
 }
 
-/// Checks the programs that a map holds or that use it, which must be of one type:
-/// `bpf_prog_map_compatible`. The first program that the kernel loads or adds decides the type.
-fn arrays(subject: &Subject<'_>, programs: &[Program<'_>], held: &Held<'_>, faults: &mut Found) {
-    for (index, def) in subject.checked.maps.iter().enumerate() {
-        let of_type = match def.kind {
-            MapKind::PROG_ARRAY => |family: Family| Some(family),
-            // `map_type_contains_progs`, as long as XDP programs are of two kinds (Linux 5.18).
-            // Before it, other programs may use these maps.
-            MapKind::DEVMAP | MapKind::DEVMAP_HASH | MapKind::CPUMAP => {
-                |family: Family| matches!(family, Family::Xdp | Family::XdpFrags).then_some(family)
-            }
-            _ => continue,
-        };
-        let inside = held.get(def.name.as_str());
-        let of_map = programs.iter().filter(|program| {
-            inside.is_some_and(|names| names.contains(&program.name))
-                || program.functions.iter().any(|function| function.maps.contains(&index))
-        });
+/// Checks the programs that a program array initially holds, which must be of one type:
+/// `bpf_prog_map_compatible`. The first one decides the type. All of them must be loaded
+/// (`bpf_object_init_prog_arrays` of libbpf), also those in sections with `?`.
+///
+/// Programs that only use an array must be of its type as well, but a loader may load one of them
+/// and leave out the others, for example of variants for XDP and tc.
+fn arrays(subject: &Subject<'_>, held: &Held<'_>, faults: &mut Found) {
+    let checked = subject.checked;
+    let types = checked.program_types();
+    let of_program: BTreeMap<&str, Family> = checked
+        .programs
+        .iter()
+        .filter_map(|(name, section)| {
+            let section = types.get(name.as_str()).copied().unwrap_or(section);
+            Some((name.as_str(), family(section.strip_prefix('?').unwrap_or(section))?))
+        })
+        .collect();
+    for def in checked.maps.iter().filter(|def| def.kind == MapKind::PROG_ARRAY) {
         let mut by_type = BTreeMap::<Family, &str>::new();
-        for program in of_map {
-            if let Some(family) = program.family.and_then(of_type) {
-                by_type.entry(family).or_insert(program.name);
+        for name in held.get(def.name.as_str()).into_iter().flatten() {
+            if let Some(family) = of_program.get(name) {
+                by_type.entry(*family).or_insert(name);
             }
         }
         let mut by_type = by_type.into_iter();
         if let (Some((one, first)), Some((other, second))) = (by_type.next(), by_type.next()) {
             let what = format!(
-                "programs of different types use or are in map `{}` ({}): `{first}` is of type {one}, `{second}` of type \
-                 {other}",
-                def.name, def.kind
+                "map `{}` holds programs of different types: `{first}` is of type {one}, `{second}` of type {other}",
+                def.name
             );
             faults.push(Fault::new(subject.map(&def.name), what, "use a map for each type"));
         }
