@@ -1,21 +1,23 @@
 //! The configuration of a build script, and the generation of its files.
 
 use std::{
-    collections::BTreeMap,
     env,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
 
 use eunomia_runtime::{
     __private::one_line,
     Skeleton,
     checked::{Checked, Document, Payload},
-    fault::{Fault, Faults, Place},
+    error::{Diagnostic, Diagnostics, JsonPath},
     skeleton::{model::EventType, object_name},
 };
 
-use crate::{Embed, Error, files};
+use crate::{
+    Embed, Error,
+    cargo::{warn, watch},
+    files::{self, claim},
+};
 
 /// A builder that generates a module in a build script.
 ///
@@ -240,10 +242,8 @@ impl Config {
     fn watch(&self, files: &[PathBuf]) {
         watch(files);
         #[cfg(feature = "compile")]
-        if self.source.is_some() && env::var_os("OUT_DIR").is_some() {
-            for name in crate::clang::ENVIRONMENT {
-                println!("cargo::rerun-if-env-changed={name}");
-            }
+        if self.source.is_some() {
+            crate::cargo::watch_environment(&crate::clang::ENVIRONMENT);
         }
     }
 
@@ -321,16 +321,16 @@ impl Config {
                 let file = json.display().to_string();
                 let mut document = Document::new(files::read(json)?, &file)?;
                 if let Some(object) = object {
-                    // Faults of the object alone are reported with the object's name.
+                    // Diagnostics of the object alone are reported with the object's name.
                     document = document
                         .with_object(files::read(object)?, &object.display().to_string())?;
                 }
                 let skeleton = document.skeleton;
                 let stale = crate::stale(&skeleton, json, &file);
-                if let Some(fault) = stale.fault.filter(|_| !self.stale) {
+                if let Some(diagnostic) = stale.diagnostic.filter(|_| !self.stale) {
                     // The build script must run again if the source is changed back.
                     watch(&stale.depends_on);
-                    return Err(Faults::one(file, fault).into());
+                    return Err(Diagnostics::one(file, diagnostic).into());
                 }
                 let mut depends_on: Vec<_> =
                     [Some(json), object].into_iter().flatten().cloned().collect();
@@ -344,28 +344,12 @@ impl Config {
             }
             (None, None) => {
                 let what = "no input; call `skeleton`, `object` or `source` (feature `compile`)";
-                Err(Faults::one("eunomia_build::Config", Fault::at(Place::default(), what, ""))
-                    .into())
+                Err(Diagnostics::one(
+                    "eunomia_build::Config",
+                    Diagnostic::at(JsonPath::default(), what, ""),
+                )
+                .into())
             }
-        }
-    }
-}
-
-/// Refuses an output that this process wrote from another input. If a build script had two sources
-/// with the same stem, the later module would overwrite the earlier one.
-fn claim(output: &Path, input: &str, todo: &str) -> Result<(), Error> {
-    static WRITTEN: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
-
-    let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let path = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
-    match written.get(&path) {
-        Some(other) if other != input => Err(Error::Config(format!(
-            "{other} and {input} would both be written to {}; {todo}",
-            output.display()
-        ))),
-        _ => {
-            written.insert(path, input.to_owned());
-            Ok(())
         }
     }
 }
@@ -375,37 +359,6 @@ struct Input {
     name: String,
     file: String,
     depends_on: Vec<PathBuf>,
-}
-
-/// Tells cargo, if this is a build script, to run the script again if one of the files changes.
-fn watch(files: &[PathBuf]) {
-    if env::var_os("OUT_DIR").is_some() {
-        files
-            .iter()
-            .for_each(|file| println!("cargo::rerun-if-changed={}", watched(file).display()));
-    }
-}
-
-/// Returns the file, or its directory if the file's name cannot be passed to cargo: a name must be
-/// one line of UTF-8.
-fn watched(file: &Path) -> &Path {
-    match file.to_str() {
-        Some(name) if !name.contains(['\n', '\r']) => file,
-        _ => {
-            file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-        }
-    }
-}
-
-/// Prints clang's warnings as warnings of cargo, or to standard error outside of a build script.
-fn warn(text: &str) {
-    match env::var_os("OUT_DIR") {
-        Some(_) => text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .for_each(|line| println!("cargo::warning={}", one_line(line))),
-        None => eprint!("{text}"),
-    }
 }
 
 /// Warns, if this is a build script, of records that are delivered as bytes.

@@ -2,13 +2,13 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use eunomia_runtime::{__private::one_line as line, fault::Faults};
+use eunomia_runtime::{__private::one_line as line, error::Diagnostics};
 
 /// The reason why a build failed.
 #[non_exhaustive]
 pub enum Error {
     /// The skeleton or its object is wrong.
-    Input(Faults),
+    Input(Diagnostics),
     /// A file could not be read or written.
     File {
         /// `read` or `write`.
@@ -59,7 +59,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Input(faults) => faults.fmt(f),
+            Self::Input(diagnostics) => diagnostics.fmt(f),
             Self::File { tried, path, source } => {
                 write!(f, "cannot {tried} {}: {source}", line(&path.to_string_lossy()))?;
                 f.write_str(if source.kind() == io::ErrorKind::IsADirectory {
@@ -113,8 +113,8 @@ impl std::error::Error for Error {
     }
 }
 
-impl From<Faults> for Error {
-    fn from(faults: Faults) -> Self {
-        Self::Input(faults)
+impl From<Diagnostics> for Error {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Input(diagnostics)
     }
 }

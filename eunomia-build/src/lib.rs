@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod cargo;
 #[cfg(feature = "compile")]
 mod clang;
 #[cfg(feature = "cli")]
@@ -23,7 +24,7 @@ pub use embed::Embed;
 pub use error::Error;
 #[doc(hidden)]
 pub use eunomia_runtime::__private::near;
-pub use eunomia_runtime::{Skeleton, fault::Faults, skeleton::object_name};
+pub use eunomia_runtime::{Skeleton, error::Diagnostics, skeleton::object_name};
 #[doc(hidden)]
 pub use eunomia_runtime::{checked::Document, skeleton::model::EventType};
 #[doc(hidden)]

@@ -13,7 +13,7 @@ use eunomia_runtime::skeleton::model::Other;
 use eunomia_runtime::{
     __private::read_file,
     Skeleton,
-    fault::{Fault, Place},
+    error::{Diagnostic, JsonPath},
 };
 
 /// The key of the list in the metadata.
@@ -34,7 +34,7 @@ pub struct Stale {
     /// The files that were compared; if one changes, the package may become stale.
     pub depends_on: Vec<PathBuf>,
     /// The fault, if a source has changed.
-    pub fault: Option<Fault>,
+    pub diagnostic: Option<Diagnostic>,
 }
 
 /// Compares the files beside a package with those that it was built from. `file` names the package
@@ -84,7 +84,7 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
              `Config::stale(true)` or `--stale` of the command",
             sources.join(" ")
         );
-        stale.fault = Some(Fault::at(Place::default(), what, todo));
+        stale.diagnostic = Some(Diagnostic::at(JsonPath::default(), what, todo));
     }
     stale
 }

@@ -3,7 +3,7 @@
 use eunomia_runtime::{
     Skeleton,
     checked::Checked,
-    fault::{Faults, Place},
+    error::{Diagnostics, JsonPath},
     object::{Layouts, TypeId},
 };
 use proc_macro2::TokenStream;
@@ -23,7 +23,7 @@ pub fn tokens(
     file: &str,
     name: &str,
     embed: &Embed,
-) -> Result<TokenStream, Faults> {
+) -> Result<TokenStream, Diagnostics> {
     of(&skeleton.check(file)?, file, name, embed)
 }
 
@@ -32,19 +32,19 @@ pub(crate) fn of(
     file: &str,
     name: &str,
     embed: &Embed,
-) -> Result<TokenStream, Faults> {
-    if let Some(fault) = module::limits(checked, embed) {
-        return Err(Faults::one(file, fault));
+) -> Result<TokenStream, Diagnostics> {
+    if let Some(diagnostic) = module::limits(checked, embed) {
+        return Err(Diagnostics::one(file, diagnostic));
     }
     let module = match (Module::decide(checked, file), checked.loadable(file)) {
         (Ok(module), Ok(())) => module,
         (module, refused) => {
-            let faults = [refused.err(), module.err()]
+            let diagnostics = [refused.err(), module.err()]
                 .into_iter()
                 .flatten()
-                .flat_map(|faults| faults.faults)
+                .flat_map(|diagnostics| diagnostics.diagnostics)
                 .collect();
-            return Err(Faults { file: file.to_owned(), faults });
+            return Err(Diagnostics { file: file.to_owned(), diagnostics });
         }
     };
     Ok(emit::module(&module, &chosen(name).unwrap_or_else(|| verbatim(name)), embed))
@@ -59,15 +59,21 @@ pub(crate) fn of(
 pub fn definitions(
     layouts: &Layouts,
     ids: impl IntoIterator<Item = TypeId>,
-) -> Result<TokenStream, Faults> {
+) -> Result<TokenStream, Diagnostics> {
     let mut types = Types::new(layouts);
-    let mut faults = Vec::new();
+    let mut diagnostics = Vec::new();
     for id in ids {
-        types.need(id, "nameless", &format!("type {}", id.0), &Place::default(), &mut faults);
+        types.need(
+            id,
+            "nameless",
+            &format!("type {}", id.0),
+            &JsonPath::default(),
+            &mut diagnostics,
+        );
     }
-    if faults.is_empty() {
+    if diagnostics.is_empty() {
         Ok(emit::definitions(&types))
     } else {
-        Err(Faults { file: "BTF".to_owned(), faults })
+        Err(Diagnostics { file: "BTF".to_owned(), diagnostics })
     }
 }

@@ -3,7 +3,7 @@
 
 mod input;
 
-use eunomia_build::{Document, Embed, Faults};
+use eunomia_build::{Diagnostics, Document, Embed};
 use proc_macro::TokenStream;
 use quote::quote;
 
@@ -40,7 +40,7 @@ use input::{Input, Path};
 ///   crate).
 ///
 /// # Errors
-/// All faults of the skeleton are reported at once, on its path. Faults of an object that `object`
+/// All faults of the skeleton are reported at once, on its path. Diagnostics of an object that `object`
 /// names are reported on the object's path.
 #[proc_macro]
 pub fn include_skeleton(input: TokenStream) -> TokenStream {
@@ -51,7 +51,7 @@ pub fn include_skeleton(input: TokenStream) -> TokenStream {
 fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     let refuse = |path: &Path, message: String| syn::Error::new(path.span, message);
     let file = input.skeleton.text.as_str();
-    let faults = |faults: Faults| refuse(&input.skeleton, faults.to_string());
+    let diagnostics = |diagnostics: Diagnostics| refuse(&input.skeleton, diagnostics.to_string());
     if file.ends_with(".bpf.c") {
         return Err(refuse(&input.skeleton, format!("{file}: {}", eunomia_build::C_SOURCE)));
     }
@@ -59,16 +59,16 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     let name = eunomia_build::object_name(
         input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref(),
     );
-    let mut document = Document::new(bytes, file).map_err(faults)?;
+    let mut document = Document::new(bytes, file).map_err(diagnostics)?;
     if let Some(object) = &input.object {
-        // Faults of the object alone are reported on its path.
-        let fault = |faults: Faults| refuse(object, faults.to_string());
-        document = document.with_object(object.read()?, &object.text).map_err(fault)?;
+        // Diagnostics of the object alone are reported on its path.
+        let diagnostic = |diagnostics: Diagnostics| refuse(object, diagnostics.to_string());
+        document = document.with_object(object.read()?, &object.text).map_err(diagnostic)?;
     }
     let mut skeleton = document.skeleton;
     let stale = eunomia_build::stale(&skeleton, &input.skeleton.file, file);
-    if let Some(fault) = stale.fault.filter(|_| input.stale != Some(true)) {
-        return Err(faults(Faults::one(file, fault)));
+    if let Some(diagnostic) = stale.diagnostic.filter(|_| input.stale != Some(true)) {
+        return Err(diagnostics(Diagnostics::one(file, diagnostic)));
     }
     skeleton.events.extend(input.events.iter().cloned());
     for (program, section) in &input.programs {
@@ -80,7 +80,8 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
         .module
         .as_ref()
         .map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
-    let module = eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(faults)?;
+    let module =
+        eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(diagnostics)?;
     if let Some(debug) = &input.debug {
         debug.write(module.clone())?;
     }

@@ -22,7 +22,7 @@ use crate::{
         Section, Spec, Target,
     },
     checked::{Checked, Hook},
-    fault::Fault,
+    error::Diagnostic,
     object::{DataSection, Variable},
     reader::{Outcome, Stats, Verdict},
     value::{self, Value},
@@ -113,7 +113,7 @@ impl Checked {
                 .refusals()
                 .into_iter()
                 .next()
-                .map(|Fault { what, todo, .. }| format!("{what}; {todo}"))
+                .map(|Diagnostic { what, todo, .. }| format!("{what}; {todo}"))
         };
         let mut inner =
             bpf::Open::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
@@ -179,7 +179,7 @@ impl Open {
         let (section, variable) = self.checked.variable(variable)?;
         if section.is_kconfig() {
             let why = "its value comes from the kernel's configuration".to_owned();
-            return Err(Error::Value { name: format!("variable `{}`", variable.name), why });
+            return Err(Error::Misuse { name: format!("variable `{}`", variable.name), why });
         }
         let bytes = value::parse(&self.checked.layouts, variable.ty, text)
             .map_err(|why| Error::Value { name: format!("variable `{}`", variable.name), why })?;

@@ -138,7 +138,7 @@ mod linux {
     }
 
     fn link(handle: &impl AsFd) -> String {
-        format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd())
+        format!("/proc/thread-self/fd/{}", handle.as_fd().as_raw_fd())
     }
 }
 

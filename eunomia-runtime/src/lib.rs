@@ -15,8 +15,6 @@ pub mod cli;
 #[cfg(feature = "columns")]
 pub mod columns;
 #[cfg(feature = "load")]
-mod cpus;
-#[cfg(feature = "load")]
 #[allow(unsafe_code, reason = "asks libbpf about objects and programs")]
 mod diagnosis;
 #[cfg(all(feature = "dynamic", feature = "load"))]
@@ -24,30 +22,24 @@ mod diagnosis;
 pub mod doctor;
 #[cfg(all(feature = "dynamic", feature = "load"))]
 pub mod dynamic;
-#[cfg(feature = "load")]
-#[allow(unsafe_code, reason = "asks libc for AT_SECURE")]
-mod environment;
-mod error;
-#[cfg(feature = "dynamic")]
-pub mod fault;
+pub mod error;
 #[cfg(any(feature = "dynamic", feature = "load"))]
 mod file;
-mod hint;
 pub mod histogram;
+#[cfg(feature = "load")]
+mod host;
+#[cfg(feature = "load")]
+#[allow(unsafe_code, reason = "asks libbpf for the definitions of maps")]
+mod map_spec;
 #[cfg(feature = "dynamic")]
 pub mod object;
 #[cfg(feature = "dynamic")]
 pub mod output;
-#[cfg(feature = "load")]
-#[allow(unsafe_code, reason = "calls perf_event_open, which has no wrapper")]
-mod perf_event;
 mod plain;
 #[cfg(feature = "load")]
 #[allow(unsafe_code, reason = "reads memory that it shares with the kernel")]
 pub mod reader;
 pub mod recording;
-#[allow(unsafe_code, reason = "asks libbpf for the texts of its errors")]
-mod refusal;
 pub mod sample;
 #[cfg(any(feature = "clap", feature = "dynamic"))]
 mod scalar;
@@ -70,8 +62,6 @@ pub mod __private;
 
 #[cfg(feature = "load")]
 pub use bpf::preflight;
-pub use error::{Error, Result};
-pub use hint::Hint;
-pub use refusal::Refusal;
+pub use error::{Error, ErrorKind, Hint, KernelError, Result};
 #[cfg(feature = "dynamic")]
 pub use skeleton::Skeleton;

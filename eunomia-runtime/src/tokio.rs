@@ -26,8 +26,8 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     Error, Result,
+    host::kernel_error,
     reader::{Outcome, Records, Set},
-    refusal::refusal,
 };
 
 /// A loaded or attached skeleton whose events are awaited.
@@ -127,7 +127,7 @@ impl<'a> Async<Set<'a>> {
 }
 
 fn register(fd: BorrowedFd<'_>) -> Result<AsyncFd<OwnedFd>> {
-    let tried = |error| refusal("wait on the maps with tokio", error);
+    let tried = |error| kernel_error("wait on the maps with tokio", error);
     let fd = fd.try_clone_to_owned().map_err(tried)?;
     // SAFETY: this function owns the descriptor and moves it into the `AsyncFd`, so it stays open
     // and does not change.
@@ -178,5 +178,5 @@ impl<S: Records, T, F: FnMut(S::Event<'_>) -> T> Stream for Events<S, T, F> {
 }
 
 fn refused(error: std::io::Error) -> Error {
-    refusal("wait for events with tokio", error)
+    kernel_error("wait for events with tokio", error)
 }

@@ -204,7 +204,7 @@ fn standard_input_is_read() {
     let Ran { exit, out, err } = run_with(&["check", "-"], b"{\n\"bpf_skel\": 7}");
     assert_eq!(
         (exit, out.as_str(), err.as_str()),
-        (Exit::Refused, "", "<stdin>:2:13: bpf_skel: expected an object, found a number\n")
+        (Exit::Failed, "", "<stdin>:2:13: bpf_skel: expected an object, found a number\n")
     );
 }
 

@@ -168,7 +168,7 @@ fn refusal_writes_nothing() {
         refused(&["gen", &metadata, "--object", &object, "-o", &module]),
         disagreements(&metadata)
     );
-    // Faults of the generator have a line, too.
+    // Diagnostics of the generator have a line, too.
     let meeting = meeting(&folder);
     let err = refused(&["gen", &meeting, "-o", &module]);
     let line = 1 + fs::read_to_string(&meeting)
@@ -296,13 +296,13 @@ fn closed_pipe_ends_quietly_and_full_disk_is_reported() {
         assert_eq!(to(Full(3, io::ErrorKind::BrokenPipe), words), (Exit::Done, String::new()));
         assert_eq!(
             to(Full(3, io::ErrorKind::StorageFull), words),
-            (Exit::Refused, "cannot write <stdout>: no storage space\n".to_owned())
+            (Exit::Failed, "cannot write <stdout>: no storage space\n".to_owned())
         );
     }
-    // Faults are reported even if the pipe is closed.
+    // Diagnostics are reported even if the pipe is closed.
     let (folder, _) = folder("gen-pipe");
     let (exit, err) = to(Full(0, io::ErrorKind::BrokenPipe), &["gen", &meeting(&folder)]);
-    assert_eq!((exit, err.lines().count()), (Exit::Refused, 1));
+    assert_eq!((exit, err.lines().count()), (Exit::Failed, 1));
     assert_eq!(run(&["gen", "bpf/names.json"]).exit, Exit::Done);
 }
 

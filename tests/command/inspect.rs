@@ -106,7 +106,7 @@ fn names_stay_on_their_line() {
 fn faults_have_lines() {
     let text = eunomia_tests::fixture("bootstrap").replace("\"handle_exec\"", "\"handle_exce\"");
     let Ran { exit, out, err } = run_with(&["inspect", "-"], text.as_bytes());
-    assert_eq!((exit, out.as_str()), (Exit::Refused, ""));
+    assert_eq!((exit, out.as_str()), (Exit::Failed, ""));
     let line = 1 + text.lines().position(|line| line.contains("handle_exce")).unwrap();
     assert!(
         err.starts_with(&format!("<stdin>:{line}:")) && err.contains("did you mean `handle_exec`?"),
@@ -152,7 +152,7 @@ fn package_is_read_from_archive() {
     assert!(refusal.contains("it has more than 256 MiB"), "{refusal}");
     let cut = std::fs::read(&archive).unwrap();
     let Ran { exit, err, .. } = run_with(&["check", "-"], &cut[..1000]);
-    assert_eq!(exit, Exit::Refused);
+    assert_eq!(exit, Exit::Failed);
     assert!(err.starts_with("<stdin>: "), "{err}");
 }
 

@@ -43,7 +43,7 @@ fn printed(words: &[&str]) -> String {
 /// Runs a command that finds faults and prints nothing to standard output, and returns its errors.
 fn refused(words: &[&str]) -> String {
     let Ran { exit, out, err } = run(words);
-    assert_eq!((exit, out.as_str()), (Exit::Refused, ""), "{words:?}");
+    assert_eq!((exit, out.as_str()), (Exit::Failed, ""), "{words:?}");
     err
 }
 

@@ -83,7 +83,7 @@ fn bad_recordings_are_refused() {
     let Ran { exit, err, .. } = run(&["replay", "bpf/bootstrap.json", &other, "-o", "/dev/full"]);
     assert_eq!(
         (exit, err.as_str()),
-        (Exit::Refused, "/dev/full: No space left on device (os error 28)\n")
+        (Exit::Failed, "/dev/full: No space left on device (os error 28)\n")
     );
     assert!(
         refused(&["replay", "bpf/bootstrap.json", "none.rec"])

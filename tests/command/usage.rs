@@ -47,7 +47,8 @@ fn wrong_command_lines_are_explained() {
 fn missing_btf_is_refused() {
     for words in [&["run"][..], &["record", "-o", "/dev/null"], &["doctor"]] {
         let words = [words, &["bpf/bootstrap.json", "--btf", "none.btf"]].concat();
-        let expected = "BTF of the kernel: `none.btf`: file not found; name a file with the BTF of this kernel, or a BTF archive\n";
+        let expected =
+            "none.btf: file not found; name a file with the BTF of this kernel, or a BTF archive\n";
         assert_eq!(refused(&words), expected);
     }
     // A device without end and a FIFO, which would block, are not opened.
@@ -57,7 +58,7 @@ fn missing_btf_is_refused() {
     for (path, why) in [("/dev/zero", "a device"), (&fifo, "a FIFO")] {
         for words in [&["run"][..], &["doctor"]] {
             let expected = format!(
-                "BTF of the kernel: `{path}`: it is {why}, and is not opened; name a file with the BTF of this kernel, or a BTF archive\n"
+                "{path}: it is {why}, and is not opened; name a file with the BTF of this kernel, or a BTF archive\n"
             );
             assert_eq!(
                 refused(&[words, &["bpf/bootstrap.json", "--btf", path]].concat()),

@@ -24,7 +24,7 @@ use std::{
 use case::Case;
 use compare::compare;
 use eunomia_build::{Embed, Skeleton, format, tokens};
-use eunomia_runtime::fault::Faults;
+use eunomia_runtime::error::Diagnostics;
 use eunomia_tests::crates::Crate;
 use object::Object;
 
@@ -90,7 +90,7 @@ fn name(case: &Case) -> String {
 }
 
 /// Writes the module of a case and the files that it includes.
-fn generate(case: &Case, package: &Crate) -> Result<Object, Faults> {
+fn generate(case: &Case, package: &Crate) -> Result<Object, Diagnostics> {
     let name = name(case);
     let object = Object::read(fs::read(package.path(&format!("src/{name}.bpf.o"))).unwrap());
     let skeleton = Skeleton::from_object(name.clone(), object.file.clone(), &name)?;

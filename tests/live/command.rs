@@ -164,14 +164,14 @@ pub(crate) fn run_ends_when_output_fails() -> Outcome {
         run_among_processes(&["run", JSON, "-q", "-o", "/dev/full"], &mut Out::default(), |_| ());
     assert_eq!(
         (exit, err.as_str()),
-        (Exit::Refused, "/dev/full: No space left on device (os error 28)\n")
+        (Exit::Failed, "/dev/full: No space left on device (os error 28)\n")
     );
     assert_eq!(loaded(), 0);
     // The file is opened before anything is loaded.
     let (exit, err) = run(&["run", JSON, "-o", "/none/x"], &mut Out::default());
     assert_eq!(
         (exit, err.as_str()),
-        (Exit::Refused, "/none/x: No such file or directory (os error 2)\n")
+        (Exit::Failed, "/none/x: No such file or directory (os error 2)\n")
     );
     Ok(())
 }
@@ -199,7 +199,7 @@ pub(crate) fn recording_is_replayed() -> Outcome {
     );
     assert_eq!(
         (exit, err.as_str()),
-        (Exit::Refused, "/dev/full: No space left on device (os error 28)\n")
+        (Exit::Failed, "/dev/full: No space left on device (os error 28)\n")
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Faults around a reader: signals, records that stay uncommitted, descriptors that other code
+//! Diagnostics around a reader: signals, records that stay uncommitted, descriptors that other code
 //! closes, entries that come and go.
 
 use std::{

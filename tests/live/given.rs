@@ -295,7 +295,7 @@ pub(crate) fn map_types_and_sizes_are_set() -> Outcome {
         tables.object().set_value_size("steady", 1 << 20),
         tables.object().set_key_size("steady", 8),
     ] {
-        assert!(matches!(result, Err(Error::Value { .. })), "{result:?}");
+        assert!(matches!(result, Err(Error::Misuse { .. })), "{result:?}");
     }
     assert!(matches!(object.set_type("none", MapType::Hash), Err(Error::NotFound { .. })));
     Ok(())

@@ -13,6 +13,7 @@ use std::{
 use eunomia_runtime::{
     Error, Skeleton,
     bpf::{Direction, Link, Links, Rank, XdpMode, attached_xdp, kind},
+    error,
 };
 use eunomia_tests::{
     built::{hooks, maps, programs, tables},
@@ -44,8 +45,11 @@ fn soon(done: impl Fn() -> Result<bool, Error>) -> Outcome {
     Ok(())
 }
 
-fn is_value(error: &Error, says: &str) {
-    assert!(matches!(error, Error::Value { .. }) && error.to_string().contains(says), "{error}");
+fn is_invalid_call(error: &Error, says: &str) {
+    assert!(
+        error.kind() == error::ErrorKind::InvalidCall && error.to_string().contains(says),
+        "{error}"
+    );
 }
 
 pub(crate) fn pinned_link_is_opened() -> Outcome {
@@ -115,7 +119,7 @@ pub(crate) fn only_links_are_opened() -> Outcome {
     let file = refused("/proc/self/exe");
     assert_eq!(errno(&file), Some(libc::EACCES), "{file}");
     assert!(file.to_string().contains("hint: the path is not in a BPF file system"), "{file}");
-    is_value(&refused("/sys\0fs"), "nul byte");
+    is_invalid_call(&refused("/sys\0fs"), "nul byte");
     let (map, program, skel) =
         (Pin::new("no-link-map"), Pin::new("no-link-program"), maps::open()?.load()?);
     skel.maps()?.hash.as_map().pin(&map.0)?;
@@ -180,12 +184,12 @@ pub(crate) fn replace_works_on_interfaces() -> Outcome {
         // A filter that other code has put in the place is not replaced.
         let mut link = one.attach_filter("lo", Direction::Egress, rank)?;
         remove_filters_of_lo()?;
-        is_value(
+        is_invalid_call(
             &link.replace(&other).unwrap_err(),
             "the filter of the link was removed or replaced by another one",
         );
         let theirs = other.attach_filter("lo", Direction::Egress, rank)?;
-        is_value(
+        is_invalid_call(
             &link.replace(&one).unwrap_err(),
             "the filter of the link was removed or replaced by another one",
         );
@@ -245,7 +249,7 @@ pub(crate) fn replace_works_on_other_targets() -> Outcome {
     assert_eq!(both()?, (1, 0));
     send(&mut after)?;
     assert_eq!(both()?, (0, 1));
-    is_value(&link.replace(&new.progs()?.receive).unwrap_err(), "another section");
+    is_invalid_call(&link.replace(&new.progs()?.receive).unwrap_err(), "another section");
     drop(link);
     sockets.insert(&3, &connect()?.0)?;
 
@@ -264,7 +268,7 @@ pub(crate) fn unsupported_replace_is_refused() -> Outcome {
     let program = skel.progs()?.on_call;
     let mut link = program.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
     let refused = link.replace(&program).unwrap_err();
-    is_value(
+    is_invalid_call(
         &refused,
         "replace the program of a link by the program `on_call`: the kernel cannot replace the program of ",
     );
@@ -276,13 +280,13 @@ pub(crate) fn unsupported_replace_is_refused() -> Outcome {
     assert_eq!(skel.bss()?.calls.get()?, 1, "it is still attached");
     let hooks = hooks::open()?.load()?;
     let mut link = hooks.progs()?.on_raw_exec.attach_to("sched_process_exec", 0)?;
-    is_value(
+    is_invalid_call(
         &link.replace(&hooks.progs()?.on_raw_exec).unwrap_err(),
         "a link of type raw_tracepoint; attach the new program",
     );
     let mut open = hooks::open()?;
     open.progs().take()?.set_autoload(false);
-    is_value(&link.replace(&open.load()?.progs()?.take).unwrap_err(), "it was not loaded");
+    is_invalid_call(&link.replace(&open.load()?.progs()?.take).unwrap_err(), "it was not loaded");
     Ok(())
 }
 
@@ -303,16 +307,16 @@ pub(crate) fn struct_ops_map_is_replaced() -> Outcome {
     assert!(now == before && after > 0, "{before} {now} {after}");
     // The table of another section, and links that do not hold a table, are refused.
     let other = eunomia_tests::built::congestion::open()?.load()?;
-    is_value(
+    is_invalid_call(
         &link.replace_table(&other.maps()?.steady).unwrap_err(),
         "it is not a map of the section `.struct_ops.link`",
     );
     assert!(!known_controls()?.contains("eunomia_steady"), "nothing was given to the kernel");
     let mut plain = other.maps()?.steady.attach()?;
-    is_value(&plain.replace_table(&maps.first).unwrap_err(), "the link does not hold a map");
-    is_value(&plain.pin(&pin.0).unwrap_err(), "the kernel has no link for this attachment");
-    is_value(&plain.info().unwrap_err(), "get the info of a link");
-    is_value(
+    is_invalid_call(&plain.replace_table(&maps.first).unwrap_err(), "the link does not hold a map");
+    is_invalid_call(&plain.pin(&pin.0).unwrap_err(), "the kernel has no link for this attachment");
+    is_invalid_call(&plain.info().unwrap_err(), "get the info of a link");
+    is_invalid_call(
         &link.replace(&programs::open()?.load()?.progs()?.drop_none).unwrap_err(),
         "a link of type struct_ops",
     );

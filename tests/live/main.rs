@@ -174,6 +174,16 @@ const TESTS: &[Test] = &[
         "shared::arena_is_not_mapped_over_other_memory",
         shared::arena_is_not_mapped_over_other_memory,
     ),
+    (
+        "shared::maps_with_declared_contents_keep_their_type",
+        shared::maps_with_declared_contents_keep_their_type,
+    ),
+    ("shared::arena_replaces_no_other_map", shared::arena_replaces_no_other_map),
+    (
+        "shared::map_is_identified_in_a_thread_with_descriptors_of_its_own",
+        shared::map_is_identified_in_a_thread_with_descriptors_of_its_own,
+    ),
+    ("shared::usdt_maps_of_other_sizes_are_refused", shared::usdt_maps_of_other_sizes_are_refused),
     ("shared::arena_that_would_fault_is_refused", shared::arena_that_would_fault_is_refused),
     (
         "test_runs::struct_ops_programs_are_not_test_run",
@@ -303,6 +313,10 @@ const TESTS: &[Test] = &[
         "recording::dynamic_recording_is_replayed_typed",
         recording::dynamic_recording_is_replayed_typed,
     ),
+    (
+        "perf::losses_of_cpus_without_a_ring_are_unknown",
+        perf::losses_of_cpus_without_a_ring_are_unknown,
+    ),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("perf::losses_at_end_of_burst_are_counted", perf::losses_at_end_of_burst_are_counted),
@@ -401,6 +415,7 @@ const TESTS: &[Test] = &[
     ("programs::uprobe_counts_calls", programs::uprobe_counts_calls),
     ("programs::cookie_reaches_program", programs::cookie_reaches_program),
     ("programs::task_iterator_lists_process", programs::task_iterator_lists_process),
+    ("programs::target_stays_open_until_loading", programs::target_stays_open_until_loading),
     ("programs::links_each_reports_each_program", programs::links_each_reports_each_program),
     ("doctor::loadable_object_passes", doctor::loadable_object_passes),
     ("doctor::relocations_use_given_btf_file", doctor::relocations_use_given_btf_file),

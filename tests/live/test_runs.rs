@@ -92,7 +92,7 @@ pub(crate) fn live_frames_run() -> Outcome {
 pub(crate) fn struct_ops_programs_are_not_test_run() -> Outcome {
     let skel = congestion::open()?.load()?;
     let (program, mut context) = (skel.object().program("ssthresh")?, [0; 8]);
-    assert!(matches!(program.test(&TestInput::new().context(&context)), Err(Error::Value { .. })));
-    assert!(matches!(program.test_run(Some(&mut context), None), Err(Error::Value { .. })));
+    assert!(matches!(program.test(&TestInput::new().context(&context)), Err(Error::Misuse { .. })));
+    assert!(matches!(program.test_run(Some(&mut context), None), Err(Error::Misuse { .. })));
     Ok(())
 }

@@ -4,11 +4,12 @@
 //! A recording or text that differs is rewritten and the test fails, as with golden files. A
 //! needless difference means that users can no longer replay their recordings.
 
-use std::{fmt::Display, fs, io::Write, path::PathBuf};
+use std::{fs, io::Write, path::PathBuf};
 
 use eunomia_runtime::{
     Error, Skeleton,
-    recording::{Flaw, Recorder, Replay, Replayed, Stream},
+    error::RecordingError,
+    recording::{Recorder, Replay, Replayed, Stream},
     sample::{CharArray, Plain as _, Verdict},
     value::Event,
 };
@@ -17,7 +18,7 @@ use eunomia_tests::{
         kinds, picked, sampled, shapes, streams,
         tagged::{self, types::Kind},
     },
-    fixture,
+    fixture, typed_replay,
 };
 
 const NAMES: [&str; 5] = ["kinds", "sampled", "shapes", "streams", "tagged"];
@@ -158,19 +159,6 @@ fn typed_recording(name: &str) -> Vec<u8> {
     }
 }
 
-fn typed_replay(name: &str, recording: &[u8]) -> Result<(Vec<String>, Replayed), Error> {
-    let mut lines = Vec::new();
-    let mut take = |export: &dyn Display| lines.push(export.to_string());
-    let replayed = match name {
-        "kinds" => kinds::replay(recording, |export| take(&export)),
-        "sampled" => sampled::replay(recording, |export| take(&export)),
-        "shapes" => shapes::replay(recording, |export| take(&export)),
-        "tagged" => tagged::replay(recording, |export| take(&export)),
-        _ => streams::replay(recording, |export| take(&export)),
-    }?;
-    Ok((lines, replayed))
-}
-
 fn dynamic_replay(name: &str, recording: &[u8]) -> Result<(Vec<String>, Replayed), Error> {
     let mut lines = Vec::new();
     let replayed = skeleton(name).replay(recording, |event| lines.push(line(&event)))?;
@@ -250,7 +238,9 @@ fn other_layout_is_refused() {
         "the records of `notes` have another layout in the recording: recorded `struct note`, 24 bytes, has `0 u32 code`, \
          current `custom members`, 24 bytes, has `members 24`; replay it with the skeleton that it was recorded with"
     );
-    assert!(matches!(refused, Error::Recording(flaw) if matches!(*flaw, Flaw::Layout { .. })));
+    assert!(
+        matches!(refused, Error::Recording(flaw) if matches!(*flaw, RecordingError::Layout { .. }))
+    );
     let refused = kinds::replay(&recording[..], |_| ()).unwrap_err();
     assert_eq!(refused.to_string(), "no map that delivers records `notes`; there are rb");
     let dynamic = Skeleton::from_file(concat!(env!("OUT_DIR"), "/picked.json")).unwrap();

@@ -1,7 +1,7 @@
 //! Errors of documents: malformed JSON, missing keys, wrong types, damaged objects, limits.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use eunomia_build::{Faults, Skeleton};
+use eunomia_build::{Diagnostics, Skeleton};
 use eunomia_runtime::checked::Document;
 use serde_json::{Value as Json, json};
 
@@ -230,7 +230,7 @@ fn changed(edit: impl FnOnce(&mut Json)) -> String {
 }
 
 /// Returns the faults of a document whose object disagrees with it.
-fn disagreement(text: String) -> Faults {
+fn disagreement(text: String) -> Diagnostics {
     Document::new(text.into_bytes(), "x.json").unwrap().check().unwrap_err()
 }
 
@@ -243,25 +243,25 @@ fn many_faults_are_cut() {
             (0..MANY).map(|number| json!({"name": format!("e{number}"), "size": number})).collect();
     });
     let refused = disagreement(text);
-    assert_eq!(refused.faults.len(), 101);
-    assert_eq!(refused.faults[100].to_string(), format!("and {} more faults", MANY - 100));
+    assert_eq!(refused.diagnostics.len(), 101);
+    assert_eq!(refused.diagnostics[100].to_string(), format!("and {} more faults", MANY - 100));
     assert!(
-        refused.faults[..100]
+        refused.diagnostics[..100]
             .iter()
             .all(|fault| fault.line.is_some_and(|(line, column)| line == 1 && column > 1))
     );
-    let columns: Vec<_> = refused.faults[..100].iter().map(|fault| fault.line).collect();
+    let columns: Vec<_> = refused.diagnostics[..100].iter().map(|fault| fault.line).collect();
     assert!(columns.is_sorted() && columns[0] < columns[1]);
     // Also faults of the reader, which does not keep faults that are not shown.
     let text = changed(|json| json["meta"]["bpf_skel"]["maps"] = vec![json!(1); MANY].into());
     let refused = Skeleton::parse(&text, "x.json").unwrap_err();
     assert_eq!(
-        (refused.faults.len(), refused.faults[100].to_string()),
+        (refused.diagnostics.len(), refused.diagnostics[100].to_string()),
         (101, format!("and {} more faults", MANY - 100))
     );
     assert!(
-        refused.faults[..100].iter().all(|fault| fault.line.is_some())
-            && refused.faults[100].line.is_none()
+        refused.diagnostics[..100].iter().all(|fault| fault.line.is_some())
+            && refused.diagnostics[100].line.is_none()
     );
 }
 
@@ -280,7 +280,7 @@ fn number_of_values_is_limited() {
     );
 }
 
-/// Faults show only the beginning of long names.
+/// Diagnostics show only the beginning of long names.
 #[test]
 fn long_names_are_cut_in_faults() {
     let name = "n".repeat(300_000);
@@ -288,11 +288,11 @@ fn long_names_are_cut_in_faults() {
     let text = changed(|json| json["meta"]["bpf_skel"]["maps"][0]["name"] = json!(name));
     let refused = disagreement(text);
     assert!(
-        refused.faults[0]
+        refused.diagnostics[0]
             .what
             .starts_with(&format!("the object has no map `{cut}`, it has `exec_start`")),
         "{}",
-        refused.faults[0].what
+        refused.diagnostics[0].what
     );
     // Also in paths of events that the user names.
     let skeleton = Skeleton::parse(&package().to_string(), "x.json")

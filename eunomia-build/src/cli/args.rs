@@ -8,7 +8,7 @@ use std::{
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use eunomia_vm::Kernel;
 
-use super::Failure;
+use super::CommandError;
 use crate::module::chosen;
 
 /// Typed Rust for eBPF skeletons
@@ -131,7 +131,7 @@ pub(super) enum Format {
 
 impl Gen {
     /// Returns the file to write; `None` is standard output.
-    pub(super) fn output(&self) -> Result<Option<&Path>, Failure> {
+    pub(super) fn output(&self) -> Result<Option<&Path>, CommandError> {
         let output = self.output.as_deref().filter(|path| !is_stream(path));
         if self.check && output.is_none() {
             return Err(usage(
@@ -145,7 +145,7 @@ impl Gen {
 
 impl Build {
     /// Returns the file to write; `None` is standard output.
-    pub(super) fn output(&self) -> Result<Option<PathBuf>, Failure> {
+    pub(super) fn output(&self) -> Result<Option<PathBuf>, CommandError> {
         let Some(output) = &self.output else {
             let [source] = self.sources.as_slice() else {
                 return Err(usage(
@@ -189,7 +189,7 @@ impl Matrix {
 
     /// Returns the arguments for `cargo test`, and those for the test programs. clap takes every
     /// word after the first of them as it is.
-    pub(super) fn words(&self) -> Result<(&[OsString], Vec<OsString>), Failure> {
+    pub(super) fn words(&self) -> Result<(&[OsString], Vec<OsString>), CommandError> {
         let mut parts = self.cargo.splitn(2, |word| word == "--");
         let cargo = parts.next().unwrap_or_default();
         let tests = parts.next().unwrap_or_default().iter().chain(&self.tests).cloned().collect();
@@ -256,8 +256,8 @@ pub(super) fn is_stream(path: &Path) -> bool {
 }
 
 /// Returns a usage error that was found after clap had parsed the command line.
-pub(super) fn usage(kind: ErrorKind, message: &str) -> Failure {
-    Failure::Usage(Args::command().error(kind, message))
+pub(super) fn usage(kind: ErrorKind, message: &str) -> CommandError {
+    CommandError::Usage(Args::command().error(kind, message))
 }
 
 /// Parses `NAME=TEXT`.

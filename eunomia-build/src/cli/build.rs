@@ -2,10 +2,14 @@
 
 use std::{io::Write, path::PathBuf};
 
-use super::{Failure, args::Build, output};
+use super::{CommandError, args::Build, output};
 use crate::{Config, config::stem, files};
 
-pub(super) fn run(args: &Build, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(
+    args: &Build,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), CommandError> {
     let file = args.output()?;
     let mut config = args.sources.iter().fold(Config::new(), Config::source);
     if let [_, _, ..] = args.sources.as_slice() {

@@ -5,10 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Failure, args::Gen, input::Input, output};
+use super::{CommandError, args::Gen, input::Input, output};
 use crate::{Embed, Error, config::text, files, tokens};
 
-pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(
+    args: &Gen,
+    stdin: &mut dyn Read,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
     let file = args.output()?;
     let inputs =
         || [Some(&args.input), args.object.as_ref()].into_iter().flatten().map(PathBuf::as_path);
@@ -24,10 +28,10 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
         document.skeleton = document.skeleton.with_program(program, section);
     }
     let name = args.module.as_ref().unwrap_or(&name);
-    let module = |embed| -> Result<String, Failure> {
+    let module = |embed| -> Result<String, CommandError> {
         Ok(text(
             tokens(document.skeleton.clone(), &document.file, name, &embed)
-                .map_err(|faults| document.locate(faults))?,
+                .map_err(|diagnostics| document.locate(diagnostics))?,
         )?)
     };
     let Some(file) = file else {
@@ -50,7 +54,7 @@ pub(super) fn run(args: &Gen, stdin: &mut dyn Read, out: &mut dyn Write) -> Resu
     }
     match output::stale(&files, &document.file)? {
         stale if stale.is_empty() => Ok(()),
-        stale => Err(Failure::Stale(stale)),
+        stale => Err(CommandError::Stale(stale)),
     }
 }
 

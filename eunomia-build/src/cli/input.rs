@@ -9,11 +9,11 @@ use clap::error::ErrorKind;
 use eunomia_runtime::{
     __private::{MOST, read_any, read_from},
     checked::Document,
-    fault::Faults,
+    error::Diagnostics,
 };
 
 use super::{
-    Failure,
+    CommandError,
     args::{is_stream, usage},
 };
 use crate::{Error, config::stem, stale};
@@ -32,7 +32,7 @@ impl Input {
         object: Option<&Path>,
         is_accepted: bool,
         stdin: &mut dyn Read,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandError> {
         let (bytes, name, file) = if is_stream(path) {
             let file = "<stdin>".to_owned();
             let bytes = read_from(stdin, MOST).map_err(|source| Error::File {
@@ -46,11 +46,11 @@ impl Input {
         };
         let mut document = Document::new(bytes, &file)?;
         // Standard input has no directory in which a source could lie.
-        if let Some(fault) = stale(&document.skeleton, path, &file)
-            .fault
+        if let Some(diagnostic) = stale(&document.skeleton, path, &file)
+            .diagnostic
             .filter(|_| !is_accepted && !is_stream(path))
         {
-            return Err(Faults::one(file, fault).into());
+            return Err(Diagnostics::one(file, diagnostic).into());
         }
         if let Some(object) = object {
             if document.is_object() {

@@ -24,7 +24,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use eunomia_runtime::fault::Faults;
+use eunomia_runtime::error::Diagnostics;
 
 use crate::Error;
 use args::{Args, Command};
@@ -37,7 +37,7 @@ pub enum Exit {
     Done = 0,
     /// The input has faults, an output differs (`--check`), a test failed, or a file cannot be read
     /// or written.
-    Refused = 1,
+    Failed = 1,
     /// The command line is wrong.
     Usage = 2,
 }
@@ -49,7 +49,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// The reason why the command did not succeed.
-enum Failure {
+enum CommandError {
     /// The command line is wrong, or asks for a text that clap prints (`--help`, `--version`).
     Usage(clap::Error),
     /// Outputs that differ from the input's result, one line each.
@@ -59,19 +59,19 @@ enum Failure {
     Error(Error),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
 }
 
-impl From<Faults> for Failure {
-    fn from(faults: Faults) -> Self {
-        Self::Error(Error::Input(faults))
+impl From<Diagnostics> for CommandError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Error(Error::Input(diagnostics))
     }
 }
 
-impl From<eunomia_vm::Error> for Failure {
+impl From<eunomia_vm::Error> for CommandError {
     fn from(error: eunomia_vm::Error) -> Self {
         Self::Tests(error.to_string())
     }
@@ -98,22 +98,22 @@ pub fn run(
         Ok(Args { command: Command::Matrix(args) }) => matrix::run(&args, out, err),
         // `--help` and `--version`.
         Err(text) if !text.use_stderr() => {
-            output::print(out, text.to_string().as_bytes()).map_err(Failure::Error)
+            output::print(out, text.to_string().as_bytes()).map_err(CommandError::Error)
         }
-        Err(error) => Err(Failure::Usage(error)),
+        Err(error) => Err(CommandError::Usage(error)),
     };
     let (exit, text) = match result {
         Ok(()) => return Exit::Done,
-        Err(Failure::Usage(error)) => (Exit::Usage, error.to_string()),
-        Err(Failure::Stale(files)) => (Exit::Refused, files.join("\n")),
-        Err(Failure::Tests(text)) => (Exit::Refused, text),
+        Err(CommandError::Usage(error)) => (Exit::Usage, error.to_string()),
+        Err(CommandError::Stale(files)) => (Exit::Failed, files.join("\n")),
+        Err(CommandError::Tests(text)) => (Exit::Failed, text),
         // clang's message is printed alone, so editors find the places in it.
-        Err(Failure::Error(Error::Compile { message, .. })) => (Exit::Refused, message),
+        Err(CommandError::Error(Error::Compile { message, .. })) => (Exit::Failed, message),
         // The command has an option in place of the call in a build script.
-        Err(Failure::Error(error @ Error::Clang { .. })) => {
-            (Exit::Refused, on_command_line(&error.to_string()))
+        Err(CommandError::Error(error @ Error::Clang { .. })) => {
+            (Exit::Failed, on_command_line(&error.to_string()))
         }
-        Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
+        Err(CommandError::Error(error)) => (Exit::Failed, error.to_string()),
     };
     // If this write fails, no other place is left for the message.
     let _ = writeln!(err, "{}", text.trim_end());

@@ -10,7 +10,7 @@ use std::{
 use clap::error::ErrorKind as Usage;
 
 use super::{
-    Failure,
+    CommandError,
     args::{is_stream, usage},
 };
 use crate::{Error, files};
@@ -31,7 +31,7 @@ pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Error> {
 pub(super) fn apart<'a>(
     output: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     if inputs.into_iter().any(|input| !is_stream(input) && is_same(output, input)) {
         let message =
             format!("{} is read by this command and cannot be its output", output.display());

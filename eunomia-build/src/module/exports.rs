@@ -3,7 +3,7 @@
 
 use eunomia_runtime::{
     checked::{Checked, CustomField, Payload, Stream, Tag, Tagged},
-    fault::{Fault, Place},
+    error::{Diagnostic, JsonPath},
     object::Kind,
 };
 use proc_macro2::{Ident, TokenStream};
@@ -58,7 +58,7 @@ pub(crate) fn decide<'a>(
     checked: &'a Checked,
     types: &mut Types<'a>,
     items: &mut Scope,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Export<'a>> {
     let mut variants = Scope::default();
     let mut fields = Scope::default();
@@ -73,7 +73,7 @@ pub(crate) fn decide<'a>(
             let mut is_flexible = false;
             let (ty, is_struct) = match &stream.payload {
                 Payload::Type(id) => {
-                    types.need(*id, &stream.map, &what, &stream.place, faults);
+                    types.need(*id, &stream.map, &what, &stream.place, diagnostics);
                     is_flexible = Structure::of(types, *id).tail(types).is_some();
                     let kind = &checked.layouts.btf.resolve(*id).1.kind;
                     (
@@ -83,14 +83,14 @@ pub(crate) fn decide<'a>(
                 }
                 Payload::Custom(fields) => {
                     let ident = types.scope.claim(camel(&stream.map));
-                    custom_members(fields, &ident, &what, &stream.place, types, faults);
+                    custom_members(fields, &ident, &what, &stream.place, types, diagnostics);
                     let ty = quote!(types::#ident);
                     custom = Some(ident);
                     (Some(ty), true)
                 }
                 Payload::Tagged(of) => {
                     let ident = items.claim(camel(&format!("{}_record", stream.map)));
-                    tagged = Some(record(of, ident, &what, stream, types, faults));
+                    tagged = Some(record(of, ident, &what, stream, types, diagnostics));
                     (None, true)
                 }
                 Payload::Bytes { .. } => (None, false),
@@ -103,7 +103,7 @@ pub(crate) fn decide<'a>(
                         &format!("{}_key", stream.map),
                         &format!("the keys of the map `{}`", stream.map),
                         &stream.place,
-                        faults,
+                        diagnostics,
                     );
                 }
                 (types.rust_or_bytes(id, sampled.key_size.into(), &quote!(types::)), sampled)
@@ -128,12 +128,12 @@ fn record<'a>(
     what: &str,
     stream: &Stream,
     types: &mut Types<'a>,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Record<'a> {
     let mut idents = Scope::new(&["Unknown"]);
     let mut variants: Vec<(Option<Ident>, Variant<'a>)> = Vec::new();
     for tag in &tagged.tags {
-        types.need(tag.ty, &stream.map, what, &stream.place, faults);
+        types.need(tag.ty, &stream.map, what, &stream.place, diagnostics);
         // Several tags may have one type, and copies of one C declaration are one Rust type.
         let of = types.ident(tag.ty).cloned();
         match variants.iter_mut().find(|(known, _)| *known == of) {
@@ -158,18 +158,22 @@ fn custom_members(
     fields: &[CustomField],
     ident: &Ident,
     what: &str,
-    place: &Place,
+    place: &JsonPath,
     types: &mut Types<'_>,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) {
     let mut scope = Scope::default();
     for field in fields {
         let what = format!("{what}: member `{}`", field.name);
-        types.need(field.ty, &format!("{ident}_{}", field.name), &what, place, faults);
+        types.need(field.ty, &format!("{ident}_{}", field.name), &what, place, diagnostics);
         let wanted = verbatim(&field.name);
         if scope.claim(wanted.clone()) != wanted {
             let what = format!("{what} becomes `{wanted}` in Rust, as another one does");
-            faults.push(Fault::at(place.clone(), what, "rename one of them in the document"));
+            diagnostics.push(Diagnostic::at(
+                place.clone(),
+                what,
+                "rename one of them in the document",
+            ));
         }
     }
 }

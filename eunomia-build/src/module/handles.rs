@@ -2,7 +2,7 @@
 
 use eunomia_runtime::{
     checked::Checked,
-    fault::{Fault, Place},
+    error::{Diagnostic, JsonPath},
     object::{MapDef, MapKind, TypeId},
 };
 use proc_macro2::{Ident, Span, TokenStream};
@@ -30,8 +30,8 @@ pub(crate) fn stream(export: &Export<'_>, def: &MapDef) -> TokenStream {
 pub(crate) struct Handles<'m, 'a> {
     pub(crate) checked: &'a Checked,
     pub(crate) types: &'m mut Types<'a>,
-    pub(crate) place: &'m Place,
-    pub(crate) faults: &'m mut Vec<Fault>,
+    pub(crate) place: &'m JsonPath,
+    pub(crate) diagnostics: &'m mut Vec<Diagnostic>,
 }
 
 impl Handles<'_, '_> {
@@ -98,7 +98,7 @@ impl Handles<'_, '_> {
                 &format!("{}_{what}", def.name),
                 &format!("the {what}s of the map `{}`", def.name),
                 self.place,
-                self.faults,
+                self.diagnostics,
             );
         }
         self.types.rust_or_bytes(id, size.into(), &quote!(types::))

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use eunomia_runtime::{
     checked::{Checked, Payload},
-    fault::{Fault, Place},
+    error::{Diagnostic, JsonPath},
     object::{Kind, MapDef, TypeId},
 };
 
@@ -21,19 +21,23 @@ const MAX_MEMBERS: usize = 1 << 11;
 const MAX_TEXT: usize = 32 << 20;
 
 /// Returns a fault if the module would be too large.
-pub(crate) fn check(checked: &Checked, embed: &Embed) -> Option<Fault> {
+pub(crate) fn check(checked: &Checked, embed: &Embed) -> Option<Diagnostic> {
     let items = items(checked);
     if items > MAX_ITEMS {
         let what = format!(
             "the module would have more than {MAX_ITEMS} maps, programs, variables and members of their types, or {MAX_MEMBERS} variables or members of one"
         );
-        return Some(Fault::at(Place::default(), what, "split the object, or open it at run time"));
+        return Some(Diagnostic::at(
+            JsonPath::default(),
+            what,
+            "split the object, or open it at run time",
+        ));
     }
     let object = checked.skeleton.object.as_deref().unwrap_or_default();
     if *embed == Embed::Literal && text_len(object) > MAX_TEXT {
         let what = format!("the object has {} bytes, too many for a literal of Rust", object.len());
         let todo = "write the module to a file (`Config::generate`, `cargo eunomia gen -o`), which includes the object from one beside it";
-        return Some(Fault::at(Place::default(), what, todo));
+        return Some(Diagnostic::at(JsonPath::default(), what, todo));
     }
     None
 }

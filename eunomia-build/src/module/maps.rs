@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use eunomia_runtime::{
     checked::Checked,
-    fault::{Fault, Place},
+    error::{Diagnostic, JsonPath},
     object::{MapDef, MapKind, TypeId},
 };
 use proc_macro2::{Ident, TokenStream};
@@ -32,9 +32,9 @@ pub(crate) struct Map<'a> {
 pub(crate) fn decide<'a>(
     checked: &'a Checked,
     exports: &[Export<'_>],
-    place: &Place,
+    place: &JsonPath,
     types: &mut Types<'a>,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Map<'a>> {
     let place = place.key("maps");
     let mut fields = Scope::default();
@@ -63,15 +63,26 @@ pub(crate) fn decide<'a>(
                 if def.kind != MapKind::STRUCT_OPS {
                     return false;
                 }
-                let before = faults.len();
-                types.need(*ty, &def.name, &format!("the table `{}`", def.name), &place, faults);
-                faults.len() == before
+                let before = diagnostics.len();
+                types.need(
+                    *ty,
+                    &def.name,
+                    &format!("the table `{}`", def.name),
+                    &place,
+                    diagnostics,
+                );
+                diagnostics.len() == before
             });
             let ty = match def.kind {
                 MapKind::USER_RINGBUF => quote!(::eunomia_runtime::bpf::UserRingBuffer<'a>),
                 MapKind::STRUCT_OPS => quote!(::eunomia_runtime::bpf::StructOps<'a>),
-                _ => Handles { checked, types: &mut *types, place: &place, faults: &mut *faults }
-                    .handle(def, &quote!('a)),
+                _ => Handles {
+                    checked,
+                    types: &mut *types,
+                    place: &place,
+                    diagnostics: &mut *diagnostics,
+                }
+                .handle(def, &quote!('a)),
             };
             Map { field, def, ty, table }
         })

@@ -17,7 +17,7 @@ mod types;
 
 use eunomia_runtime::{
     checked::{Checked, InitialValue, Setup, Target},
-    fault::Faults,
+    error::Diagnostics,
 };
 
 pub(crate) use args::Argument;
@@ -50,23 +50,23 @@ pub(crate) struct Module<'a> {
 
 impl<'a> Module<'a> {
     /// Decides the whole module. `file` names the input in messages.
-    pub(crate) fn decide(checked: &'a Checked, file: &str) -> Result<Self, Faults> {
-        let mut faults = Vec::new();
+    pub(crate) fn decide(checked: &'a Checked, file: &str) -> Result<Self, Diagnostics> {
+        let mut diagnostics = Vec::new();
         let mut types = Types::new(&checked.layouts);
         let place = checked.skeleton.skel_place();
 
         // Items of the module that are named after parts of the object.
         let mut items = Scope::default();
-        let exports = exports::decide(checked, &mut types, &mut items, &mut faults);
-        let sections = sections::decide(checked, &place, &mut types, &mut items, &mut faults);
-        let maps = maps::decide(checked, &exports, &place, &mut types, &mut faults);
+        let exports = exports::decide(checked, &mut types, &mut items, &mut diagnostics);
+        let sections = sections::decide(checked, &place, &mut types, &mut items, &mut diagnostics);
+        let maps = maps::decide(checked, &exports, &place, &mut types, &mut diagnostics);
         let programs = programs::decide(checked);
         let customs = customs::decide(&exports, &types);
         let batches = columns::decide(&exports, &customs, &mut types);
         // Named last, so that no other type changes its name for them.
         signatures::types(checked).into_iter().for_each(|id| types.offer(id));
         match checked.setup(file) {
-            Ok(Setup { values, arguments, targets }) if faults.is_empty() => {
+            Ok(Setup { values, arguments, targets }) if diagnostics.is_empty() => {
                 let args = args::decide(arguments, &sections);
                 Ok(Self {
                     checked,
@@ -83,8 +83,8 @@ impl<'a> Module<'a> {
                 })
             }
             setup => {
-                faults.extend(setup.err().into_iter().flat_map(|more| more.faults));
-                Err(Faults { file: file.to_owned(), faults })
+                diagnostics.extend(setup.err().into_iter().flat_map(|more| more.diagnostics));
+                Err(Diagnostics { file: file.to_owned(), diagnostics })
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use eunomia_runtime::{
     checked::Checked,
-    fault::{Fault, Place},
+    error::{Diagnostic, JsonPath},
     object::{DataSection, Variable},
 };
 use proc_macro2::{Ident, Span};
@@ -26,10 +26,10 @@ pub(crate) struct Section<'a> {
 /// Decides the structs of the data sections that have variables.
 pub(crate) fn decide<'a>(
     checked: &'a Checked,
-    place: &Place,
+    place: &JsonPath,
     types: &mut Types<'a>,
     items: &mut Scope,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Section<'a>> {
     let place = place.key("data_sections");
     let mut methods = Scope::default();
@@ -48,7 +48,7 @@ pub(crate) fn decide<'a>(
                 &variable.name,
                 &format!("the variable `{}`", variable.name),
                 &place,
-                faults,
+                diagnostics,
             );
             variables.push((fields.claim(verbatim(&variable.name)), variable));
         }

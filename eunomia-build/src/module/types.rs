@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use eunomia_runtime::{
-    fault::{Fault, Place},
+    error::{Diagnostic, JsonPath},
     object::{Kind, Layouts, TypeId},
 };
 use proc_macro2::{Ident, TokenStream};
@@ -41,14 +41,14 @@ impl<'a> Types<'a> {
         id: TypeId,
         user: &str,
         what: &str,
-        place: &Place,
-        faults: &mut Vec<Fault>,
+        place: &JsonPath,
+        diagnostics: &mut Vec<Diagnostic>,
     ) {
         if self.layouts.layout(id).regular {
             self.add(id, user);
         } else {
             let name = self.layouts.c_name(id);
-            faults.push(Fault::at(
+            diagnostics.push(Diagnostic::at(
                 place.clone(),
                 format!("{what}: `{name}` has more members than its bytes can hold, or a member at another offset than in C"),
                 "compile the object anew; in a struct with bit fields clang loses what offsets have beyond 24 bits, which is 2 MiB",

@@ -24,11 +24,13 @@ use super::{
     map::{InnerDef, Records},
     open::Settings,
     section::{Access, SectionMap},
-    sys::messages::refused,
 };
 use crate::{
     Error, Result,
-    diagnosis::privilege::{map_type_name, no_perf_events},
+    host::{
+        messages::refused,
+        privilege::{map_type_name, no_perf_events},
+    },
     reader::{Control, PerfArray, Reader, Ring, Sampled, Source, Stats, Verdict, Waiting},
 };
 
@@ -101,7 +103,7 @@ impl Loaded {
     /// Returns a map.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no map of this name; [`Error::Value`] if it was not
+    /// [`Error::NotFound`] if the object has no map of this name; [`Error::NotLoaded`] if it was not
     /// created.
     pub fn map(&self, name: &str) -> Result<Map<'_>> {
         let (map, created) = self.find_map(name)?;
@@ -111,7 +113,7 @@ impl Loaded {
     /// Returns a map whose typed handles refuse each call if the map cannot be used.
     pub(super) fn map_or_none(&self, name: &str) -> Result<Map<'_>> {
         let (map, created) = self.find_map(name)?;
-        Ok(if created { map.lenient() } else { map.refuse(not_made_why().to_owned()) })
+        Ok(if created { map.lenient() } else { map.not_loaded(NOT_MADE) })
     }
 
     /// Returns a map, and true if it was created.
@@ -176,7 +178,7 @@ impl Loaded {
     /// Returns a table of kernel functions that programs implement (struct_ops).
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no map of this name; [`Error::Value`] if the map is of
+    /// [`Error::NotFound`] if the object has no map of this name; [`Error::Mismatch`] if the map is of
     /// another type.
     pub fn struct_ops(&self, name: &str) -> Result<StructOps<'_>> {
         // A table that was not created has a handle too: tables of `SEC("?.struct_ops")` are not
@@ -225,8 +227,8 @@ impl Loaded {
     /// because the kernel has frozen it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such section. [`Error::Value`] if the section is
-    /// read-only and `A` is not, if its map was not created, or if the kernel has no global
+    /// [`Error::NotFound`] if the object has no such section. [`Error::Misuse`] if the section is
+    /// read-only and `A` is not. [`Error::NotLoaded`] if its map was not created, or if the kernel has no global
     /// variables (before 5.2).
     pub fn section<A: Access>(&self, name: &str) -> Result<Section<'_, A>> {
         let Some(map) = SectionMap::find(self.object.as_libbpf_object(), name) else {
@@ -236,16 +238,15 @@ impl Loaded {
                 known: self.maps.clone(),
             });
         };
-        let refused = |why: &str| Error::Value { name: name.to_owned(), why: why.to_owned() };
         if A::WRITES && map.freezes() {
-            return Err(refused(
-                "the kernel has frozen the section; set it before the object is loaded",
-            ));
+            let why = "the kernel has frozen the section; set it before the object is loaded";
+            return Err(Error::Misuse { name: name.to_owned(), why: why.to_owned() });
         }
         // libbpf keeps memory for a section that it did not create, but no program sees it.
         let created = map.is_made().then_some(map);
         created.and_then(|map| map.loaded(self.facts.in_arena)).map(Section::new).ok_or_else(|| {
-            refused("the section is not in the kernel: its creation was switched off, or the kernel (before 5.2) has no global variables")
+            let why = "the section is not in the kernel: its creation was switched off, or the kernel (before 5.2) has no global variables";
+            Error::NotLoaded { name: name.to_owned(), why: why.to_owned() }
         })
     }
 
@@ -362,12 +363,10 @@ fn find_map<'a>(
 }
 
 pub(super) fn not_made(map: &str) -> Error {
-    Error::Value { name: format!("map `{map}`"), why: not_made_why().to_owned() }
+    Error::NotLoaded { name: format!("map `{map}`"), why: NOT_MADE.to_owned() }
 }
 
-fn not_made_why() -> &'static str {
-    "it is not in the kernel because its creation was switched off"
-}
+const NOT_MADE: &str = "it is not in the kernel because its creation was switched off";
 
 /// Opens the reader of the map `name`.
 fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
@@ -385,7 +384,7 @@ fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
                 "its key and value sizes are {} and {} bytes, but {} and {} are declared",
                 sizes.0, sizes.1, declared_sizes.0, declared_sizes.1
             );
-            return Err(Error::Value { name: format!("map `{name}`"), why });
+            return Err(Error::Mismatch { name: format!("map `{name}`"), why });
         }
         let entries = Records::new(sampler, clear);
         return Sampled::new(every, Box::new(entries)).map(Source::Sampled);
@@ -402,7 +401,7 @@ fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
                 .map(Source::Perf);
             opened.map_err(|error| error.without(no_perf_events))
         }
-        other => Err(Error::Value {
+        other => Err(Error::Mismatch {
             name: name.to_owned(),
             why: format!("a map of type {} delivers no records", map_type_name(other as u32)),
         }),

@@ -18,16 +18,17 @@ mod section;
 pub(crate) mod sys;
 mod test_run;
 
-pub use crate::diagnosis::{
-    mount,
-    preflight::{Check, Preflight, preflight},
+pub use crate::{
+    diagnosis::preflight::{Check, Preflight, preflight},
+    host::{
+        interface::{AttachedXdp, XdpMode},
+        mount,
+    },
+    map_spec::MapSpec,
 };
-pub(crate) use attach::name_of;
-#[cfg(feature = "dynamic")]
-pub(crate) use attach::xdp_features;
 pub use attach::{
-    Anchor, AttachedProgram, AttachedXdp, Direction, End, Every, Functions, Hook, Interface,
-    NetfilterHook, Order, ProbePoint, Rank, Sampling, Target, XdpMode, attached_tcx, attached_xdp,
+    Anchor, AttachedProgram, Direction, End, Every, Functions, Hook, Interface, NetfilterHook,
+    Order, ProbePoint, Rank, Sampling, Target, attached_tcx, attached_xdp,
 };
 pub use libbpf_rs::{MapType, ProgramAttachType, ProgramType};
 pub use link::{Attached, Link, LinkInfo, Links};
@@ -35,9 +36,9 @@ pub use loaded::Loaded;
 pub use loaded::{Handles, Typed};
 pub use map::{
     Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap,
-    InPlace, Map, MapOfMaps, MapSpec, PerCpu, PerCpuArray, PerCpuEntries, PerCpuHashMap,
-    PerCpuSampler, PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces,
-    Storage, StructOps, UserRingBuffer,
+    InPlace, Map, MapOfMaps, PerCpu, PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler,
+    PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces, Storage,
+    StructOps, UserRingBuffer,
 };
 #[cfg(feature = "dynamic")]
 pub use open::BtfCache;

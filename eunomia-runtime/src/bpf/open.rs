@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     io,
-    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
     time::Duration,
 };
@@ -26,26 +26,23 @@ use libbpf_rs::{
 };
 
 use super::{
-    Loaded, MapSpec, ReadWrite, Section, SizedSection, StructOps, Target,
-    loaded::load::load,
-    section::SectionMap,
-    sys::{
-        c_string,
-        messages::{listen, refused},
-    },
+    Loaded, ReadWrite, Section, SizedSection, StructOps, Target, loaded::load::load,
+    section::SectionMap, sys::c_string,
 };
 #[cfg(feature = "dynamic")]
 use crate::diagnosis::pinned::pin_none;
 use crate::{
     Error, Result,
-    diagnosis::{
-        load::Wanted,
+    diagnosis::load::Wanted,
+    file,
+    host::{
+        kernel_error,
+        messages::{listen, refused},
         privilege::{Need, lacking},
         token,
     },
-    file,
+    map_spec::MapSpec,
     reader::PerfBuffer,
-    refusal::refusal,
 };
 
 /// The parameters for opening an object.
@@ -108,6 +105,9 @@ pub(super) struct Settings {
     /// The templates of inner maps, by the index of the map of maps. They are kept open until the
     /// object is loaded.
     pub(super) inner: BTreeMap<usize, OwnedFd>,
+    /// The programs whose functions other programs replace or trace, by the name of the other.
+    /// libbpf keeps only their numbers, so they are kept open until the object is loaded.
+    attached_to: BTreeMap<String, OwnedFd>,
     pub(super) streams: Vec<String>,
     /// The maps that are read at intervals: the interval, whether entries are taken out, and the
     /// declaration.
@@ -126,7 +126,7 @@ impl Open {
     /// # Errors
     /// [`Error::Kernel`] with libbpf's messages if libbpf cannot open the object.
     /// [`Error::NotFound`] if it has no map of a given name. [`Error::Value`] if a map is listed
-    /// twice, because a record has one reader; if an arena with variables is declared as pinned
+    /// twice, because a record has one reader. [`Error::Misuse`] if an arena with variables is declared as pinned
     /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`]; or if a table of functions (struct_ops)
     /// is defined in `SEC(".maps")`.
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
@@ -159,7 +159,7 @@ impl Open {
         if let Some(name) = without_table {
             let why = "it is of the type BPF_MAP_TYPE_STRUCT_OPS and defined in SEC(\".maps\"): define a variable of the kernel's type in \
                        SEC(\".struct_ops\")";
-            return Err(Error::Value {
+            return Err(Error::Misuse {
                 name: format!("map `{}`", name.to_string_lossy()),
                 why: why.to_owned(),
             });
@@ -168,6 +168,7 @@ impl Open {
             name: spec.name.to_owned(),
             maps: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
             inner: BTreeMap::new(),
+            attached_to: BTreeMap::new(),
             streams: spec.streams.iter().map(|&map| map.to_owned()).collect(),
             samples: spec
                 .samples
@@ -291,8 +292,9 @@ impl Open {
     /// [`Error::NotFound`] if the object has no program of this name.
     pub fn program(&mut self, name: &str) -> Result<OpenProgram<'_>> {
         let known = self.programs();
+        let Settings { attached_to, .. } = &mut self.settings;
         match self.object.progs_mut().find(|program| program.name() == name) {
-            Some(program) => Ok(OpenProgram(program)),
+            Some(program) => Ok(OpenProgram(program, attached_to)),
             None => Err(Error::NotFound { what: "program", name: name.to_owned(), known }),
         }
     }
@@ -311,7 +313,7 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no program of this name, or no
-    /// such [`Target::Map`]. [`Error::Value`] if programs
+    /// such [`Target::Map`]. [`Error::Mismatch`] if programs
     /// of its type or section cannot be attached to such a target. [`Error::Kernel`] with ENOENT or
     /// ESRCH if the function of a [`Target::Function`] is not found.
     pub fn set_target(&mut self, program: &str, target: Target) -> Result<()> {
@@ -336,7 +338,10 @@ impl Open {
         if let Some(why) =
             target.contradiction(found.0.prog_type(), &found.section().to_string_lossy())
         {
-            return Err(Error::Value { name: format!("target of the program `{program}`"), why });
+            return Err(Error::Mismatch {
+                name: format!("target of the program `{program}`"),
+                why,
+            });
         }
         if let Target::Function(function) = &target {
             // The verifier checks the program against the function, and attaching uses it.
@@ -437,7 +442,7 @@ impl Open {
 
 /// A program of an object that is not yet loaded.
 #[derive(Debug)]
-pub struct OpenProgram<'a>(OpenProgramMut<'a>);
+pub struct OpenProgram<'a>(OpenProgramMut<'a>, &'a mut BTreeMap<String, OwnedFd>);
 
 impl OpenProgram<'_> {
     /// Returns the name of the C function.
@@ -507,29 +512,41 @@ impl OpenProgram<'_> {
     fn check_set(&self, error: i32, property: &str) -> Result<()> {
         let tried =
             || format!("set the {property} of the program `{}`", self.name().to_string_lossy());
-        if error < 0 { Err(refusal(tried(), io::Error::from_raw_os_error(-error))) } else { Ok(()) }
+        if error < 0 {
+            Err(kernel_error(tried(), io::Error::from_raw_os_error(-error)))
+        } else {
+            Ok(())
+        }
     }
 
     /// Sets the function to which the program attaches.
     ///
     /// For `fentry`, `fexit`, `fmod_ret` and `lsm` it is a function of the kernel. For `freplace`
-    /// it is a function of the program `of`, which this program replaces. The kernel checks the
-    /// types of the two functions at loading.
+    /// it is a function of the program `of`, which this program replaces. `of` may be closed
+    /// afterwards. The kernel checks the types of the two functions at loading.
     ///
     /// # Errors
     /// [`Error::Kernel`] if libbpf refuses the function: ENOENT (for a function of the kernel also
-    /// ESRCH) if it is not found, EINVAL if `of` has no BTF.
+    /// ESRCH) if it is not found, EINVAL if `of` has no BTF. The target is then that of before.
     pub fn set_attach_target(&mut self, function: &str, of: Option<BorrowedFd<'_>>) -> Result<()> {
         let tried = format!(
             "set `{function}` as the target of the program `{}`",
             self.name().to_string_lossy()
         );
-        let program = of.map_or(0, |program| program.as_raw_fd());
+        let held = of.map(|program| program.try_clone_to_owned()).transpose();
+        let held = held.map_err(|error| kernel_error(tried.clone(), error))?;
+        let program = held.as_ref().map_or(0, AsRawFd::as_raw_fd);
         let (set, log) = listen(|| self.0.set_attach_target(program, Some(function.to_owned())));
         set.map_err(|error| {
             refused(tried, &error, &log)
                 .without(|| lacking(&[Need::by_number("finding the functions of another program")]))
-        })
+        })?;
+        let name = self.name().to_string_lossy().into_owned();
+        match held {
+            Some(held) => self.1.insert(name, held),
+            None => self.1.remove(&name),
+        };
+        Ok(())
     }
 
     /// Sets the type and the expected attach type to those of programs in `section`, for example

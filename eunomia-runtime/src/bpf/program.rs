@@ -1,7 +1,7 @@
 //! Programs in the kernel: their names, ids, pins and links.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, c_int, c_long},
     io,
     marker::PhantomData,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
@@ -9,25 +9,29 @@ use std::{
     sync::Arc,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, Object, ProgramMut, ProgramType, libbpf_sys};
+use libbpf_rs::{
+    AsRawLibbpf as _, MapCore as _, MapType, Object, ProgramMut, ProgramType, libbpf_sys,
+};
 
 use super::{
     kind::{Any, Kind},
     link::{Held, Link, alone},
-    sys::{
-        messages::{listen, refused},
-        pin::pin,
-    },
+    sys::pin::pin,
 };
 use crate::{
     Error, Hint, Result,
     diagnosis::{
         place::{Place, explained},
-        privilege::{Need, closed_tracefs, lacking, missing, paranoid, type_name, type_names},
         requirement::of_programs,
         section::says,
     },
-    refusal::refusal,
+    host::{
+        Advice, kernel_error,
+        messages::{listen, refused},
+        privilege::{
+            Need, closed_tracefs, lacking, map_type_name, missing, paranoid, type_name, type_names,
+        },
+    },
 };
 
 /// A program in the kernel. Its kind `K` decides what it can be attached to other than the target
@@ -49,14 +53,14 @@ impl<'a, K> Program<'a, K> {
     /// which libbpf does not load by default, converts to any kind.
     ///
     /// # Errors
-    /// [`Error::Value`] if the program has a type that is not of the kind.
+    /// [`Error::Mismatch`] if the program has a type that is not of the kind.
     pub fn into_kind<Other: Kind>(self) -> Result<Program<'a, Other>> {
         let found = self.program.prog_type();
         if Other::TYPES.is_empty() || Other::TYPES.contains(&found) || found == ProgramType::Unspec
         {
             return Ok(Program::new(self.program, self.object));
         }
-        Err(Error::Value {
+        Err(Error::Mismatch {
             name: self.describe(),
             why: format!(
                 "its type is {}, expected {}",
@@ -85,12 +89,12 @@ impl<'a, K> Program<'a, K> {
     /// Returns the file descriptor of the program.
     ///
     /// # Errors
-    /// [`Error::Value`] if the program was not loaded ([`super::OpenProgram::set_autoload`]).
+    /// [`Error::NotLoaded`] if the program was not loaded ([`super::OpenProgram::set_autoload`]).
     pub fn fd(&self) -> Result<BorrowedFd<'_>> {
         if self.program.autoload() {
             return Ok(self.program.as_fd());
         }
-        Err(Error::Value {
+        Err(Error::NotLoaded {
             name: self.describe(),
             why: "it was not loaded, so it has no descriptor".to_owned(),
         })
@@ -100,7 +104,7 @@ impl<'a, K> Program<'a, K> {
     /// [`LinkInfo`](super::LinkInfo) and [`super::attached_xdp`] report it.
     ///
     /// # Errors
-    /// [`Error::Value`] as [`Self::fd`], [`Error::Kernel`] if the kernel refuses.
+    /// [`Error::NotLoaded`] as [`Self::fd`], [`Error::Kernel`] if the kernel refuses.
     pub fn id(&self) -> Result<u32> {
         let mut info = libbpf_sys::bpf_prog_info::default();
         let mut size = size_of_val(&info) as u32;
@@ -114,7 +118,7 @@ impl<'a, K> Program<'a, K> {
             )
         } {
             0 => Ok(info.id),
-            error => Err(refusal(
+            error => Err(kernel_error(
                 format!("ask the kernel about the {}", self.describe()),
                 io::Error::from_raw_os_error(-error),
             )),
@@ -133,7 +137,7 @@ impl<'a, K> Program<'a, K> {
     /// Attaches the program to the target that its section names.
     ///
     /// # Errors
-    /// [`Error::NoTarget`] if the section does not name the whole target, [`Error::Value`] as
+    /// [`Error::NoTarget`] if the section does not name the whole target, [`Error::NotLoaded`] as
     /// [`Self::fd`], otherwise [`Error::Kernel`] with a hint. For EPERM and EACCES, the hint names
     /// what this process lacks.
     pub fn attach(&self) -> Result<Link> {
@@ -188,6 +192,7 @@ impl<'a, K> Program<'a, K> {
         tried: String,
         attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>,
     ) -> Result<Link> {
+        check_usdt_maps(self.object)?;
         self.linked_as(Held::Usdt, tried, |program| alone(|| attach(program)))
     }
 
@@ -206,10 +211,10 @@ impl<'a, K> Program<'a, K> {
     /// Adds to an error what the kernel lacks for programs of this section, or what this process
     /// lacks.
     pub(super) fn explain(&self, error: Error) -> Error {
-        let closed = matches!(&error, Error::Kernel(refusal)
-            if refusal.messages.contains("failed to determine tracepoint") && refusal.source.raw_os_error() == Some(libc::EACCES));
+        let closed = matches!(&error, Error::Kernel(kernel_error)
+            if kernel_error.messages.contains("failed to determine tracepoint") && kernel_error.source.raw_os_error() == Some(libc::EACCES));
         match &error {
-            Error::Kernel(refusal) if refusal.is_denial() => error.with_hint(|| {
+            Error::Kernel(kernel_error) if kernel_error.is_denial() => error.with_hint(|| {
                 if closed {
                     Some(closed_tracefs())
                 } else {
@@ -222,19 +227,20 @@ impl<'a, K> Program<'a, K> {
 
     /// Adds to an error why the program cannot be attached as its section says.
     fn explain_section(&self, error: Error) -> Error {
-        let Error::Kernel(refusal) = &error else { return error };
+        let Error::Kernel(kernel_error) = &error else { return error };
         let section = self.section().to_string_lossy();
         let named = says(&section, self.program.prog_type());
         // libbpf returns EOPNOTSUPP for a section that it cannot attach by itself, and the others
         // for one that names only part of a target.
         let incomplete = matches!(
-            refusal.source.raw_os_error(),
+            kernel_error.source.raw_os_error(),
             Some(libc::EOPNOTSUPP | libc::EINVAL | libc::EBADF)
         );
         match (named.wants.filter(|_| incomplete), named.place) {
             (Some(wants), _) => {
                 let program = self.name().to_string_lossy().into_owned();
-                Error::NoTarget { program, section: section.into_owned(), wants }
+                let hint = Advice::Target { program: &program }.into();
+                Error::NoTarget { program, section: section.into_owned(), wants, hint }
             }
             (None, Some(place)) => self.explain_place(error, place),
             (None, None) => error,
@@ -279,4 +285,33 @@ impl<'a, K> Program<'a, K> {
     pub(super) fn held(&self, held: Held) -> Link {
         Link::new(held, self.object)
     }
+}
+
+/// Refuses an object whose maps for USDTs differ from those of `usdt.bpf.h`, or were changed before
+/// loading. libbpf finds them by their names, and writes keys and values of its own sizes
+/// (`usdt_manager_attach_usdt`): a longer one would hold other memory of this process.
+fn check_usdt_maps(object: &Object) -> Result<()> {
+    /// The size of `struct usdt_spec`. Objects that were compiled with an older `usdt.bpf.h` have
+    /// 208 bytes.
+    const SPEC: usize = 304;
+    let expected = [
+        ("__bpf_usdt_specs", MapType::Array, size_of::<c_int>(), SPEC),
+        ("__bpf_usdt_ip_to_spec_id", MapType::Hash, size_of::<c_long>(), size_of::<c_int>()),
+    ];
+    for map in object.maps() {
+        let Some((name, kind, key, value)) =
+            expected.into_iter().find(|(name, ..)| map.name() == *name)
+        else {
+            continue;
+        };
+        let (has_key, has_value) = (map.key_size() as usize, map.value_size() as usize);
+        if map.map_type() != kind || has_key > key || has_value > value {
+            let why = format!(
+                "it is of type {} with keys and values of {has_key} and {has_value} bytes, but libbpf writes up to {key} and {value} bytes for USDTs: declare it as in bpf/usdt.bpf.h",
+                map_type_name(map.map_type() as u32)
+            );
+            return Err(Error::Mismatch { name: format!("map `{name}`"), why });
+        }
+    }
+    Ok(())
 }

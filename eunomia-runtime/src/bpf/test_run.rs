@@ -5,7 +5,7 @@ use std::{ffi::c_void, io, os::fd::AsRawFd as _, ptr, time::Duration};
 use libbpf_rs::{ProgramType, libbpf_sys};
 
 use super::Program;
-use crate::{Error, Result, refusal::refusal};
+use crate::{Error, Result, host::kernel_error};
 
 /// The input of a test run: `TestInput::new().data(&packet).repeat(1000)`.
 #[derive(Debug, Clone, Default)]
@@ -109,8 +109,9 @@ impl<K> Program<'_, K> {
     ///   [`TestInput::room`] bytes after the run. The program did run.
     /// - [`Error::Kernel`] with EINVAL or ENOTSUPP (524) if programs of this type do not take such
     ///   input.
-    /// - [`Error::Value`] if the program was not loaded, the input is too large, or it is a
-    ///   struct_ops program, whose context holds addresses.
+    /// - [`Error::NotLoaded`] if the program was not loaded.
+    /// - [`Error::Value`] if the input is too large.
+    /// - [`Error::Misuse`] for a struct_ops program, whose context holds addresses.
     pub fn test(&self, input: &TestInput<'_>) -> Result<TestOutput> {
         let live = input.flags & libbpf_sys::BPF_F_TEST_XDP_LIVE_FRAMES != 0;
         // Programs of these types change the context in place, or return none.
@@ -153,7 +154,8 @@ impl<K> Program<'_, K> {
     ///
     /// # Errors
     /// [`Error::Kernel`] with EINVAL or ENOTSUPP (524) if programs of this type cannot be run this
-    /// way. [`Error::Value`] if the program was not loaded, or the input is too large.
+    /// way. [`Error::NotLoaded`] if the program was not loaded, [`Error::Value`] if the input is too large,
+    /// [`Error::Misuse`] for a struct_ops program.
     pub fn test_run(&self, context: Option<&mut [u8]>, data: Option<&[u8]>) -> Result<TestRun> {
         let input = TestInput { data, ..TestInput::default() };
         Ok(TestRun::of(&self.run(&input, context, &mut [], &mut [])?))
@@ -179,7 +181,7 @@ impl<K> Program<'_, K> {
             // The kernel reads and writes what they point to (`bpf_dummy_struct_ops.c`), wherever
             // that is.
             let why = "programs of struct_ops are run with addresses of this process, which safe code cannot vouch for";
-            return Err(Error::Value { name: tried(), why: why.to_owned() });
+            return Err(Error::Misuse { name: tried(), why: why.to_owned() });
         }
         let size = |len: usize, what: &str| self.size_of(len, what);
         let mut options = libbpf_sys::bpf_test_run_opts {
@@ -217,7 +219,7 @@ impl<K> Program<'_, K> {
             error => {
                 let short =
                     error == -libc::EINVAL && input.data.is_some_and(|data| data.len() < ETHERNET);
-                let error = refusal(tried(), io::Error::from_raw_os_error(-error));
+                let error = kernel_error(tried(), io::Error::from_raw_os_error(-error));
                 let hint = "the packet is shorter than an Ethernet header, 14 bytes";
                 Err(error.with_hint(|| short.then(|| hint.to_owned())))
             }

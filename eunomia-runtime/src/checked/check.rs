@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::exports::{self, Stream};
 use crate::{
-    fault::{Fault, Faults, Found, Place, SHOWN},
+    error::{Diagnostic, Diagnostics, Found, JsonPath, SHOWN},
     object::{Calls, DataSection, Kind, Layouts, MapDef, MapKind, maps, sections},
     plain::list,
     skeleton::{Format, Skeleton, model},
@@ -33,15 +33,15 @@ impl Skeleton {
     /// Checks the skeleton against its object. Messages call it `file`.
     ///
     /// # Errors
-    /// [`Faults`] with every mismatch: a missing or unreadable object, maps, programs and variables
+    /// [`Diagnostics`] with every mismatch: a missing or unreadable object, maps, programs and variables
     /// that the object does not have, and export types that differ from its BTF.
-    pub fn check(self, file: &str) -> Result<Checked, Faults> {
-        let top = Place::default();
+    pub fn check(self, file: &str) -> Result<Checked, Diagnostics> {
+        let top = JsonPath::default();
         let Some(object) = &self.object else {
             let todo = "pass the object as well, or use the package that the compiler wrote";
-            return Err(Faults::one(
+            return Err(Diagnostics::one(
                 file,
-                Fault::new(top, "the document contains no BPF object", todo),
+                Diagnostic::new(top, "the document contains no BPF object", todo),
             ));
         };
         let place = match self.format {
@@ -51,26 +51,30 @@ impl Skeleton {
             Format::Metadata | Format::Object => top,
         };
         let layouts = Layouts::new(object, self.export_btf.as_deref())
-            .map_err(|(what, todo)| Faults::one(file, Fault::new(place, what, todo)))?;
+            .map_err(|(what, todo)| Diagnostics::one(file, Diagnostic::new(place, what, todo)))?;
 
-        let mut faults = Found::default();
+        let mut diagnostics = Found::default();
         if self.name.contains('\0') {
             let what = format!(
                 "object name {:?} contains a NUL byte, which libbpf does not accept",
                 self.name
             );
-            faults.push(Fault::new(self.skel_place().key("obj_name"), what, "rename the object"));
+            diagnostics.push(Diagnostic::new(
+                self.skel_place().key("obj_name"),
+                what,
+                "rename the object",
+            ));
         }
         let maps = maps::read(&layouts);
-        let sections = sections::read(&layouts, &mut faults);
+        let sections = sections::read(&layouts, &mut diagnostics);
         let programs: Vec<_> = layouts
             .elf
             .programs()
             .map(|(symbol, section)| (symbol.name.clone(), section.name.clone()))
             .collect();
-        check_maps(&self, &layouts, &maps, &mut faults);
-        check_programs(&self, &programs, &mut faults);
-        check_variables(&self, &layouts, &sections, &mut faults);
+        check_maps(&self, &layouts, &maps, &mut diagnostics);
+        check_programs(&self, &programs, &mut diagnostics);
+        check_variables(&self, &layouts, &sections, &mut diagnostics);
         // If the calls cannot be read, every perf event array is assumed to deliver records.
         let has_arrays = maps.iter().any(|map| map.kind == MapKind::PERF_EVENT_ARRAY);
         let calls = self
@@ -79,32 +83,33 @@ impl Skeleton {
             .filter(|_| has_arrays)
             .and_then(|object| Calls::read(object, &layouts.elf, &maps).ok());
         let counters = calls.unwrap_or_default().counters;
-        let streams = exports::resolve(&self, &layouts, (&maps, &counters), &sections, &mut faults);
-        Faults::or(
+        let streams =
+            exports::resolve(&self, &layouts, (&maps, &counters), &sections, &mut diagnostics);
+        Diagnostics::or(
             file,
-            faults,
+            diagnostics,
             Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }),
         )
     }
 
     /// Returns the place of `bpf_skel` in the document.
-    pub fn skel_place(&self) -> Place {
+    pub fn skel_place(&self) -> JsonPath {
         match self.format {
-            Format::Package => Place::default().key("meta").key("bpf_skel"),
+            Format::Package => JsonPath::default().key("meta").key("bpf_skel"),
             Format::EarlyV1 if self.object.is_some() => {
-                Place::default().key("meta").key("bpf_skel")
+                JsonPath::default().key("meta").key("bpf_skel")
             }
-            Format::LegacyV0 | Format::Object => Place::default(),
-            _ => Place::default().key("bpf_skel"),
+            Format::LegacyV0 | Format::Object => JsonPath::default(),
+            _ => JsonPath::default().key("bpf_skel"),
         }
     }
 
     /// Returns the place of `export_types` in the document.
-    pub fn exports_place(&self) -> Place {
+    pub fn exports_place(&self) -> JsonPath {
         match self.format {
-            Format::Package => Place::default().key("meta").key("export_types"),
-            Format::EarlyV1 => Place::default().key("meta").key("export_types").key("structs"),
-            _ => Place::default().key("export_types"),
+            Format::Package => JsonPath::default().key("meta").key("export_types"),
+            Format::EarlyV1 => JsonPath::default().key("meta").key("export_types").key("structs"),
+            _ => JsonPath::default().key("export_types"),
         }
     }
 }
@@ -112,11 +117,11 @@ impl Skeleton {
 pub(crate) const STALE: &str =
     "skeleton and object come from different builds; rebuild the package";
 
-fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &mut Found) {
+fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], diagnostics: &mut Found) {
     let place = skeleton.skel_place().key("maps");
     let declared: HashSet<&str> = maps.iter().map(|def| def.name.as_str()).collect();
     let sections = all_sections(layouts);
-    check_once("map", skeleton.maps.iter().map(|map| map.name.as_str()), &place, faults);
+    check_once("map", skeleton.maps.iter().map(|map| map.name.as_str()), &place, diagnostics);
     for (i, map) in skeleton.maps.iter().enumerate() {
         // libbpf names an internal map after the object, whose name may contain dots, and the
         // section. It names custom ones after the section alone.
@@ -130,7 +135,7 @@ fn check_maps(skeleton: &Skeleton, layouts: &Layouts, maps: &[MapDef], faults: &
                 &format!("the object has no map `{}`", map.name),
                 &map.name,
                 names,
-                faults,
+                diagnostics,
             );
         }
     }
@@ -149,13 +154,13 @@ fn all_sections(layouts: &Layouts) -> HashSet<&str> {
 pub(crate) fn check_once<'a>(
     what: &str,
     names: impl Iterator<Item = &'a str>,
-    place: &Place,
-    faults: &mut Found,
+    place: &JsonPath,
+    diagnostics: &mut Found,
 ) {
     let mut seen = HashSet::new();
     for (i, name) in names.enumerate() {
         if !seen.insert(name) {
-            faults.push(Fault::new(
+            diagnostics.push(Diagnostic::new(
                 place.index(i).key("name"),
                 format!("{what} `{name}` is listed twice"),
                 format!("list each {what} once"),
@@ -164,13 +169,13 @@ pub(crate) fn check_once<'a>(
     }
 }
 
-fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &mut Found) {
+fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], diagnostics: &mut Found) {
     let place = skeleton.skel_place().key("progs");
     check_once(
         "program",
         skeleton.programs.iter().map(|program| program.name.as_str()),
         &place,
-        faults,
+        diagnostics,
     );
     let sections: HashMap<&str, &str> =
         programs.iter().map(|(name, section)| (name.as_str(), section.as_str())).collect();
@@ -179,9 +184,9 @@ fn check_programs(skeleton: &Skeleton, programs: &[(String, String)], faults: &m
             (None, _) => {
                 let names = programs.iter().map(|(name, _)| name.as_str());
                 let what = format!("the object has no program `{}`", program.name);
-                unknown(place.index(i).key("name"), &what, &program.name, names, faults);
+                unknown(place.index(i).key("name"), &what, &program.name, names, diagnostics);
             }
-            (Some((name, section)), Some(attach)) if section != attach => faults.push(Fault::new(
+            (Some((name, section)), Some(attach)) if section != attach => diagnostics.push(Diagnostic::new(
                 place.index(i).key("attach"),
                 format!("program `{name}` is in section `{section}` of the object, but in `{attach}` of the document"),
                 STALE,
@@ -195,14 +200,14 @@ fn check_variables(
     skeleton: &Skeleton,
     layouts: &Layouts,
     sections: &[DataSection],
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) {
     let place = skeleton.skel_place().key("data_sections");
     check_once(
         "section",
         skeleton.sections.iter().map(|section| section.name.as_str()),
         &place,
-        faults,
+        diagnostics,
     );
     let others = all_sections(layouts);
     let by_name: HashMap<&str, &DataSection> =
@@ -219,7 +224,7 @@ fn check_variables(
                     &format!("the object has no section `{name}` with variables"),
                     name,
                     names,
-                    faults,
+                    diagnostics,
                 );
             }
             continue;
@@ -231,18 +236,18 @@ fn check_variables(
             "variable",
             variables.iter().map(|variable| variable.name.as_str()),
             &place,
-            faults,
+            diagnostics,
         );
         for (j, variable) in variables.iter().enumerate() {
             if variable.value.is_some() && section.is_kconfig() {
                 let what = format!("variable `{}` cannot be set", variable.name);
                 let todo = "remove the key: the value comes from the kernel configuration";
-                faults.push(Fault::new(place.index(j).key("value"), what, todo));
+                diagnostics.push(Diagnostic::new(place.index(j).key("value"), what, todo));
             }
             if !known.contains(variable.name.as_str()) {
                 let names = section.variables.iter().map(|variable| variable.name.as_str());
                 let what = format!("section `{name}` has no variable `{}`", variable.name);
-                unknown(place.index(j).key("name"), &what, &variable.name, names, faults);
+                unknown(place.index(j).key("name"), &what, &variable.name, names, diagnostics);
             }
         }
     }
@@ -250,20 +255,24 @@ fn check_variables(
 
 /// Reports that `name` is not one of the known names, lists them, and suggests a similar one.
 fn unknown<'a>(
-    place: Place,
+    place: JsonPath,
     what: &str,
     name: &str,
     known: impl Iterator<Item = &'a str> + Clone,
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) {
-    let todo = stale(name, known.clone(), faults.len());
-    faults.push(Fault::new(place, format!("{what}, it has {}", list(known)), todo));
+    let todo = stale(name, known.clone(), diagnostics.len());
+    diagnostics.push(Diagnostic::new(place, format!("{what}, it has {}", list(known)), todo));
 }
 
 /// Returns the hint for an unknown name, given the number of earlier faults.
-pub(crate) fn stale<'a>(name: &str, known: impl Iterator<Item = &'a str>, faults: usize) -> String {
+pub(crate) fn stale<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+    diagnostics: usize,
+) -> String {
     // A fault that is not shown needs no suggestion, which is expensive to compute.
-    let similar = if faults < SHOWN { near(name, known) } else { None };
+    let similar = if diagnostics < SHOWN { near(name, known) } else { None };
     similar.map_or_else(
         || STALE.to_owned(),
         |similar| format!("did you mean `{similar}`? Otherwise, {STALE}"),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Checked;
 use crate::{
-    fault::{Fault, Place},
+    error::{Diagnostic, JsonPath},
     object::{Calls, Relocation, relocations},
 };
 
@@ -12,18 +12,18 @@ impl Checked {
     /// Returns the calls of the object's functions.
     ///
     /// # Errors
-    /// A [`Fault`] if the relocation or symbol tables are broken.
-    pub fn calls(&self) -> Result<Calls, Fault> {
+    /// A [`Diagnostic`] if the relocation or symbol tables are broken.
+    pub fn calls(&self) -> Result<Calls, Diagnostic> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         Calls::read(object, &self.layouts.elf, &self.maps)
-            .map_err(|(what, todo)| Fault::new(Place::default(), what, todo))
+            .map_err(|(what, todo)| Diagnostic::new(JsonPath::default(), what, todo))
     }
 
     /// Returns the CO-RE relocations of the object, or none if it has no `.BTF.ext` section.
     ///
     /// # Errors
-    /// A [`Fault`] if the section is broken. libbpf ignores such a section.
-    pub fn relocations(&self) -> Result<Vec<Relocation>, Fault> {
+    /// A [`Diagnostic`] if the section is broken. libbpf ignores such a section.
+    pub fn relocations(&self) -> Result<Vec<Relocation>, Diagnostic> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         let sections = &self.layouts.elf.sections;
         let bytes = |name: &str| {
@@ -43,8 +43,8 @@ impl Checked {
             self.layouts.btf.iter().count(),
         )
         .ok_or_else(|| {
-            Fault::new(
-                Place::default(),
+            Diagnostic::new(
+                JsonPath::default(),
                 "the .BTF.ext section is broken",
                 "compile the object again",
             )

@@ -2,7 +2,7 @@
 
 use super::{Checked, Payload, pointee};
 use crate::{
-    fault::{Fault, Faults, Found, Place},
+    error::{Diagnostic, Diagnostics, Found, JsonPath},
     object::{DataSection, Kind, Layouts},
     skeleton::{
         model::{
@@ -44,15 +44,15 @@ impl Skeleton {
     /// `const volatile struct T *__eunomia_dummy_T_ptr`.
     ///
     /// # Errors
-    /// [`Faults`] if the object cannot be read.
+    /// [`Diagnostics`] if the object cannot be read.
     pub fn from_object(
         name: impl Into<String>,
         object: Vec<u8>,
         file: &str,
-    ) -> Result<Self, Faults> {
+    ) -> Result<Self, Diagnostics> {
         let checked = Self::bare(name.into(), object).check(file)?;
         let layouts = &checked.layouts;
-        let mut faults = Found::default();
+        let mut diagnostics = Found::default();
         let mut skeleton = checked.skeleton;
         let declared =
             checked.maps.iter().map(|def| plain_map(def.name.clone(), def.name.clone(), false));
@@ -89,8 +89,8 @@ impl Skeleton {
         for dummy in dummies {
             match pointee(layouts, dummy.ty) {
                 Some(id) => skeleton.exports.push(export_of(layouts, id)),
-                None => faults.push(Fault::new(
-                    Place::default(),
+                None => diagnostics.push(Diagnostic::new(
+                    JsonPath::default(),
                     format!(
                         "`{}` is `{}`, not a pointer to a complete struct or union that has a tag",
                         dummy.name,
@@ -100,7 +100,7 @@ impl Skeleton {
                 )),
             }
         }
-        Faults::or(file, faults, Some(skeleton))
+        Diagnostics::or(file, diagnostics, Some(skeleton))
     }
 }
 
@@ -112,21 +112,25 @@ impl Checked {
     /// Messages call it `file`.
     ///
     /// # Errors
-    /// [`Faults`] for what a document cannot express: records of several types in one map, or a map
+    /// [`Diagnostics`] for what a document cannot express: records of several types in one map, or a map
     /// without a type if others have one.
-    pub fn documented(&self, file: &str) -> Result<Skeleton, Faults> {
+    pub fn documented(&self, file: &str) -> Result<Skeleton, Diagnostics> {
         let mut skeleton = self.skeleton.clone();
         let events = std::mem::take(&mut skeleton.events);
         if events.is_empty() {
             return Ok(skeleton);
         }
-        let mut faults = Found::default();
-        let refuse =
-            |what: String, todo: &str| Fault::new(Place::default().key("events"), what, todo);
+        let mut diagnostics = Found::default();
+        let refuse = |what: String, todo: &str| {
+            Diagnostic::new(JsonPath::default().key("events"), what, todo)
+        };
         if skeleton.export_btf.is_some() {
             let what = "the document's export types refer to its own BTF, which has no other types"
                 .to_owned();
-            return Err(Faults::one(file, refuse(what, "rebuild the package from the object")));
+            return Err(Diagnostics::one(
+                file,
+                refuse(what, "rebuild the package from the object"),
+            ));
         }
         // The format's other tools can read this form, too.
         if let [stream] = self.streams.as_slice()
@@ -151,7 +155,7 @@ impl Checked {
                         "a package cannot give several types to the records of `{}`",
                         stream.map
                     );
-                    faults
+                    diagnostics
                         .push(refuse(what, "give the types to the program that uses the package"));
                 }
                 Payload::Bytes { .. } => {
@@ -159,7 +163,7 @@ impl Checked {
                         "the records of `{}` have no type, but those of other maps have one",
                         stream.map
                     );
-                    faults.push(refuse(
+                    diagnostics.push(refuse(
                         what,
                         "name it, too: a package names the types of all maps or of none",
                     ));
@@ -167,7 +171,7 @@ impl Checked {
             }
         }
         skeleton.multiple_exports = true;
-        Faults::or(file, faults, Some(skeleton))
+        Diagnostics::or(file, diagnostics, Some(skeleton))
     }
 }
 

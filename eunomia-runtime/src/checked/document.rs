@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 use super::Checked;
 use crate::{
     Error, Result,
-    fault::{Fault, Faults, Place},
+    error::{Diagnostic, Diagnostics, JsonPath},
     object::foreign::foreign,
     skeleton::{Skeleton, object_name},
 };
@@ -30,13 +30,14 @@ impl Document {
     ///
     /// # Errors
     /// All faults of the input at once.
-    pub fn new(bytes: Vec<u8>, file: &str) -> Result<Self, Faults> {
+    pub fn new(bytes: Vec<u8>, file: &str) -> Result<Self, Diagnostics> {
         const GIVE: &str = "give the .json file that the eunomia-bpf compiler, `cargo eunomia build` or `Config::package` wrote, or the BPF object \
                             (.bpf.o)";
 
-        let refuse = |what: &str| Faults::one(file, Fault::new(Place::default(), what, GIVE));
+        let refuse =
+            |what: &str| Diagnostics::one(file, Diagnostic::new(JsonPath::default(), what, GIVE));
         if let Some((what, todo)) = foreign(&bytes) {
-            return Err(Faults::one(file, Fault::new(Place::default(), what, todo)));
+            return Err(Diagnostics::one(file, Diagnostic::new(JsonPath::default(), what, todo)));
         }
         let (skeleton, text) = if bytes.starts_with(b"\x7fELF") {
             let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
@@ -59,16 +60,16 @@ impl Document {
 
     /// Sets the skeleton's object, in place of one that it may carry.
     ///
-    /// Faults of the object name `file`.
+    /// Diagnostics of the object name `file`.
     ///
     /// # Errors
     /// The faults of the object alone, or that this document is itself an object.
-    pub fn with_object(self, object: Vec<u8>, file: &str) -> Result<Self, Faults> {
+    pub fn with_object(self, object: Vec<u8>, file: &str) -> Result<Self, Diagnostics> {
         if self.is_object() {
             let what = "an object can be given for a skeleton only, and this is an object";
-            return Err(Faults::one(
+            return Err(Diagnostics::one(
                 self.file,
-                Fault::new(Place::default(), what, "leave out the other object"),
+                Diagnostic::new(JsonPath::default(), what, "leave out the other object"),
             ));
         }
         Skeleton::bare(self.skeleton.name.clone(), object.clone()).check(file)?;
@@ -78,10 +79,10 @@ impl Document {
 
     /// Adds lines and columns to faults that were found after the document was read.
     #[must_use]
-    pub fn locate(&self, faults: Faults) -> Faults {
+    pub fn locate(&self, diagnostics: Diagnostics) -> Diagnostics {
         match &self.text {
-            Some(text) => faults.locate(text),
-            None => faults,
+            Some(text) => diagnostics.locate(text),
+            None => diagnostics,
         }
     }
 
@@ -89,10 +90,13 @@ impl Document {
     ///
     /// # Errors
     /// All faults of [`Skeleton::check`], or if it finds none, all of [`Checked::setup`].
-    pub fn check(&self) -> Result<Checked, Faults> {
-        let checked =
-            self.skeleton.clone().check(&self.file).map_err(|faults| self.locate(faults))?;
-        checked.setup(&self.file).map_err(|faults| self.locate(faults))?;
+    pub fn check(&self) -> Result<Checked, Diagnostics> {
+        let checked = self
+            .skeleton
+            .clone()
+            .check(&self.file)
+            .map_err(|diagnostics| self.locate(diagnostics))?;
+        checked.setup(&self.file).map_err(|diagnostics| self.locate(diagnostics))?;
         Ok(checked)
     }
 }
@@ -104,7 +108,7 @@ impl Skeleton {
     ///
     /// # Errors
     /// Those of [`Document::new`].
-    pub fn from_slice(bytes: &[u8], file: &str) -> Result<Self, Faults> {
+    pub fn from_slice(bytes: &[u8], file: &str) -> Result<Self, Diagnostics> {
         Document::new(bytes.to_vec(), file).map(|document| document.skeleton)
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Argument, Checked, Target};
 use crate::{
-    fault::{Fault, Faults, Found},
+    error::{Diagnostic, Diagnostics, Found},
     object::{DataSection, Variable, encode::encode},
 };
 
@@ -41,17 +41,17 @@ impl Checked {
     /// Returns the settings that the document requests. Messages call it `file`.
     ///
     /// # Errors
-    /// [`Faults`] with every value that does not fit its variable, every invalid option, and every
+    /// [`Diagnostics`] with every value that does not fit its variable, every invalid option, and every
     /// target of a wrong type or range.
-    pub fn setup(&self, file: &str) -> Result<Setup<'_>, Faults> {
-        let mut faults = Found::default();
-        let values = self.values(&mut faults);
-        let arguments = self.arguments(&mut faults);
-        let targets = self.targets(&mut faults);
-        Faults::or(file, faults, Some(Setup { values, arguments, targets }))
+    pub fn setup(&self, file: &str) -> Result<Setup<'_>, Diagnostics> {
+        let mut diagnostics = Found::default();
+        let values = self.values(&mut diagnostics);
+        let arguments = self.arguments(&mut diagnostics);
+        let targets = self.targets(&mut diagnostics);
+        Diagnostics::or(file, diagnostics, Some(Setup { values, arguments, targets }))
     }
 
-    fn values(&self, faults: &mut Found) -> Vec<InitialValue<'_>> {
+    fn values(&self, diagnostics: &mut Found) -> Vec<InitialValue<'_>> {
         let place = self.skeleton.skel_place().key("data_sections");
         let mut values = Vec::new();
         let sections: HashMap<&str, &DataSection> =
@@ -71,7 +71,7 @@ impl Checked {
                 };
                 match encode(&self.layouts, variable.ty, value) {
                     Ok(bytes) => values.push(InitialValue { section, variable, bytes }),
-                    Err(why) => faults.push(Fault::new(
+                    Err(why) => diagnostics.push(Diagnostic::new(
                         place.index(i).key("variables").index(j).key("value"),
                         why,
                         "",

@@ -1,9 +1,9 @@
 //! Records of several types in one map, distinguished by a member at the same offset in all of
 //! them.
 
-use super::exports::named;
+use super::named::named;
 use crate::{
-    fault::{Fault, Found, Place},
+    error::{Diagnostic, Found, JsonPath},
     object::{
         Field, Kind, Layouts, TypeId,
         encode::{constants, parse},
@@ -50,13 +50,13 @@ impl Tagged {
 pub(crate) fn resolve(
     member: &str,
     types: &[(String, String)],
-    place: &Place,
+    place: &JsonPath,
     layouts: &Layouts,
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) -> Option<Tagged> {
-    let before = faults.len();
+    let before = diagnostics.len();
     if types.is_empty() {
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             place.clone(),
             "the list of types is empty",
             "name a value and its type",
@@ -65,12 +65,10 @@ pub(crate) fn resolve(
     let mut found = Vec::new();
     for (text, c_type) in types {
         let place = place.key(text);
-        let ty = named(c_type, &place, layouts, faults);
-        found.push(
-            ty.and_then(|ty| {
-                Some((ty, c_type, discriminant(member, ty, &place, layouts, faults)?))
-            }),
-        );
+        let ty = named(c_type, &place, layouts, diagnostics);
+        found.push(ty.and_then(|ty| {
+            Some((ty, c_type, discriminant(member, ty, &place, layouts, diagnostics)?))
+        }));
     }
     let first = found.iter().flatten().next()?;
     let (_, first_type, expected) = first;
@@ -87,36 +85,36 @@ pub(crate) fn resolve(
                 at(field),
                 at(expected)
             );
-            faults.push(Fault::new(
+            diagnostics.push(Diagnostic::new(
                 place.clone(),
                 what,
                 "use the same offset and size in all types",
             ));
         }
-        let Some(value) = value(text, field.ty?, &place, layouts, faults) else { continue };
+        let Some(value) = value(text, field.ty?, &place, layouts, diagnostics) else { continue };
         match tags.iter().find(|tag| tag.value == value) {
             Some(tag) => {
                 let what = format!(
                     "`{text}` is the value {value} of `{member}`, already used by `{}`",
                     tag.text
                 );
-                faults.push(Fault::new(place, what, "give each value one type"));
+                diagnostics.push(Diagnostic::new(place, what, "give each value one type"));
             }
             None => tags.push(Tag { text: text.clone(), value, ty: *ty }),
         }
     }
     let tagged =
         Tagged { member: member.to_owned(), offset: expected.offset(), size: expected.size, tags };
-    (faults.len() == before).then_some(tagged)
+    (diagnostics.len() == before).then_some(tagged)
 }
 
 /// Returns the member of `ty` at `path`, relative to the outermost struct.
 fn discriminant<'a>(
     path: &str,
     ty: TypeId,
-    place: &Place,
+    place: &JsonPath,
     layouts: &'a Layouts,
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) -> Option<Field<'a>> {
     let (mut inside, mut start) = (ty, 0);
     let mut found = None;
@@ -129,7 +127,7 @@ fn discriminant<'a>(
                 layouts.c_name(inside),
                 list(names())
             );
-            faults.push(Fault::new(
+            diagnostics.push(Diagnostic::new(
                 place.clone(),
                 what,
                 similar(name, names()).unwrap_or_default(),
@@ -150,7 +148,11 @@ fn discriminant<'a>(
         None => format!("has type `{}`", layouts.c_name(inside)),
     };
     let what = format!("`{path}` of `{}` {is}", layouts.c_name(ty));
-    faults.push(Fault::new(place.clone(), what, "use an integer or enum of 1, 2, 4 or 8 bytes"));
+    diagnostics.push(Diagnostic::new(
+        place.clone(),
+        what,
+        "use an integer or enum of 1, 2, 4 or 8 bytes",
+    ));
     None
 }
 
@@ -160,9 +162,9 @@ fn discriminant<'a>(
 fn value(
     text: &str,
     ty: TypeId,
-    place: &Place,
+    place: &JsonPath,
     layouts: &Layouts,
-    faults: &mut Found,
+    diagnostics: &mut Found,
 ) -> Option<u64> {
     let all = || {
         constants(layouts, ty).chain(layouts.btf.iter().flat_map(|(id, _)| constants(layouts, id)))
@@ -178,7 +180,7 @@ fn value(
                 let elsewhere = "if no type in BTF uses the enum, give the constant as a number";
                 similar(text, all().map(|(name, _)| name)).unwrap_or_else(|| elsewhere.to_owned())
             });
-            faults.push(Fault::new(place.clone(), what, todo.unwrap_or_default()));
+            diagnostics.push(Diagnostic::new(place.clone(), what, todo.unwrap_or_default()));
             None
         }
     }

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::Checked;
 use crate::{
-    fault::{Fault, Found, Place},
+    error::{Diagnostic, Found, JsonPath},
     skeleton::model::Program,
 };
 
@@ -42,7 +42,7 @@ pub enum Hook {
 impl Checked {
     /// Returns the targets in the document: `ifindex` and `flags` of an XDP program, `tchook` and
     /// `tcopts` of a tc program.
-    pub(crate) fn targets(&self, faults: &mut Found) -> Vec<Target<'_>> {
+    pub(crate) fn targets(&self, diagnostics: &mut Found) -> Vec<Target<'_>> {
         let place = self.skeleton.skel_place().key("progs");
         let targets = self.skeleton.programs.iter().enumerate().filter_map(|(i, program)| {
             let section = self
@@ -50,7 +50,7 @@ impl Checked {
                 .iter()
                 .find(|(name, _)| *name == program.name)
                 .map_or("", |(_, section)| section.as_str());
-            let mut reader = Reader { place: place.index(i), faults };
+            let mut reader = Reader { place: place.index(i), diagnostics };
             match section.trim_start_matches('?').split(['/', '.']).next()? {
                 "xdp" => reader.xdp(program),
                 "tc" | "tcx" | "classifier" | "action" => reader.tc(program),
@@ -62,8 +62,8 @@ impl Checked {
 }
 
 struct Reader<'f> {
-    place: Place,
-    faults: &'f mut Found,
+    place: JsonPath,
+    diagnostics: &'f mut Found,
 }
 
 impl Reader<'_> {
@@ -79,7 +79,7 @@ impl Reader<'_> {
             && old.as_i64() != Some(0)
         {
             let what = format!("{old} is a file descriptor of another process");
-            self.faults.push(Fault::new(
+            self.diagnostics.push(Diagnostic::new(
                 place.key("xdpopts").key("old_prog_fd"),
                 what,
                 "remove the key; no program is replaced",
@@ -101,7 +101,7 @@ impl Reader<'_> {
             Some("BPF_TC_EGRESS") => false,
             _ => {
                 let what = "expected \"BPF_TC_INGRESS\" or \"BPF_TC_EGRESS\"";
-                self.faults.push(Fault::new(
+                self.diagnostics.push(Diagnostic::new(
                     place.key("attach_point"),
                     what,
                     "for other attach points, attach the program by its handle",
@@ -114,7 +114,7 @@ impl Reader<'_> {
             Some("last") => false,
             _ => {
                 let todo = "to place it next to another program, attach it by its handle";
-                self.faults.push(Fault::new(
+                self.diagnostics.push(Diagnostic::new(
                     place.key("order"),
                     "expected \"first\" or \"last\"",
                     todo,
@@ -140,13 +140,13 @@ impl Reader<'_> {
         Some((handle?, priority?))
     }
 
-    fn number(&mut self, json: &Json, place: &Place, least: u32) -> Option<u32> {
+    fn number(&mut self, json: &Json, place: &JsonPath, least: u32) -> Option<u32> {
         let number = json
             .as_u64()
             .and_then(|number| u32::try_from(number).ok())
             .filter(|number| *number >= least);
         if number.is_none() {
-            self.faults.push(Fault::new(
+            self.diagnostics.push(Diagnostic::new(
                 place.clone(),
                 format!("expected a whole number from {least} to 4294967295, found {json}"),
                 "",

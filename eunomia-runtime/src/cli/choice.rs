@@ -7,7 +7,7 @@ use std::{collections::HashSet, str::FromStr};
 use clap::error::ErrorKind;
 
 use super::{
-    Failure,
+    CommandError,
     args::{Choice, usage},
 };
 use crate::{
@@ -147,11 +147,13 @@ impl Choice {
     }
 
     /// Applies the options to an open object.
-    pub(super) fn apply(&self, open: &mut Open) -> Result<(), Failure> {
+    pub(super) fn apply(&self, open: &mut Open) -> Result<(), CommandError> {
         let wrong = |error: Error| match error {
-            Error::NotFound { .. } | Error::Value { .. } => {
-                usage(ErrorKind::InvalidValue, &error.to_string())
-            }
+            Error::NotFound { .. }
+            | Error::Value { .. }
+            | Error::Mismatch { .. }
+            | Error::Misuse { .. }
+            | Error::NotLoaded { .. } => usage(ErrorKind::InvalidValue, &error.to_string()),
             error => error.into(),
         };
         self.switch(open.object()).map_err(wrong)?;

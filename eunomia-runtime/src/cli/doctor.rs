@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Failure, Streams,
+    CommandError, Streams,
     args::{Doctor, Source},
     input::Input,
     output,
@@ -15,7 +15,7 @@ use crate::{
     plain,
 };
 
-pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let mut answers = preflight();
     if let Some(file) = &args.file {
         let mut input = Input::read(
@@ -30,13 +30,15 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
                 match args.choice.apply(&mut open) {
                     // `apply` looks up a function that is the target of a program and fails if the
                     // kernel has none.
-                    Err(Failure::Error(error @ Error::Kernel(_))) => answers.checks.push(Check {
-                        what: "targets".into(),
-                        required: true,
-                        ok: false,
-                        found: error.to_string(),
-                        todo: "name another target with `--attach`".into(),
-                    }),
+                    Err(CommandError::Error(error @ Error::Kernel(_))) => {
+                        answers.checks.push(Check {
+                            what: "targets".into(),
+                            required: true,
+                            ok: false,
+                            found: error.to_string(),
+                            todo: "name another target with `--attach`".into(),
+                        })
+                    }
                     applied => applied?,
                 }
                 let only = args.choice.only(open.object())?;
@@ -73,5 +75,5 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Failur
         answers.for_command()
     };
     output::print(streams.out, text.as_bytes())?;
-    if answers.ok() { Ok(()) } else { Err(Failure::No) }
+    if answers.ok() { Ok(()) } else { Err(CommandError::No) }
 }

@@ -11,7 +11,7 @@ use std::{
 use clap::error::ErrorKind;
 
 use super::{
-    Failure,
+    CommandError,
     args::{Source, usage},
 };
 use crate::{
@@ -31,7 +31,7 @@ struct Unnamed(OwnedFd);
 
 impl Input {
     /// Reads a skeleton or an object; the first bytes tell which it is.
-    pub(super) fn read(source: &Source, stdin: &mut dyn Read) -> Result<Self, Failure> {
+    pub(super) fn read(source: &Source, stdin: &mut dyn Read) -> Result<Self, CommandError> {
         read_once(&source.paths())?;
         let (bytes, file) = read(&source.file, stdin)?;
         let (bytes, btf) = if is_tar(&bytes) { unpack(&bytes, &file)? } else { (bytes, None) };
@@ -64,7 +64,7 @@ impl Input {
 }
 
 /// Refuses to read standard input more than once.
-pub(super) fn read_once(inputs: &[&Path]) -> Result<(), Failure> {
+pub(super) fn read_once(inputs: &[&Path]) -> Result<(), CommandError> {
     if inputs.iter().filter(|path| is_stream(path)).count() > 1 {
         return Err(usage(
             ErrorKind::ArgumentConflict,

@@ -12,6 +12,7 @@ mod check;
 mod choice;
 mod doctor;
 mod events;
+mod help;
 mod input;
 mod inspect;
 mod outlet;
@@ -20,8 +21,10 @@ mod printed;
 mod record;
 mod replay;
 mod run;
+mod running;
 #[allow(unsafe_code, reason = "reads the disposition of signals")]
 mod signals;
+mod summary;
 
 use std::{
     env,
@@ -33,7 +36,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::{Error, environment, fault::Faults, plain::plain};
+use crate::{Error, error::Diagnostics, host::environment, plain::plain};
 use args::{Args, Command};
 
 /// The outcome of the command; its number is the exit code.
@@ -43,7 +46,7 @@ pub enum Exit {
     /// The command did what was asked for.
     Done = 0,
     /// The input has faults, the answer is no (`doctor`), or a file cannot be read or written.
-    Refused = 1,
+    Failed = 1,
     /// The command line is wrong, or the options of the skeleton are.
     Usage = 2,
     /// The kernel refused (permissions, a missing feature, a program that the verifier rejects), or
@@ -58,7 +61,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// The reason why the command did not succeed.
-enum Failure {
+enum CommandError {
     /// The command line is wrong, or asks for a text that clap prints (`--help`, `--version`).
     Usage(Box<clap::Error>),
     /// The command printed its answer, and the answer is no.
@@ -66,19 +69,19 @@ enum Failure {
     Error(Error),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
 }
 
-impl From<Faults> for Failure {
-    fn from(faults: Faults) -> Self {
-        Self::Error(Error::Input(faults))
+impl From<Diagnostics> for CommandError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Error(Error::Input(diagnostics))
     }
 }
 
-impl From<clap::Error> for Failure {
+impl From<clap::Error> for CommandError {
     fn from(error: clap::Error) -> Self {
         Self::Usage(Box::new(error))
     }
@@ -124,7 +127,9 @@ impl Messages<'_> {
 /// Returns the text of an error, with the command's own options in its hint.
 fn error_text(error: &Error) -> String {
     match error {
-        Error::NoTarget { program, section, wants } => choice::no_target(program, section, wants),
+        Error::NoTarget { program, section, wants, .. } => {
+            choice::no_target(program, section, wants)
+        }
         error => error.for_command(),
     }
 }
@@ -167,39 +172,40 @@ pub fn run(
 }
 
 fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -> Exit {
-    let result =
-        Args::try_parse_from(args).map_err(Failure::from).and_then(|args| match args.command {
-            Command::Run(args) => run::run(&args, &mut streams),
-            Command::Inspect(args) => inspect::run(&args, &mut streams),
-            Command::Check(args) => check::run(&args, &mut streams),
-            Command::Doctor(args) => doctor::run(&args, &mut streams),
-            Command::Record(args) => record::run(&args, &mut streams),
-            Command::Replay(args) => replay::run(&args, &mut streams),
-            Command::Completions { shell } => {
-                let mut text = Vec::new();
-                clap_complete::generate(shell, &mut Args::command(), "eunomia", &mut text);
-                output::print(streams.out, &text)
-            }
-            Command::Man { command } => output::print(streams.out, &args::man(command.as_deref())?),
-        });
+    let result = Args::try_parse_from(args).map_err(CommandError::from).and_then(|args| match args
+        .command
+    {
+        Command::Run(args) => run::run(&args, &mut streams),
+        Command::Inspect(args) => inspect::run(&args, &mut streams),
+        Command::Check(args) => check::run(&args, &mut streams),
+        Command::Doctor(args) => doctor::run(&args, &mut streams),
+        Command::Record(args) => record::run(&args, &mut streams),
+        Command::Replay(args) => replay::run(&args, &mut streams),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "eunomia", &mut text);
+            output::print(streams.out, &text)
+        }
+        Command::Man { command } => output::print(streams.out, &args::man(command.as_deref())?),
+    });
     let (exit, text) = match result {
         Ok(()) => return Exit::Done,
-        Err(Failure::No) => return Exit::Refused,
+        Err(CommandError::No) => return Exit::Failed,
         // `--help` and `--version`.
-        Err(Failure::Usage(text)) if !text.use_stderr() => {
+        Err(CommandError::Usage(text)) if !text.use_stderr() => {
             let text = rendered(&text, std::io::stdout().is_terminal());
             match output::print(streams.out, text.as_bytes()) {
-                Err(Failure::Error(error)) => (Exit::Refused, error.to_string()),
+                Err(CommandError::Error(error)) => (Exit::Failed, error.to_string()),
                 _ => return Exit::Done,
             }
         }
-        Err(Failure::Usage(wrong)) => {
+        Err(CommandError::Usage(wrong)) => {
             (Exit::Usage, rendered(&wrong, std::io::stderr().is_terminal()))
         }
-        Err(Failure::Error(error @ (Error::Kernel(_) | Error::NoTarget { .. }))) => {
+        Err(CommandError::Error(error @ (Error::Kernel(_) | Error::NoTarget { .. }))) => {
             (Exit::Kernel, error_text(&error))
         }
-        Err(Failure::Error(error)) => (Exit::Refused, error_text(&error)),
+        Err(CommandError::Error(error)) => (Exit::Failed, error_text(&error)),
     };
     // If this write fails, no other place is left for the message.
     let _ = writeln!(streams.err, "{}", text.trim_end());

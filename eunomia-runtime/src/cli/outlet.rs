@@ -14,7 +14,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{Result, reader::Control, refusal::refusal};
+use crate::{Result, host::kernel_error, reader::Control};
 
 /// A thread that writes batches in order.
 pub(super) struct Outlet {
@@ -83,7 +83,7 @@ impl Outlet {
         let of_writer = Arc::clone(&shared);
         let thread =
             thread::Builder::new().name("output".to_owned()).spawn(move || of_writer.write(file));
-        thread.map_err(|error| refusal("start the output thread", error))?;
+        thread.map_err(|error| kernel_error("start the output thread", error))?;
         Ok(Self { shared, ending: None })
     }
 

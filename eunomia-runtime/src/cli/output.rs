@@ -15,7 +15,7 @@ use std::{
 use clap::error::ErrorKind as Usage;
 
 use super::{
-    Failure, Out,
+    CommandError, Out,
     args::usage,
     input::is_stream,
     outlet::{Ending, Given, Outlet},
@@ -24,7 +24,7 @@ use crate::{Error, Result};
 
 /// Writes to standard output. If the reader closed the pipe, it has read enough, and that is no
 /// error.
-pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), CommandError> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(source) if source.kind() != ErrorKind::BrokenPipe => {
             Err(Error::File { path: "<stdout>".into(), source }.into())
@@ -92,7 +92,7 @@ impl<'a> Sink<'a> {
         readers: Readers,
         inputs: &[&Path],
         out: Out<'a>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandError> {
         let (to, path) = match path.filter(|path| !is_stream(path)) {
             None => (To::stream(out)?, PathBuf::from("<stdout>")),
             Some(path) => {
@@ -341,7 +341,7 @@ mod tests {
                 &[&new, &folder.join("../").join(folder.file_name().unwrap()).join("old")],
                 Out { to: &mut io::sink(), own: false }
             ),
-            Err(Failure::Usage(_))
+            Err(CommandError::Usage(_))
         ));
         for path in [&new, &old] {
             let mut out = io::sink();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Failure, Messages, Out, Streams,
+    CommandError, Messages, Out, Streams,
     args::Record,
     events::{self, Taker},
     input::Input,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Result, recording::Recorder, sample::Verdict};
 
-pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let mut input = Input::read(&args.source, streams.input)?;
     args.live.choice.name_events(&mut input.document);
     let open = events::open(&input, &args.live, "record")?;

@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, ops::ControlFlow};
 
 use super::{
-    Failure, Out, Streams,
+    CommandError, Out, Streams,
     args::Replay,
     events::Taker as _,
     input::{Input, is_stream, read_once},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::Error;
 
-pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let path = &args.recording;
     let mut inputs = args.source.paths();
     inputs.push(path);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 
 use super::{
-    Failure, Messages, Out, Streams,
+    CommandError, Messages, Out, Streams,
     args::{Run, Style, usage},
     events,
     input::Input,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::checked::Checked;
 
-pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let mut input = Input::read(&args.source, streams.input)?;
     args.live.choice.name_events(&mut input.document);
     let open = events::open(&input, &args.live, "run")?;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), Failure> 
 }
 
 /// Refuses raw output of several maps, whose bytes could not be told apart.
-pub(super) fn can_be_raw(checked: &Checked, style: Style) -> Result<(), Failure> {
+pub(super) fn can_be_raw(checked: &Checked, style: Style) -> Result<(), CommandError> {
     match (&checked.streams[..], style) {
         ([_, _, ..], Style::Raw) => {
             let maps: Vec<&str> =

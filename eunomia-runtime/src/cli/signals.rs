@@ -14,7 +14,7 @@ use signal_hook::{
 };
 
 use super::outlet::is_writable;
-use crate::{Error, Result, reader::Control, refusal::refusal};
+use crate::{Error, Result, host::kernel_error, reader::Control};
 
 /// Handles the signals until it is dropped.
 pub(super) struct Handlers {
@@ -31,7 +31,8 @@ impl Handlers {
     /// second later ends the process at once. SIGTSTP pauses, and the next one resumes. Signals
     /// that the process was started to ignore (`nohup`) stay ignored.
     pub(super) fn new(control: Control, quiet: bool) -> Result<Self> {
-        let failed = |source: io::Error| -> Error { refusal("install signal handlers", source) };
+        let failed =
+            |source: io::Error| -> Error { kernel_error("install signal handlers", source) };
         let handled =
             [SIGHUP, SIGINT, SIGTERM, SIGTSTP].into_iter().filter(|signal| !is_ignored(*signal));
         let mut signals = Signals::new(handled).map_err(failed)?;

@@ -56,8 +56,8 @@ impl Binary {
         let place = if path.contains('/') { path.to_owned() } else { found(path)? };
         match contents(Path::new(&place)) {
             Ok(bytes) => Ok(Self { place, bytes }),
-            Err(Refused::Not(why)) => Err(Answer::NoFile(format!("{place}: {why}"))),
-            Err(Refused::Untold(why)) => Err(Answer::Untold(format!("{place}: {why}"))),
+            Err(Unreadable::NoFile(why)) => Err(Answer::NoFile(format!("{place}: {why}"))),
+            Err(Unreadable::Untold(why)) => Err(Answer::Untold(format!("{place}: {why}"))),
         }
     }
 
@@ -348,26 +348,26 @@ fn libraries() -> String {
 }
 
 /// Why a file was not read.
-enum Refused {
+enum Unreadable {
     /// It is not a program or library.
-    Not(String),
+    NoFile(String),
     /// It may be one.
     Untold(String),
 }
 
-impl From<io::Error> for Refused {
+impl From<io::Error> for Unreadable {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::FileTooLarge => {
                 Self::Untold(error.to_string())
             }
-            _ => Self::Not(error.to_string()),
+            _ => Self::NoFile(error.to_string()),
         }
     }
 }
 
 /// Reads a file.
-fn contents(path: &Path) -> Result<Vec<u8>, Refused> {
+fn contents(path: &Path) -> Result<Vec<u8>, Unreadable> {
     /// More than any program or library has without debug information.
     const MAX: u64 = 512 << 20;
     Ok(file::read(path, MAX)?)

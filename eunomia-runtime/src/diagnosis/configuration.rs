@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::{Kernel, list, place::Finding, running::configuration, similar::similar};
-use crate::Hint;
+use crate::{
+    Hint,
+    diagnosis::{Kernel, list, place::Finding, similar::similar},
+    host::running::configuration,
+};
 
 const WEAK: &str = "declare them __weak, which makes them 0 if they are not set";
 

@@ -8,11 +8,13 @@ use libbpf_rs::libbpf_sys;
 use super::place::Finding;
 use super::{busy::program, list, similar::similar};
 #[cfg(feature = "dynamic")]
-use crate::bpf::xdp_features;
+use crate::host::interface::xdp_features;
 use crate::{
     Hint,
-    bpf::{attached_xdp, name_of},
-    hint::Advice,
+    host::{
+        Advice,
+        interface::{name_of, xdp_programs},
+    },
 };
 
 /// Returns the error and the hint for an interface that does not exist, by name or index.
@@ -39,7 +41,7 @@ fn names() -> Vec<String> {
 
 /// Returns the XDP programs that already occupy an interface, and a hint.
 pub(crate) fn taken(index: u32) -> Option<(String, Hint)> {
-    let there = attached_xdp(index).ok()?;
+    let there = xdp_programs(index).ok()?;
     let each =
         there.iter().map(|there| format!("{} in {} mode", program(there.program), there.mode));
     let each: Vec<String> = each.collect();

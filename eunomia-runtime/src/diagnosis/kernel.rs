@@ -8,9 +8,10 @@ use std::{
 
 use elf::{ElfBytes, endian::AnyEndian};
 
-use super::{Symbols, binaries::Binaries, running::release};
+use super::{Symbols, binaries::Binaries};
 use crate::{
     file,
+    host::running::release,
     object::{KernelTypes, Kind, Type, TypeId},
 };
 

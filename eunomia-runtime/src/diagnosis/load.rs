@@ -7,15 +7,20 @@ use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
 use rustix::thread::CapabilitySet;
 
 use super::{
-    configuration,
     map::Definition,
     pinned::Pinned,
     place::Place,
-    privilege::{Need, held, lacking, lockdown, lockdown_mode, missing},
     requirement::{Requirement, of_programs, of_tables, of_type},
     section,
 };
-use crate::{Error, Hint, hint::Advice};
+use crate::{
+    Error, Hint,
+    diagnosis::configuration,
+    host::{
+        Advice,
+        privilege::{Need, held, lacking, lockdown, lockdown_mode, missing},
+    },
+};
 
 /// What an object requires, keyed by the words that libbpf uses for its programs and maps.
 pub(crate) struct Wanted {
@@ -78,10 +83,10 @@ impl Wanted {
 
     /// Adds the reason as a hint, if it is known.
     pub(crate) fn explain(&self, error: Error, messages: &str) -> Error {
-        let Error::Kernel(refusal) = &error else { return error };
-        let errno = refusal.source.raw_os_error();
+        let Error::Kernel(kernel_error) = &error else { return error };
+        let errno = kernel_error.source.raw_os_error();
         let reason: Option<Hint> = match errno {
-            _ if refusal.verifier_log.is_some() => untrusted(messages),
+            _ if kernel_error.verifier_log.is_some() => untrusted(messages),
             Some(libc::EPERM | libc::EACCES) => lacking(&self.refused(messages)),
             // libbpf reports EOPNOTSUPP if the kernel refuses to load BTF.
             Some(libc::EOPNOTSUPP) => missing(&self.refused(messages)),
@@ -115,7 +120,7 @@ impl Wanted {
             self.programs.iter().find(|(name, ..)| messages.contains(&format!("{name}: ")))?;
         let program = name.strip_prefix("prog '")?.strip_suffix('\'')?;
         if *ty == ProgramType::Unspec {
-            return Some(Hint::of(section::unknown(section), Advice::Type { program }));
+            return Some(Advice::Type { program }.because(section::unknown(section)));
         }
         let says = section::says(section, *ty);
         match says.wants.filter(|_| says.to_load) {
@@ -123,7 +128,7 @@ impl Wanted {
                 let why = format!(
                     "program `{program}`: its section `{section}` does not name {wants}, which the verifier requires"
                 );
-                Some(Hint::of(why, Advice::TargetToLoad { program }))
+                Some(Advice::TargetToLoad { program }.because(why))
             }
             // A target that is only needed for attaching does not prevent loading.
             None => says.place.filter(Place::is_of_types)?.reason(errno),

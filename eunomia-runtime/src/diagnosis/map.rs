@@ -21,8 +21,11 @@ use libbpf_rs::{
     },
 };
 
-use super::running::version;
-use crate::{Hint, bpf::MapSpec, hint::Advice};
+use crate::{
+    Hint,
+    host::{Advice, running::version},
+    map_spec::MapSpec,
+};
 
 /// Returns the maximum number of addresses in a stack (`kernel.perf_event_max_stack`), if it can be
 /// read.
@@ -108,7 +111,7 @@ impl Definition {
     }
 
     /// Returns why the kernel will refuse the map, if it will.
-    pub(crate) fn flaw(&self) -> Option<(String, Hint)> {
+    pub(crate) fn defect(&self) -> Option<(String, Hint)> {
         let MapSpec { key_size: key, value_size: value, max_entries: entries, flags, .. } =
             self.spec;
         if self.spec.kind == MapType::Unknown {
@@ -241,7 +244,7 @@ impl Definition {
         let about = format!("map `{}`", self.name);
         let MapSpec { max_entries: entries, key_size: key, value_size: value, .. } = self.spec;
         match errno {
-            libc::EINVAL => self.flaw().map(|(why, todo)| todo.after(format_args!("{about}: {why}; "))),
+            libc::EINVAL => self.defect().map(|(why, todo)| todo.after(format_args!("{about}: {why}; "))),
             libc::E2BIG | libc::ENOMEM if self.largest_value(kernel).is_some_and(|most| value > most) => Some(match self.holds_variables() {
                 true => {
                     let limit = "a map value is limited to 2 GiB, and before Linux 6.0 to what kmalloc allocates, mostly 4 MiB";

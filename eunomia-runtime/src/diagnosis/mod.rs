@@ -1,4 +1,4 @@
-//! Diagnosis: privileges, requirements, mounts, pins, tokens, and why the kernel refuses an object.
+//! Diagnosis: requirements, pins, targets, and why the kernel refuses an object.
 //! The doctor and preflight report a cause beforehand; errors of loading and attaching give it as a
 //! hint.
 //!
@@ -16,18 +16,14 @@ pub(crate) mod interface;
 pub(crate) mod kernel;
 pub(crate) mod load;
 pub(crate) mod map;
-pub mod mount;
 mod pattern;
 pub(crate) mod pinned;
 pub(crate) mod place;
 pub(crate) mod preflight;
-pub(crate) mod privilege;
 pub(crate) mod requirement;
-pub(crate) mod running;
 pub(crate) mod section;
 mod similar;
 mod symbols;
-pub(crate) mod token;
 
 #[cfg(feature = "dynamic")]
 pub(crate) use kernel::Kernel;

@@ -10,8 +10,7 @@ use std::{
 use libbpf_rs::OpenObject;
 use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, OpenMap, libbpf_sys};
 
-use super::privilege::map_type_name;
-use crate::bpf::MapSpec;
+use crate::{host::privilege::map_type_name, map_spec::MapSpec};
 
 /// A map of an object with a pin path.
 pub(crate) struct Pinned {

@@ -211,8 +211,8 @@ impl<'a> Place<'a> {
 /// access.
 pub(crate) fn explained(error: Error, place: Place<'_>) -> Error {
     match &error {
-        Error::Kernel(refusal) if !refusal.is_denial() => {
-            let errno = refusal.source.raw_os_error();
+        Error::Kernel(kernel_error) if !kernel_error.is_denial() => {
+            let errno = kernel_error.source.raw_os_error();
             error.with_hint(|| place.reason(errno))
         }
         _ => error,

@@ -11,16 +11,16 @@ use std::{
 use libbpf_rs::{MapHandle, MapType, ProgramType, libbpf_sys};
 use rustix::thread::CapabilitySet;
 
-use super::{
-    mount::OF_TRACEPOINTS,
-    privilege::{self, Need},
-    token,
-};
 use crate::{
     Hint,
-    bpf::sys::messages::listen,
-    hint::Advice,
-    perf_event,
+    host::{
+        Advice,
+        messages::listen,
+        mount::OF_TRACEPOINTS,
+        perf_event,
+        privilege::{self, Need},
+        token,
+    },
     plain::{line, plain},
 };
 

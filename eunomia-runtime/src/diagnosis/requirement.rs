@@ -1,6 +1,6 @@
 //! Requirements of sections beyond what every supported kernel offers: versions and options.
 
-use super::running;
+use crate::host::running;
 
 /// A kind of program or struct_ops map that not every kernel supports.
 #[derive(Debug, PartialEq, Eq)]

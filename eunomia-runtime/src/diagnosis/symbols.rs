@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::mount::OF_TRACEPOINTS;
+use crate::host::mount::OF_TRACEPOINTS;
 
 /// The symbols in `/proc/kallsyms`, read once on first use.
 #[derive(Default)]
@@ -69,7 +69,7 @@ pub(super) fn folders(place: &Path) -> Vec<String> {
 /// Returns whether the running kernel has an installed module of this name. If something that it
 /// provides is missing, the module is not loaded.
 pub(super) fn is_module(name: &str) -> bool {
-    let folder = PathBuf::from("/lib/modules").join(super::running::release());
+    let folder = PathBuf::from("/lib/modules").join(crate::host::running::release());
     let Ok(list) = fs::read_to_string(folder.join("modules.dep")) else { return false };
     // File names may contain either character.
     let plain = |text: &str| text.replace('-', "_");

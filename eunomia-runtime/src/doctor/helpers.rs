@@ -6,8 +6,8 @@ use libbpf_rs::{ProgramType, libbpf_sys};
 
 use super::{Kernel, Patient, Program, check, list, programs::Support};
 use crate::{
-    bpf::{Check, sys::messages::listen},
-    diagnosis::privilege::type_name,
+    bpf::Check,
+    host::{messages::listen, privilege::type_name},
     object::Kind,
 };
 

@@ -11,7 +11,7 @@ pub(super) fn examine(open: &Open) -> Vec<Check> {
     let made = open.opened().maps().enumerate().filter(|(_, map)| map.autocreate());
     let flaws =
         made.map(|(index, map)| Definition::of(&map, open.gives_inner(index))).filter_map(|map| {
-            let (why, todo) = map.flaw()?;
+            let (why, todo) = map.defect()?;
             Some(check::missing(format!("map {}", map.name), true, why, todo))
         });
     flaws.collect()

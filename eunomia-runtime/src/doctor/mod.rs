@@ -50,7 +50,7 @@ pub(crate) use self::{
     targets::TARGET_OF,
 };
 use crate::{
-    Error,
+    Error, KernelError,
     bpf::{self, Check, Preflight, Target},
     checked::Checked,
     diagnosis::{Kernel, list, preflight, section::says},
@@ -186,8 +186,11 @@ impl Doctor {
                 checks,
             ),
             Err(error) => {
-                let hint =
-                    if let Error::Kernel(refusal) = &error { refusal.hint.clone() } else { None };
+                let hint = if let Error::Kernel(kernel_error) = &error {
+                    kernel_error.hint.clone()
+                } else {
+                    None
+                };
                 let todo = hint.unwrap_or_else(|| "compile the object again".into());
                 checks.push(check::missing(
                     "object",
@@ -234,12 +237,12 @@ impl Doctor {
         let &Asked { only, strict, .. } = asked;
         self.kernel.binaries.begin();
         let object = open.opened();
-        let calls = checked.calls().unwrap_or_else(|fault| {
-            checks.push(check::untold("instructions", fault.what, fault.todo));
+        let calls = checked.calls().unwrap_or_else(|diagnostic| {
+            checks.push(check::untold("instructions", diagnostic.what, diagnostic.todo));
             Calls::default()
         });
-        let relocations = checked.relocations().unwrap_or_else(|fault| {
-            checks.push(check::untold("CO-RE relocations", fault.what, fault.todo));
+        let relocations = checked.relocations().unwrap_or_else(|diagnostic| {
+            checks.push(check::untold("CO-RE relocations", diagnostic.what, diagnostic.todo));
             Vec::new()
         });
         let programs = read_programs(checked, open, &calls, &relocations, asked);
@@ -277,19 +280,19 @@ fn loading(open: bpf::Open) -> Check {
     const WHAT: &str = "loading";
     match open.try_load() {
         Ok(()) => check::found(WHAT, "loaded, not attached, and removed"),
-        Err(Error::Kernel(refusal)) => {
-            let log = refusal.verifier_log.as_deref().unwrap_or(&refusal.messages);
+        Err(Error::Kernel(kernel_error)) => {
+            let log = kernel_error.verifier_log.as_deref().unwrap_or(&kernel_error.messages);
             let lines = log
                 .lines()
                 .filter(|line| !line.trim().is_empty() && !line.starts_with("processed "));
             let lines: Vec<&str> = lines.map(str::trim).collect();
             let last =
                 lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default().join(" | ");
-            let todo = refusal
+            let todo = kernel_error
                 .hint
                 .clone()
                 .unwrap_or_else(|| "load the object to see the whole log of the kernel".into());
-            check::missing(WHAT, true, format!("{}: {last}", refusal.source), todo)
+            check::missing(WHAT, true, format!("{}: {last}", kernel_error.source), todo)
         }
         Err(error) => check::missing(WHAT, true, error.to_string(), ""),
     }
@@ -301,8 +304,8 @@ const LAST: usize = 3;
 /// Formats an error without its hint.
 fn without_hint(error: Error) -> String {
     match error {
-        Error::Kernel(refusal) => {
-            Error::Kernel(Box::new(crate::Refusal { hint: None, ..*refusal })).to_string()
+        Error::Kernel(kernel_error) => {
+            Error::Kernel(Box::new(KernelError { hint: None, ..*kernel_error })).to_string()
         }
         error => error.to_string(),
     }

@@ -6,10 +6,11 @@ use libbpf_rs::{AsRawLibbpf as _, OpenObject, ProgramType, libbpf_sys};
 
 use super::{Kernel, Patient, Program, check, list, requirements};
 use crate::{
-    bpf::{Check, sys::messages::listen},
-    diagnosis::{
+    bpf::Check,
+    diagnosis::requirement::{Requirement, UNATTACHED, of_tables, of_type},
+    host::{
+        messages::listen,
         privilege::{Need, lacking, type_name},
-        requirement::{Requirement, UNATTACHED, of_tables, of_type},
         token,
     },
     object::{Btf, Kind, MapKind, Type, essential},

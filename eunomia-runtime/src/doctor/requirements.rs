@@ -5,10 +5,8 @@ use std::{collections::BTreeMap, fs, io};
 use super::{Kernel, Patient, Program, check, list, targets::Places};
 use crate::{
     bpf::Check,
-    diagnosis::{
-        requirement::{Requirement, of_programs},
-        running::enum_of,
-    },
+    diagnosis::requirement::{Requirement, of_programs},
+    host::running::enum_of,
     object::Kind,
 };
 

@@ -7,16 +7,15 @@ use libbpf_rs::{OpenObject, ProgramType};
 use super::{Kernel, Patient, Program, check, list, requirements::keep_from_attaching};
 use crate::{
     Hint,
-    bpf::{Check, Interface, Target, name_of},
+    bpf::{Check, Interface, Target},
     diagnosis::{
         interface,
         map::unattachable,
-        mount::OF_CGROUPS,
         place::{Finding, Place},
         preflight::EVENTS,
         section::says,
     },
-    hint::Advice,
+    host::{Advice, interface::name_of, mount::OF_CGROUPS},
     object::Kind,
 };
 

@@ -48,13 +48,13 @@ impl LinearHistogram {
     /// Adds the counts of another histogram.
     ///
     /// # Errors
-    /// [`Error::Value`] if its slots differ.
+    /// [`Error::Mismatch`] if its slots differ.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         let shape = |histogram: &Self| (histogram.base, histogram.step, histogram.slots.len());
         if shape(self) != shape(other) {
             let words = |(base, step, slots)| format!("{slots} slots of {step} from {base} on");
             let why = format!("cannot add {} to {}", words(shape(other)), words(shape(self)));
-            return Err(Error::Value { name: "histogram".to_owned(), why });
+            return Err(Error::Mismatch { name: "histogram".to_owned(), why });
         }
         rows::add(&mut self.slots, &other.slots);
         Ok(())

@@ -10,8 +10,7 @@ use elf::{
     file::Class,
 };
 
-use super::btf::MAX_NAME;
-use super::foreign::foreign;
+use super::{decode::MAX_NAME, foreign::foreign};
 
 /// The sections and symbols of an ELF file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,10 +51,10 @@ pub struct Symbol {
 }
 
 /// A fault of a file, and a hint what to do about it.
-pub(crate) type Refused = (String, &'static str);
+pub(crate) type ObjectError = (String, &'static str);
 
 /// Returns the fault of a file whose ELF tables are inconsistent.
-pub(crate) fn broken(error: elf::ParseError) -> Refused {
+pub(crate) fn broken(error: elf::ParseError) -> ObjectError {
     (format!("broken ELF file: {error}"), "copy or compile the object again")
 }
 
@@ -75,7 +74,7 @@ struct Names(usize);
 
 impl Names {
     /// Copies a name of at most `max` bytes.
-    fn copy(&mut self, name: &str, max: usize) -> Result<String, Refused> {
+    fn copy(&mut self, name: &str, max: usize) -> Result<String, ObjectError> {
         self.spend(name.len())?;
         if name.len() > max {
             return Err((
@@ -89,7 +88,7 @@ impl Names {
         Ok(name.to_owned())
     }
 
-    fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
+    fn spend(&mut self, bytes: usize) -> Result<(), ObjectError> {
         let left = self.0.checked_sub(bytes);
         self.0 = left.ok_or_else(|| {
             (format!("section and symbol names exceed {} MiB", MAX_NAMES >> 20), NO_OBJECT)
@@ -101,7 +100,7 @@ impl Names {
 const AGAIN: &str = "compile the object again";
 const NO_OBJECT: &str = "no compiler writes such an object";
 
-fn check_count(what: &str, count: usize, most: usize) -> Result<(), Refused> {
+fn check_count(what: &str, count: usize, most: usize) -> Result<(), ObjectError> {
     if count <= most {
         Ok(())
     } else {
@@ -111,7 +110,7 @@ fn check_count(what: &str, count: usize, most: usize) -> Result<(), Refused> {
 
 impl Elf {
     /// Parses the tables, and returns them with the bytes of `.BTF`.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), Refused> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), ObjectError> {
         const COMPILE: &str = "compile it with `clang -g -O2 -target bpf -c`";
         if !bytes.starts_with(b"\x7fELF") {
             return Err(match foreign(bytes) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     btf::{Btf, BtfError, Kind, Member, Type, TypeId},
     derived::Derived,
-    elf::{Elf, Refused},
+    elf::{Elf, ObjectError},
 };
 
 /// The size and alignment of a type, in bytes.
@@ -70,7 +70,7 @@ pub struct Layouts {
 
 impl Layouts {
     /// Reads an object, and the BTF of the export types if the document has its own.
-    pub(crate) fn new(object: &[u8], export_btf: Option<&[u8]>) -> Result<Self, Refused> {
+    pub(crate) fn new(object: &[u8], export_btf: Option<&[u8]>) -> Result<Self, ObjectError> {
         const REBUILD: &str = "compile the object again with `-g`";
         let refuse = |error: BtfError| (error.to_string(), REBUILD);
         let (elf, btf) = Elf::parse(object)?;

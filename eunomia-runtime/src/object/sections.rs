@@ -8,7 +8,7 @@ use super::{
     btf::{Kind, Linkage, Slot, TypeId},
     layout::{Layout, Layouts},
 };
-use crate::fault::{Fault, Found, Place};
+use crate::error::{Diagnostic, Found, JsonPath};
 
 /// A section whose variables user space can access. libbpf creates a map for `.rodata`, `.data`,
 /// `.bss`, custom sections such as `.data.x`, and `.kconfig`. It puts `.addr_space.1`, which clang
@@ -82,7 +82,7 @@ pub(crate) fn is_data(section: &str) -> bool {
 }
 
 /// Reads every data section that BTF describes.
-pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
+pub(crate) fn read(layouts: &Layouts, diagnostics: &mut Found) -> Vec<DataSection> {
     let symbols: HashMap<(usize, &str), (u64, bool)> = layouts
         .elf
         .symbols
@@ -107,7 +107,7 @@ pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
             continue;
         }
         let Some(&(index, size)) = headers.get(ty.name.as_str()) else {
-            faults.push(corrupt(format!(
+            diagnostics.push(corrupt(format!(
                 "BTF describes section `{}`, which is missing from the object",
                 ty.name
             )));
@@ -139,13 +139,13 @@ pub(crate) fn read(layouts: &Layouts, faults: &mut Found) -> Vec<DataSection> {
                             size: own,
                         });
                     } else {
-                        faults.push(corrupt(format!(
+                        diagnostics.push(corrupt(format!(
                             "variable `{}` ends after the end of its section `{}`",
                             variable.name, ty.name
                         )));
                     }
                 }
-                None => faults.push(corrupt(format!(
+                None => diagnostics.push(corrupt(format!(
                     "variable `{}` of section `{}` has no symbol",
                     variable.name, ty.name
                 ))),
@@ -189,6 +189,6 @@ fn kconfig(layouts: &Layouts, slots: &[Slot]) -> DataSection {
     DataSection { name: KCONFIG.to_owned(), size, variables }
 }
 
-fn corrupt(what: String) -> Fault {
-    Fault::new(Place::default(), what, "the object is corrupt; compile it again")
+fn corrupt(what: String) -> Diagnostic {
+    Diagnostic::new(JsonPath::default(), what, "the object is corrupt; compile it again")
 }

@@ -54,7 +54,7 @@ impl<'a> Histogram<'a> {
         else {
             let why = "cannot show its values as a histogram: they have no member `slots` that is an array of unsigned numbers; rename the array, \
                        or sample the map as `default_kv`";
-            return Err(Error::Value {
+            return Err(Error::Mismatch {
                 name: format!("map `{}`", stream.map),
                 why: why.to_owned(),
             });

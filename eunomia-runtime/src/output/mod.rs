@@ -96,7 +96,7 @@ impl<'a> Printer<'a> {
     /// turn them off; see also [`Printer::with_symbols`].
     ///
     /// # Errors
-    /// [`crate::Error::Value`] if the document asks for a histogram or a stack trace for which the
+    /// [`crate::Error::Mismatch`] if the document asks for a histogram or a stack trace for which the
     /// record type lacks members.
     pub fn new(checked: &'a Checked, format: Format) -> Result<Self> {
         let longest = checked.streams.iter().map(|stream| stream.map.len()).max();

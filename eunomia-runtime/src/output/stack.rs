@@ -68,7 +68,7 @@ impl<'a> StackTrace<'a> {
         names: Option<&Other>,
         with_symbols: bool,
     ) -> Result<Self> {
-        let refuse = |why: String| Error::Value {
+        let refuse = |why: String| Error::Mismatch {
             name: format!("map `{}`, shown as `stack_trace`", stream.map),
             why,
         };

@@ -9,7 +9,7 @@ use std::{
 
 use libbpf_rs::libbpf_sys;
 
-use crate::{Error, Result, refusal::refusal};
+use crate::{Error, Result, host::kernel_error};
 
 /// The maps of which this process has the only reader or producer, by the kernel's id.
 static CLAIMED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
@@ -39,7 +39,8 @@ impl Claim {
     }
 
     fn new(name: String, role: &'static str, map: BorrowedFd<'_>) -> Result<Self> {
-        let id = id(map).map_err(|error| refusal(format!("get the id of the {name}"), error))?;
+        let id =
+            id(map).map_err(|error| kernel_error(format!("get the id of the {name}"), error))?;
         if claimed().insert(id) { Ok(Self { id, name }) } else { Err(Error::InUse { name, role }) }
     }
 

@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{Result, refusal::refusal};
+use crate::{Result, host::kernel_error};
 
 /// A handle that pauses, resumes and ends polling, from any thread.
 ///
@@ -53,7 +53,7 @@ impl Control {
     /// Creates a handle in the state `RUNNING`.
     pub(super) fn new() -> Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|errno| refusal("create an eventfd", errno.into()))?;
+            .map_err(|errno| kernel_error("create an eventfd", errno.into()))?;
         Ok(Self(Arc::new(Shared { state: AtomicU8::new(RUNNING), wake })))
     }
 
@@ -153,7 +153,7 @@ impl Control {
                 self.acknowledge();
                 Ok(())
             }
-            Err(errno) => Err(refusal("wait for the end of a pause", errno.into())),
+            Err(errno) => Err(kernel_error("wait for the end of a pause", errno.into())),
         }
     }
 }

@@ -34,6 +34,7 @@ pub use set::Set;
 pub use stats::Stats;
 pub use waiting::Waiting;
 
+use crate::sample::CallbackErrors;
 pub(crate) use claim::Claim;
 pub(crate) use mapping::{Mapping, Reserved};
 pub(crate) use perf::PerfArray;
@@ -49,6 +50,22 @@ enum Fate {
     Stop,
     Short,
     Failed,
+}
+
+impl Fate {
+    /// Returns the fate of a record, and notes an error of the callback.
+    #[inline]
+    fn of(errors: &mut CallbackErrors, verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Delivered => Self::Delivered,
+            Verdict::Stop => Self::Stop,
+            Verdict::Short => Self::Short,
+            Verdict::Failed(cause) => {
+                errors.add(cause);
+                Self::Failed
+            }
+        }
+    }
 }
 
 /// The reason why a drain ended.

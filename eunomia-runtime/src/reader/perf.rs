@@ -26,7 +26,10 @@ use super::{
     Claim, Counters, Drained, Fate, Stats, control::timespec, inherited::Own, mapping::Mapping,
     watch::Watch,
 };
-use crate::{Error, Result, cpus, perf_event, refusal::refusal};
+use crate::{
+    Error, Result,
+    host::{cpus, kernel_error, perf_event},
+};
 
 /// Offsets of `data_head` and `data_tail` in `struct perf_event_mmap_page`.
 const HEAD: usize = 1024;
@@ -84,8 +87,8 @@ pub(crate) struct PerfArray {
     counted: bool,
     /// Number of records that found no room in rings that are closed.
     lost: u64,
-    /// True if a ring was opened after the others: nobody counts what programs sent on its CPU
-    /// before.
+    /// True if a ring was opened after the others, or the map has no room for that of every CPU:
+    /// nobody counts what programs sent on a CPU without a ring.
     late: bool,
 }
 
@@ -118,7 +121,7 @@ const MOST_PAGES: usize = 1 << 19;
 const CPU_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl PerfArray {
-    /// Opens the rings of the map `name`, which has room for `entries` CPUs.
+    /// Opens the rings of the map `name`, which has room for CPUs below `entries`.
     ///
     /// # Errors
     /// - [`Error::Value`] if the rings cannot have that many pages.
@@ -140,25 +143,27 @@ impl PerfArray {
         }
         let claim = Claim::reader(name, map)?;
         let map = map.try_clone_to_owned().map_err(|error| {
-            refusal(format!("duplicate the descriptor of the map `{name}`"), error)
+            kernel_error(format!("duplicate the descriptor of the map `{name}`"), error)
         })?;
+        let cpus = cpus::ids()?;
+        let (cpus, without): (Vec<_>, Vec<_>) = cpus.into_iter().partition(|cpu| *cpu < entries);
         let mut array = Self {
             _claim: claim,
             name: name.to_owned(),
             map,
             buffer,
             rings: Own::new(Vec::new()).map_err(|errno| {
-                refusal(format!("map memory for the map `{name}`"), errno.into())
+                kernel_error(format!("map memory for the map `{name}`"), errno.into())
             })?,
-            missing: (0..entries.min(cpus::possible()?)).collect(),
+            missing: cpus,
             checked: Instant::now(),
             timer: timer(buffer.flush).map_err(|errno| {
-                refusal(format!("create a timer for the map `{name}`"), errno.into())
+                kernel_error(format!("create a timer for the map `{name}`"), errno.into())
             })?,
             watch: None,
             counted: true,
             lost: 0,
-            late: false,
+            late: !without.is_empty(),
         };
         array.open_missing()?;
         Ok(array)
@@ -244,13 +249,17 @@ impl PerfArray {
         }
         match opened {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-            Err(error) => {
-                Err(refusal(format!("open the perf event of the map `{name}` on CPU {cpu}"), error))
-            }
+            Err(error) => Err(kernel_error(
+                format!("open the perf event of the map `{name}` on CPU {cpu}"),
+                error,
+            )),
             Ok(fd) => PerfRing::new(fd, self.map.as_fd(), cpu, self.buffer.pages, self.counted)
                 .map(Some)
                 .map_err(|error| {
-                    refusal(format!("map the perf ring of the map `{name}` on CPU {cpu}"), error)
+                    kernel_error(
+                        format!("map the perf ring of the map `{name}` on CPU {cpu}"),
+                        error,
+                    )
                 }),
         }
     }
@@ -591,12 +600,8 @@ impl Read<'_> {
                     .get(HEADER..RAW)
                     .and_then(|word| word.try_into().ok())
                     .map_or(0, u32::from_ne_bytes) as usize;
-                let fate = match record.get(RAW..).and_then(|raw| raw.get(..size)) {
-                    Some(sample) => deliver(sample),
-                    None => Fate::Short,
-                };
-                self.found.count(fate, size as u64);
-                fate
+                let sample = record.get(RAW..).and_then(|raw| raw.get(..size));
+                self.found.counted(1, size as u64, || sample.map_or(Fate::Short, deliver))
             }
             PERF_RECORD_LOST if !self.counted => {
                 let lost = record
@@ -637,7 +642,7 @@ fn record(memory: &Mapping, size: u64, tail: u64, head: u64) -> Result<(u32, usi
 
 #[cold]
 fn damaged(tail: u64, len: usize, left: u64) -> Error {
-    Error::Value {
+    Error::Damaged {
         name: "perf ring".to_owned(),
         why: format!(
             "the record at position {tail} has {len} bytes, but {left} are left: the ring's memory is damaged"
@@ -648,7 +653,7 @@ fn damaged(tail: u64, len: usize, left: u64) -> Error {
 #[cold]
 fn inherited(name: &str) -> Error {
     let why = "this process was forked from the one that opened its perf rings, and has no part in them: load the object after forking";
-    Error::Value { name: format!("map `{name}`"), why: why.to_owned() }
+    Error::Misuse { name: format!("map `{name}`"), why: why.to_owned() }
 }
 
 /// Returns the offset of a position in the ring's memory.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    sample::{Delivered, Failures, Plain},
+    sample::{CallbackErrors, Delivered, Plain},
 };
 
 /// A reader of every map that delivers records, with one wait for all of them.
@@ -141,8 +141,8 @@ impl Reader {
     /// can report the records that it left unread.
     ///
     /// # Errors
-    /// [`Error::Value`] if a ring's memory is inconsistent, or if a callback calls it on the reader
-    /// that called the callback.
+    /// [`Error::Damaged`] if a ring's memory is inconsistent; [`Error::Reentered`] if a callback calls
+    /// it on the reader that called the callback.
     pub fn unread(&self) -> Result<u64> {
         self.sources.try_borrow().map_err(|_| reentered())?.iter().map(Source::unread).sum()
     }
@@ -160,9 +160,10 @@ impl Reader {
     /// # Errors
     /// - [`Error::Kernel`] if epoll fails, if the perf ring of a CPU that came online cannot be
     ///   opened, or if the kernel refuses to read a sampled map.
-    /// - [`Error::Value`] if a callback polls the reader that called it, or if a ring's memory is
-    ///   inconsistent. The latter is returned after the other rings were read; a damaged ring
-    ///   buffer is not read again.
+    /// - [`Error::Reentered`] if a callback polls the reader that called it.
+    /// - [`Error::Damaged`] if a ring's memory is inconsistent, after the other rings were read; a
+    ///   damaged ring buffer is not read again.
+    /// - [`Error::Misuse`] if this process was forked from the one that opened the perf rings.
     /// - [`Error::Callback`] if a callback failed, after all records were delivered.
     pub fn poll(
         &self,
@@ -211,7 +212,7 @@ impl Reader {
     /// none.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if epoll fails, [`Error::Value`] if a callback waits for the reader that
+    /// [`Error::Kernel`] if epoll fails, [`Error::Reentered`] if a callback waits for the reader that
     /// called it.
     pub fn wait(&self, timeout: Duration) -> Result<bool> {
         match self.ready(Instant::now().checked_add(timeout))? {
@@ -400,8 +401,10 @@ impl Reader {
     /// As [`Self::poll`]; [`Error::NotFound`] if the map is not a ring buffer.
     #[inline]
     pub fn read_ring(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
-        self.with_ring(map, |ring, stats, failure| {
-            ring.drain(stats, &|| self.control.delivers(), |record| failure.fate(deliver(record)))
+        self.with_ring(map, |ring, stats, errors| {
+            ring.drain(stats, &|| self.control.delivers(), |record| {
+                Fate::of(errors, deliver(record))
+            })
         })
     }
 
@@ -415,9 +418,9 @@ impl Reader {
         map: usize,
         mut f: impl FnMut(&[Record<E>]) -> R,
     ) -> Result<u64> {
-        self.with_ring(map, |ring, stats, failure| {
+        self.with_ring(map, |ring, stats, errors| {
             ring.runs(stats, &|| self.control.delivers(), |run| {
-                failure.fate(Verdict::of(Ok(f(run))))
+                Fate::of(errors, Verdict::of(Ok(f(run))))
             })
         })
     }
@@ -426,19 +429,19 @@ impl Reader {
     fn with_ring(
         &self,
         map: usize,
-        read: impl FnOnce(&Ring, &Counters, &mut Failure) -> Result<Drained>,
+        read: impl FnOnce(&Ring, &Counters, &mut CallbackErrors) -> Result<Drained>,
     ) -> Result<u64> {
         self.before_one()?;
         let (ring, stats) = self.ring(map)?;
         let before = stats.get().received;
-        let mut failure = Failure::default();
-        let drained = read(&ring, stats, &mut failure);
+        let mut errors = CallbackErrors::default();
+        let drained = read(&ring, stats, &mut errors);
         let delivered = stats.get().received - before;
         if delivered > 0 {
             self.feed();
         }
         drained?;
-        failure.result().map(|()| delivered)
+        errors.result().map(|()| delivered)
     }
 
     /// Returns the records that are there in a ring buffer, as a batch to iterate over.
@@ -478,14 +481,14 @@ impl Reader {
     ) -> Result<(Drained, u64)> {
         let mut sources = self.sources.try_borrow_mut().map_err(|_| reentered())?;
         let mut result = Ok(Drained::All);
-        let mut failure = Failure::default();
+        let mut errors = CallbackErrors::default();
         let before = self.received();
         let mut retries = if matches!(part, Part::Rest | Part::Last) { BUSY_RETRIES } else { 0 };
         let covers = |map| !matches!(part, Part::One(only) if only != map);
         for (map, (source, stats)) in
             sources.iter_mut().zip(&self.stats).enumerate().filter(|(map, _)| covers(*map))
         {
-            let mut deliver = |record: &[u8]| failure.fate(deliver(map, record));
+            let mut deliver = |record: &[u8]| Fate::of(&mut errors, deliver(map, record));
             let drained = match source {
                 Source::Ring(ring) => loop {
                     let drained = ring.drain(stats, running, &mut deliver);
@@ -526,7 +529,7 @@ impl Reader {
         if delivered > 0 {
             self.feed();
         }
-        result.and_then(|drained| failure.result().map(|()| (drained, delivered)))
+        result.and_then(|drained| errors.result().map(|()| (drained, delivered)))
     }
 
     /// Notes that records were delivered.
@@ -591,29 +594,6 @@ impl Reader {
     }
 }
 
-/// The failures of the callback in one read.
-#[derive(Default)]
-struct Failure(Failures);
-
-impl Failure {
-    #[inline]
-    fn fate(&mut self, verdict: Verdict) -> Fate {
-        match verdict {
-            Verdict::Delivered => Fate::Delivered,
-            Verdict::Stop => Fate::Stop,
-            Verdict::Short => Fate::Short,
-            Verdict::Failed(cause) => {
-                self.0.add(cause);
-                Fate::Failed
-            }
-        }
-    }
-
-    fn result(self) -> Result<()> {
-        self.0.result()
-    }
-}
-
 /// Sleeps for `time`, but not beyond a signal: the caller computes the time left.
 /// `std::thread::sleep` sleeps again for the time that the kernel reports as left. That includes
 /// the slack of the timer, so the sleep never ends if signals come more often than the slack.
@@ -624,7 +604,7 @@ pub(super) fn nap(time: Duration) {
 }
 
 fn reentered() -> Error {
-    Error::Value {
+    Error::Reentered {
         name: "poll".to_owned(),
         why: "the reader is in a callback, or a batch of it is still held".to_owned(),
     }

@@ -21,9 +21,9 @@ use rustix::param::page_size;
 
 use super::{
     Claim, Counters, Drained, Fate, Record, Stats,
-    mapping::{Mapping, Spot, Walk},
+    mapping::{Mapping, Spot, Walk, acquire_u32, acquire_u64},
 };
-use crate::{Error, Result, refusal::refusal, sample::Plain};
+use crate::{Error, Result, host::kernel_error, sample::Plain};
 
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
@@ -59,8 +59,8 @@ impl Ring {
     /// Maps the ring of the map `name`, which has `size` bytes of data.
     ///
     /// # Errors
-    /// - [`Error::Value`] if the map has the flag `BPF_F_RB_OVERWRITE`, or if `size` is not a power
-    ///   of two of pages.
+    /// - [`Error::Misuse`] if the map has the flag `BPF_F_RB_OVERWRITE`.
+    /// - [`Error::Mismatch`] if `size` is not a power of two of pages.
     /// - [`Error::InUse`] if this process has another reader of the map.
     /// - [`Error::Kernel`] if the kernel refuses to map it.
     pub(crate) fn new(name: &str, map: BorrowedFd<'_>, size: u32, flags: u32) -> Result<Self> {
@@ -78,21 +78,21 @@ impl Ring {
         let tried = || format!("map the ring buffer `{name}`");
         if flags & OVERWRITE != 0 {
             let why = "BPF_F_RB_OVERWRITE lets the kernel overwrite records while they are read; clear the flag in the C source".to_owned();
-            return Err(Error::Value { name: tried(), why });
+            return Err(Error::Misuse { name: tried(), why });
         }
         let page = page_size();
         let data = size as usize;
         if !data.is_power_of_two() || data < page {
-            return Err(Error::Value {
+            return Err(Error::Mismatch {
                 name: tried(),
                 why: format!("{data} bytes are not a power of two of {page}-byte pages"),
             });
         }
-        let fd = map.try_clone_to_owned().map_err(|error| refusal(tried(), error))?;
-        let consumer =
-            Mapping::new(map, 0, page, true).map_err(|errno| refusal(tried(), errno.into()))?;
+        let fd = map.try_clone_to_owned().map_err(|error| kernel_error(tried(), error))?;
+        let consumer = Mapping::new(map, 0, page, true)
+            .map_err(|errno| kernel_error(tried(), errno.into()))?;
         let producer = Mapping::new(map, page as u64, page + 2 * data, false)
-            .map_err(|errno| refusal(tried(), errno.into()))?;
+            .map_err(|errno| kernel_error(tried(), errno.into()))?;
         let position = consumer.u64(0).load(Ordering::Acquire);
         Ok(Self {
             _claim: claim,
@@ -134,7 +134,7 @@ impl Ring {
 
     #[inline]
     fn producer_position(&self) -> u64 {
-        self.producer.u64(0).load(Ordering::Acquire)
+        acquire_u64(self.producer.u64(0))
     }
 
     /// Ends later reads at the records that are there now, until [`Self::unmark`].
@@ -158,7 +158,7 @@ impl Ring {
         let mut walk = self.walk(self.position(), self.checked(self.producer_position())?)?;
         let mut count = 0;
         while let Some(word) = walk.word() {
-            let header = word.load(Ordering::Acquire);
+            let header = acquire_u32(word);
             count += u64::from(header & DISCARDED == 0);
             let len = header & !(BUSY | DISCARDED);
             walk.take(Head::new(len).stride).ok_or_else(|| corrupt(self.position(), len.into()))?;
@@ -263,8 +263,8 @@ impl Ring {
             // publishes a position: the claim excludes other readers of this crate. That no other
             // process and no other library reads the same ring is an assumption, which the kernel's
             // protocol makes too: it has one consumer.
-            let fate = deliver(unsafe { spot.payload(head.len as usize) });
-            read.found.count(fate, head.len.into());
+            let record = unsafe { spot.payload(head.len as usize) };
+            let fate = read.found.counted(1, head.len.into(), || deliver(record));
             if fate == Fate::Stop {
                 return Ok(Drained::Stopped);
             }
@@ -337,10 +337,7 @@ impl Ring {
                     unsafe { all.slice::<Record<E>>() }
                 }
             };
-            let fate = deliver(run);
-            read.found.received += u64::from(count);
-            read.found.bytes += u64::from(count) * u64::from(len);
-            read.found.failed += u64::from(fate == Fate::Failed);
+            let fate = read.found.counted(count.into(), len.into(), || deliver(run));
             if fate == Fate::Stop {
                 return Ok(Drained::Stopped);
             }
@@ -384,7 +381,7 @@ pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
     let Some(word) = walk.word() else { return Ok(Next::End) };
     // Pairs with the release of the kernel's commit: the sample is complete once the busy flag is
     // gone.
-    let header = word.load(Ordering::Acquire);
+    let header = acquire_u32(word);
     let head = match header & (BUSY | DISCARDED) {
         0 => Head::new(header),
         DISCARDED => Head { discarded: true, ..Head::new(header & !DISCARDED) },
@@ -399,11 +396,14 @@ pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
 /// Counts the pieces, up to `most`, that are committed records of the length of `like`.
 #[inline]
 fn count<'a>(pieces: impl Iterator<Item = Spot<'a>>, like: Head, most: u32) -> u32 {
-    // Ordered as in `next`. A header that equals a length is neither busy nor discarded.
-    pieces
+    // A header that equals a length is neither busy nor discarded.
+    let count = pieces
         .take(most as usize)
-        .take_while(|spot| spot.word().load(Ordering::Acquire) == like.len)
-        .count() as u32
+        .take_while(|spot| spot.word().load(Ordering::Relaxed) == like.len)
+        .count() as u32;
+    // Orders the loads as in `next`.
+    fence(Ordering::Acquire);
+    count
 }
 
 /// A read in progress. On every way out, also if the callback panics, it publishes the position and
@@ -459,8 +459,8 @@ impl<'a> Read<'a> {
             for spot in pieces.take(count as usize) {
                 self.advance(1, like.stride);
                 // SAFETY: as in `drain`; `count` has found the record committed.
-                let fate = deliver(unsafe { spot.payload(like.len as usize) });
-                self.found.count(fate, like.len.into());
+                let record = unsafe { spot.payload(like.len as usize) };
+                let fate = self.found.counted(1, like.len.into(), || deliver(record));
                 if fate == Fate::Stop {
                     return Ok(Some(Drained::Stopped));
                 }
@@ -513,7 +513,7 @@ impl AsFd for Ring {
 
 #[cold]
 fn corrupt(position: u64, len: u64) -> Error {
-    Error::Value {
+    Error::Damaged {
         name: "ring buffer".to_owned(),
         why: format!(
             "the {len} bytes at position {position} exceed the ring: another process reads this ring too, or its memory is damaged"
@@ -523,7 +523,7 @@ fn corrupt(position: u64, len: u64) -> Error {
 
 #[cold]
 fn misaligned(position: u64, end: u64) -> Error {
-    Error::Value {
+    Error::Damaged {
         name: "ring buffer".to_owned(),
         why: format!(
             "positions {position} and {end} must be multiples of 8: the ring's memory is damaged"

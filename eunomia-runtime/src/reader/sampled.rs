@@ -11,7 +11,7 @@ use rustix::time::{
 };
 
 use super::{Counters, Drained, Fate, Stats, control::timespec};
-use crate::{Result, refusal::refusal};
+use crate::{Result, host::kernel_error};
 
 /// A reader of a whole map.
 pub(crate) trait Entries: Send {
@@ -49,8 +49,9 @@ impl Sampled {
     /// Reads `entries` at intervals of `every`, for the first time when the first interval has
     /// passed.
     pub(crate) fn new(every: Duration, entries: Box<dyn Entries>) -> Result<Self> {
-        let tried =
-            |errno: rustix::io::Errno| refusal("create a timer for a sampled map", errno.into());
+        let tried = |errno: rustix::io::Errno| {
+            kernel_error("create a timer for a sampled map", errno.into())
+        };
         // An interval of zero would disarm the timer, and a clock cannot hold every one.
         let every = every.clamp(Duration::from_millis(1), LONGEST);
         let timer = timerfd_create(
@@ -121,8 +122,7 @@ impl Sampled {
                 return Ok(Drained::Stopped);
             }
             self.delivered += 1;
-            let fate = deliver(entry);
-            read.found.count(fate, entry.len() as u64);
+            let fate = read.found.counted(1, entry.len() as u64, || deliver(entry));
             if fate == Fate::Stop {
                 return Ok(Drained::Stopped);
             }
@@ -212,7 +212,7 @@ mod tests {
     impl Entries for Torn {
         fn sample(&mut self) -> Result<()> {
             self.0 = (0..10u64).map(u64::to_ne_bytes).collect();
-            Err(Error::Value { name: "map".to_owned(), why: "torn".to_owned() })
+            Err(Error::Incomplete { name: "map".to_owned(), why: "torn".to_owned() })
         }
 
         fn len(&self) -> usize {

@@ -10,7 +10,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{Error, Result, refusal::refusal};
+use crate::{Error, Result, host::kernel_error};
 
 /// The part of an epoll set that belongs to one map.
 #[derive(Debug)]
@@ -82,5 +82,5 @@ impl Watch {
 }
 
 pub(super) fn epoll_error(errno: Errno) -> Error {
-    refusal("wait on the maps with epoll", errno.into())
+    kernel_error("wait on the maps with epoll", errno.into())
 }

@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, io::Read};
 
-use super::{Flaw, Stream};
-use crate::{Error, Result};
+use super::Stream;
+use crate::{Error, Result, error::RecordingError};
 
 const MAGIC: [u8; 8] = *b"eunomia\0";
 pub(super) const VERSION: u16 = 1;
@@ -42,7 +42,7 @@ pub(super) fn header(name: &str, streams: &[Stream<'_>]) -> Result<Vec<u8>> {
     let len = out.len() - START;
     if len > MAX_HEADER {
         let why = format!("the header has {len} bytes, at most {MAX_HEADER} are allowed");
-        return Err(Flaw::Corrupt { at: 0, why }.into());
+        return Err(RecordingError::Corrupt { at: 0, why }.into());
     }
     let start = MAGIC
         .into_iter()
@@ -72,26 +72,26 @@ impl Header {
     pub(super) fn read(from: &mut impl Read) -> Result<Self> {
         let mut start = [0; START];
         if fill(from, &mut start)? < START {
-            return Err(Flaw::Foreign.into());
+            return Err(RecordingError::Foreign.into());
         }
         let mut fields = Fields(&start);
         if fields.array() != Some(MAGIC) {
-            return Err(Flaw::Foreign.into());
+            return Err(RecordingError::Foreign.into());
         }
         let (Some(version), Some([order, pointer]), Some(len)) =
             (fields.array(), fields.array(), fields.u32())
         else {
-            return Err(Flaw::Foreign.into());
+            return Err(RecordingError::Foreign.into());
         };
         match u16::from_le_bytes(version) {
             VERSION => {}
-            version => return Err(Flaw::Version(version).into()),
+            found => return Err(RecordingError::Version { found, newest: VERSION }.into()),
         }
         if (order, pointer) != (ORDER, POINTER) {
-            return Err(Flaw::Machine { order, pointer }.into());
+            return Err(RecordingError::Machine { order, pointer }.into());
         }
         let corrupt = |at: usize, why: &str| {
-            Error::from(Flaw::Corrupt { at: at as u64, why: why.to_owned() })
+            Error::from(RecordingError::Corrupt { at: at as u64, why: why.to_owned() })
         };
         let len = len as usize;
         if len > MAX_HEADER || padding(len) != 0 {
@@ -101,7 +101,7 @@ impl Header {
         // This takes no more memory than there are bytes to read.
         from.take(len as u64)
             .read_to_end(&mut header)
-            .map_err(|source| Flaw::Io { tried: "read", source })?;
+            .map_err(|source| RecordingError::Io { tried: "read", source })?;
         if header.len() < len {
             return Err(corrupt(
                 START,
@@ -157,7 +157,7 @@ pub(super) fn fill(from: &mut impl Read, bytes: &mut [u8]) -> Result<usize> {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(Flaw::Io { tried: "read", source }.into()),
+            Err(source) => return Err(RecordingError::Io { tried: "read", source }.into()),
         }
     }
     Ok(filled)

@@ -36,7 +36,6 @@
 //! value is shown, not its meaning. The text belongs to the format version: if its form changes, so
 //! does the version.
 
-mod flaw;
 mod format;
 mod recorder;
 pub(crate) mod replay;
@@ -45,7 +44,6 @@ mod tests;
 
 use std::borrow::Cow;
 
-pub use flaw::Flaw;
 pub use recorder::Recorder;
 pub use replay::{Entry, Replay, Replayed};
 

@@ -7,11 +7,12 @@ use std::{
 };
 
 use super::{
-    Flaw, Stream,
+    Stream,
     format::{MAX_RECORD, TIMED, header, padding},
 };
 use crate::{
     Error, Result,
+    error::RecordingError,
     sample::{Cause, Verdict},
 };
 
@@ -37,7 +38,7 @@ impl<W: Write> Recorder<W> {
     /// [`Error::Recording`] if the header cannot be written.
     pub fn new(mut to: W, name: &str, streams: &[Stream<'_>]) -> Result<Self> {
         to.write_all(&header(name, streams)?)
-            .map_err(|source| Flaw::Io { tried: "write", source })?;
+            .map_err(|source| RecordingError::Io { tried: "write", source })?;
         Ok(Self {
             to,
             least: streams.iter().map(|stream| stream.least).collect(),
@@ -108,7 +109,7 @@ impl<W: Write> Recorder<W> {
     /// [`Error::Recording`] if that fails, or if writing a record failed before.
     pub fn finish(mut self) -> Result<W> {
         let flushed = self.failed.take().map_or_else(|| self.to.flush(), Err);
-        flushed.map_err(|source| Error::from(Flaw::Io { tried: "write", source }))?;
+        flushed.map_err(|source| Error::from(RecordingError::Io { tried: "write", source }))?;
         Ok(self.to)
     }
 }

@@ -7,12 +7,13 @@ use std::{
 };
 
 use super::{
-    Flaw, Stream,
+    Stream,
     format::{Header, MAX_RECORD, TIMED, fill, padding},
 };
 use crate::{
     Error, Result,
-    sample::{Failures, Plain as _, Verdict},
+    error::RecordingError,
+    sample::{CallbackErrors, Plain as _, Verdict},
 };
 
 /// A reader of a recording; see [the module](crate::recording).
@@ -155,7 +156,7 @@ impl<R: Read> Replay<R> {
     }
 
     fn corrupt(&self, why: String) -> Error {
-        Flaw::Corrupt { at: self.at, why }.into()
+        RecordingError::Corrupt { at: self.at, why }.into()
     }
 
     /// Returns the number of bytes after the last whole record; it is known after [`Self::read`]
@@ -182,7 +183,7 @@ impl<R: Read> Replay<R> {
             .iter()
             .map(|there| number(there, streams))
             .collect::<Result<Vec<_>>>()?;
-        let (mut replayed, mut failures) = (Replayed::default(), Failures::default());
+        let (mut replayed, mut failures) = (Replayed::default(), CallbackErrors::default());
         while let Some(entry) = self.read()? {
             let Some(map) = maps.get(entry.stream) else { continue };
             match deliver(*map, entry.bytes) {
@@ -225,7 +226,24 @@ fn number(there: &Stream<'_>, streams: &[Stream<'_>]) -> Result<usize> {
             known,
         });
     };
-    if here.layout == there.layout { Ok(number) } else { Err(Flaw::layout(there, here).into()) }
+    if here.layout == there.layout { Ok(number) } else { Err(layout_differs(there, here).into()) }
+}
+
+/// Returns the error for two streams of one map with different layouts.
+fn layout_differs(there: &Stream<'_>, here: &Stream<'_>) -> RecordingError {
+    RecordingError::Layout {
+        map: here.map.clone().into_owned(),
+        types: [there, here].map(|stream| (stream.c_type.clone().into_owned(), stream.size)),
+        lines: [(there, here), (here, there)]
+            .map(|(has, lacks)| only_in(&has.layout, &lacks.layout)),
+    }
+}
+
+/// Returns the first line that is missing from the other text, preferably one of a member.
+fn only_in(text: &str, other: &str) -> Option<String> {
+    let mut only = text.lines().filter(|line| other.lines().all(|known| known != *line));
+    let first = only.clone().next();
+    only.find(|line| line.starts_with(' ')).or(first).map(|line| line.trim().to_owned())
 }
 
 impl<R> fmt::Debug for Replay<R> {

@@ -5,8 +5,8 @@ use std::{
     ops::ControlFlow,
 };
 
-use super::{Flaw, Recorder, Replay, Replayed, Stream};
-use crate::{Error, Result, sample::Verdict};
+use super::{Recorder, Replay, Replayed, Stream};
+use crate::{Error, Result, error::RecordingError, sample::Verdict};
 
 const LAYOUT: &str = "struct 16\n 0 u64 seq\n 8 u32 pid\n#0";
 const STREAMS: &[Stream<'static>] =
@@ -191,7 +191,7 @@ fn streams_with_another_layout_are_refused() {
     };
     let raw = &STREAMS[1];
     let here = |layout| [Stream::new("rb", "struct changed", 16, layout), raw.clone()];
-    let refusal = |there: &str, here: &str| {
+    let kernel_error = |there: &str, here: &str| {
         format!(
             "the records of `rb` have another layout in the recording: recorded `struct event`, 16 bytes, has `{there}`, \
              current `struct changed`, 16 bytes, has `{here}`; replay it with the skeleton that it was recorded with"
@@ -199,15 +199,15 @@ fn streams_with_another_layout_are_refused() {
     };
     assert_eq!(
         refused(&here("struct 16\n 0 u64 seq\n 8 i32 pid\n#0")),
-        refusal("8 u32 pid", "8 i32 pid")
+        kernel_error("8 u32 pid", "8 i32 pid")
     );
     assert_eq!(
         refused(&here("struct 16\n 0 u64 seq\n 8 u32 pid\n 12 u32 cpu\n#0")),
-        refusal("nothing", "12 u32 cpu")
+        kernel_error("nothing", "12 u32 cpu")
     );
     assert_eq!(
         refused(&here("struct 24\n 0 u64 seq\n 8 u32 pid\n#0")),
-        refusal("struct 16", "struct 24")
+        kernel_error("struct 16", "struct 24")
     );
     assert!(refused(&STREAMS[..1]).starts_with("no map that delivers records `raw`; there are rb"));
     // The order of the streams does not matter, nor do further streams.
@@ -337,7 +337,7 @@ fn random_damage_is_reported() {
     for len in 0..2000 {
         let bytes: Vec<u8> = (0..len).map(|_| random(256) as u8).collect();
         assert!(
-            matches!(Replay::new(&bytes[..]), Err(Error::Recording(flaw)) if matches!(*flaw, Flaw::Foreign))
+            matches!(Replay::new(&bytes[..]), Err(Error::Recording(recording_error)) if matches!(*recording_error, RecordingError::Foreign))
         );
     }
 }

@@ -29,7 +29,7 @@ pub(crate) use entry::value_offset;
 pub use entry::{Entry, with_entry};
 pub use event::{Event, Short, with_event};
 pub use line::{Fields, Line};
-pub(crate) use outcome::Failures;
+pub(crate) use outcome::CallbackErrors;
 pub use outcome::{Cause, Outcome, Verdict};
 pub use packed::Packed;
 pub use padding::Padding;

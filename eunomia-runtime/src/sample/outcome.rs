@@ -85,12 +85,12 @@ pub fn unknown_map(map: usize) -> Verdict {
 
 /// The failures of callbacks in one read: the first error and the number of all.
 #[derive(Debug, Default)]
-pub(crate) struct Failures {
+pub(crate) struct CallbackErrors {
     first: Option<Cause>,
     count: u64,
 }
 
-impl Failures {
+impl CallbackErrors {
     #[cold]
     pub(crate) fn add(&mut self, cause: Cause) {
         self.first.get_or_insert(cause);

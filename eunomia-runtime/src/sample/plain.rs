@@ -358,14 +358,14 @@ mod tests {
 
     #[test]
     fn difference_from_btf_is_refused() {
-        let refusal = |fields: [usize; 2], offsets, size, align| {
+        let kernel_error = |fields: [usize; 2], offsets, size, align| {
             let refused =
                 catch_unwind(|| placed::<Pair, 2>(fields, offsets, size, align)).unwrap_err();
             *refused.downcast::<&str>().unwrap()
         };
-        assert_eq!(refusal([2, 4], [0, 2], 6, 4), "the size differs from BTF");
-        assert_eq!(refusal([4, 4], [0, 4], 8, 2), "the alignment differs from BTF");
-        assert_eq!(refusal([2, 4], [0, 4], 8, 4), "an offset differs from BTF");
-        assert_eq!(refusal([2, 4], [0, 2], 8, 4), "the struct has padding");
+        assert_eq!(kernel_error([2, 4], [0, 2], 6, 4), "the size differs from BTF");
+        assert_eq!(kernel_error([4, 4], [0, 4], 8, 2), "the alignment differs from BTF");
+        assert_eq!(kernel_error([2, 4], [0, 4], 8, 4), "an offset differs from BTF");
+        assert_eq!(kernel_error([2, 4], [0, 2], 8, 4), "the struct has padding");
     }
 }

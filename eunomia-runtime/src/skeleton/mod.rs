@@ -1,6 +1,7 @@
 //! The JSON skeleton document: every generation of the format is read, and the current one is
 //! written.
 
+mod maps;
 pub mod model;
 mod package;
 mod read;
@@ -12,9 +13,8 @@ use std::str::FromStr;
 pub use model::{Format, Skeleton};
 
 use crate::{
-    fault::{Faults, locate},
-    skeleton::model::TYPE,
-    skeleton::model::{EventType, Program},
+    error::{Diagnostics, locate},
+    skeleton::model::{EventType, Program, TYPE},
 };
 
 impl Skeleton {
@@ -22,7 +22,7 @@ impl Skeleton {
     ///
     /// # Errors
     /// All faults of the document at once, each with its JSON path, line and column.
-    pub fn parse(text: &str, file: &str) -> Result<Self, Faults> {
+    pub fn parse(text: &str, file: &str) -> Result<Self, Diagnostics> {
         read::document(locate::without_mark(text), file)
     }
 
@@ -103,9 +103,9 @@ pub fn object_name(file: &str) -> String {
 }
 
 impl FromStr for Skeleton {
-    type Err = Faults;
+    type Err = Diagnostics;
 
-    fn from_str(text: &str) -> Result<Self, Faults> {
+    fn from_str(text: &str) -> Result<Self, Diagnostics> {
         Self::parse(text, "skeleton")
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn object(node: &Node<'_>, size: Option<&Node<'_>>) -> Option<Vec<u8>
     // The first generation, and documents written as in the README, do not compress.
     let object = if bytes.starts_with(b"\x7fELF") { bytes } else { inflate(node, &bytes, size)? };
     match size {
-        Some(size) if size != object.len() => node.fault(
+        Some(size) if size != object.len() => node.diagnostic(
             format!("the object has {} bytes, expected {size}", object.len()),
             "the package is damaged or was edited by hand; rebuild it",
         ),
@@ -43,7 +43,7 @@ pub(super) fn base64(node: &Node<'_>) -> Option<Vec<u8>> {
     text.retain(|c| !c.is_ascii_whitespace());
     STANDARD
         .decode(&text)
-        .map_or_else(|error| node.fault(format!("malformed base64: {error}"), ""), Some)
+        .map_or_else(|error| node.diagnostic(format!("malformed base64: {error}"), ""), Some)
 }
 
 fn inflate(node: &Node<'_>, bytes: &[u8], size: Option<usize>) -> Option<Vec<u8>> {
@@ -53,21 +53,22 @@ fn inflate(node: &Node<'_>, bytes: &[u8], size: Option<usize>) -> Option<Vec<u8>
         Err(error) => error,
     };
     match error.status {
-        TINFLStatus::HasMoreOutput if limit == MAX_OBJECT => node.fault(
+        TINFLStatus::HasMoreOutput if limit == MAX_OBJECT => node.diagnostic(
             format!("the object inflates to more than {} MiB", MAX_OBJECT >> 20),
             "it is not a BPF object",
         ),
-        TINFLStatus::HasMoreOutput => node.fault(
+        TINFLStatus::HasMoreOutput => node.diagnostic(
             format!("the object inflates to more than the {limit} bytes in the document"),
             "the package is damaged or was edited by hand; rebuild it",
         ),
         TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => {
-            node.fault("the compressed object is truncated", "copy or rebuild the package")
+            node.diagnostic("the compressed object is truncated", "copy or rebuild the package")
         }
-        TINFLStatus::Adler32Mismatch => {
-            node.fault("the compressed object has a wrong checksum", "copy or rebuild the package")
-        }
-        _ => node.fault("this is neither an ELF object nor zlib data", ""),
+        TINFLStatus::Adler32Mismatch => node.diagnostic(
+            "the compressed object has a wrong checksum",
+            "copy or rebuild the package",
+        ),
+        _ => node.diagnostic("this is neither an ELF object nor zlib data", ""),
     }
 }
 

@@ -7,40 +7,44 @@ use std::cell::RefCell;
 use serde_json::Value as Json;
 
 use super::{
+    maps::map,
     model::{
-        CmdArg, CustomMember, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Other,
-        Program, Sample, SampleKind, Section, Settings, Skeleton, Variable,
+        CmdArg, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Other, Program,
+        Section, Settings, Skeleton, Variable,
     },
     package,
     table::{Node, Table},
 };
-use crate::fault::{Fault, Faults, Place, SHOWN, locate};
+use crate::error::{Diagnostic, Diagnostics, JsonPath, SHOWN, locate};
 
 /// Values of a document, each of which takes a hundred times its two characters while it is read.
 const MOST_VALUES: usize = 1 << 18;
 
 /// Reads a document; messages call it `file`.
-pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Faults> {
+pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Diagnostics> {
     locate::count(text, MOST_VALUES).map_err(|line| {
         let what =
             format!("the document has more than {MOST_VALUES} values, and no skeleton has so many");
-        Faults::one(file, Fault { line: Some(line), ..Fault::new(Place::default(), what, "") })
+        Diagnostics::one(
+            file,
+            Diagnostic { line: Some(line), ..Diagnostic::new(JsonPath::default(), what, "") },
+        )
     })?;
     let json: Json =
-        serde_json::from_str(text).map_err(|error| Faults::one(file, malformed(&error)))?;
-    let faults = RefCell::default();
-    let skeleton = generation(&Node::root(&json, &faults));
-    Faults::or(file, faults.into_inner(), skeleton).map_err(|mut faults| {
-        locate::fill_lines(text, faults.faults.iter_mut().take(SHOWN));
-        faults
+        serde_json::from_str(text).map_err(|error| Diagnostics::one(file, malformed(&error)))?;
+    let diagnostics = RefCell::default();
+    let skeleton = generation(&Node::root(&json, &diagnostics));
+    Diagnostics::or(file, diagnostics.into_inner(), skeleton).map_err(|mut diagnostics| {
+        locate::fill_lines(text, diagnostics.diagnostics.iter_mut().take(SHOWN));
+        diagnostics
     })
 }
 
-fn malformed(error: &serde_json::Error) -> Fault {
+fn malformed(error: &serde_json::Error) -> Diagnostic {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
-    let mut fault = Fault::new(
-        Place::default(),
+    let mut diagnostic = Diagnostic::new(
+        JsonPath::default(),
         format!("malformed JSON: {what}"),
         if what.starts_with("control character") {
             "some compilers print a global of anonymous struct type with raw line breaks: name that type in the C source"
@@ -48,8 +52,8 @@ fn malformed(error: &serde_json::Error) -> Fault {
             ""
         },
     );
-    fault.line = Some((error.line(), error.column()));
-    fault
+    diagnostic.line = Some((error.line(), error.column()));
+    diagnostic
 }
 
 fn generation(root: &Node<'_>) -> Option<Skeleton> {
@@ -71,7 +75,7 @@ fn generation(root: &Node<'_>) -> Option<Skeleton> {
     } else if table.has("data") {
         legacy(&table)
     } else {
-        root.fault(
+        root.diagnostic(
             "this is not a skeleton: it has none of the keys `meta` (a package), `bpf_skel` (metadata) and `data` (the first generation)",
             "pass the .json file that the eunomia-bpf compiler or `eunomia_build::Config::package` wrote",
         )
@@ -204,114 +208,6 @@ fn cmdarg(node: &Node<'_>) -> Option<CmdArg> {
     })
 }
 
-fn map(node: &Node<'_>) -> Option<Map> {
-    let table = node.table()?;
-    let name = table.need("name").and_then(|node| node.string());
-    let ident = table.need("ident").and_then(|node| node.string());
-    let mmaped = table.optional("mmaped", |node| node.bool());
-    let sample = table.optional("sample", sample);
-    let export = table.optional("export_config", export_config);
-    // Compilers write the first spelling, other tools the second.
-    if table.has("intepreter") && table.has("interpreter") {
-        node.fault::<()>(
-            "`intepreter` and `interpreter` are two spellings of one key, and both are given",
-            "leave out one of them",
-        );
-    }
-    let misspelt = table.optional("intepreter", interpreter);
-    let interpreter = table.optional("interpreter", interpreter);
-    Some(Map {
-        name: name?,
-        ident: ident?,
-        mmaped: mmaped?.unwrap_or(false),
-        sample: sample?,
-        export: export?.unwrap_or_default(),
-        interpreter: misspelt?.or(interpreter?).unwrap_or_default(),
-        other: table.other(),
-    })
-}
-
-fn sample(node: &Node<'_>) -> Option<Sample> {
-    let table = node.table()?;
-    let interval = table.need("interval").and_then(|node| node.u64());
-    let kind = table.optional("type", |node| match node.string()?.as_str() {
-        "log2_hist" => Some(SampleKind::Log2Hist),
-        "linear_hist" => Some(SampleKind::LinearHist),
-        "default_kv" => Some(SampleKind::KeyValue),
-        other => {
-            let known = ["log2_hist", "linear_hist", "default_kv"];
-            node.unknown(
-                "kind of sample",
-                other,
-                &known,
-                "use log2_hist, linear_hist or default_kv",
-            )
-        }
-    });
-    let unit = table.optional("unit", |node| node.string());
-    let clear_map = table.optional("clear_map", |node| node.bool());
-    Some(Sample {
-        interval: interval?,
-        kind: kind?.unwrap_or_default(),
-        unit: unit?,
-        clear_map: clear_map?.unwrap_or(false),
-        other: table.other(),
-    })
-}
-
-fn export_config(node: &Node<'_>) -> Option<ExportConfig> {
-    const VARIANTS: &str =
-        "use \"no_export\", \"default\", {\"btf_type_id\": N} or {\"custom_members\": [..]}";
-    if let Json::String(text) = node.json {
-        return match text.as_str() {
-            "no_export" => Some(ExportConfig::None),
-            "default" => Some(ExportConfig::Default),
-            other => node.unknown("export", other, &["no_export", "default"], VARIANTS),
-        };
-    }
-    let table = node.table()?;
-    let config = match (table.get("btf_type_id"), table.get("custom_members")) {
-        (Some(id), None) => id.u32().map(ExportConfig::BtfType),
-        (None, Some(members)) => members.list(custom_member).map(ExportConfig::Custom),
-        _ => return node.fault("unknown export", VARIANTS),
-    };
-    if table.other().is_empty() {
-        config
-    } else {
-        node.fault("an export has one key, this one has more", VARIANTS)
-    }
-}
-
-fn custom_member(node: &Node<'_>) -> Option<CustomMember> {
-    let table = node.table()?;
-    let name = table.need("name").and_then(|node| node.string());
-    let offset = table.need("offset").and_then(|node| node.u32());
-    let type_id = table.need("btf_type_id").and_then(|node| node.u32());
-    Some(CustomMember { name: name?, offset: offset?, type_id: type_id?, other: table.other() })
-}
-
-fn interpreter(node: &Node<'_>) -> Option<Interpreter> {
-    const VARIANTS: &str = "use \"default_struct\" or {\"stack_trace\": {..}}";
-    if let Json::String(text) = node.json {
-        return match text.as_str() {
-            "default_struct" => Some(Interpreter::Struct),
-            other => node.unknown("interpreter", other, &["default_struct"], VARIANTS),
-        };
-    }
-    let outer = node.table()?;
-    let table = outer.need("stack_trace")?.table()?;
-    if !outer.other().is_empty() {
-        return node.fault("an interpreter has one key, this one has more", VARIANTS);
-    }
-    let fields = table.optional("field_map", |node| node.table().map(|fields| fields.other()));
-    let with_symbols = table.optional("with_symbols", |node| node.bool());
-    Some(Interpreter::StackTrace {
-        fields: fields?,
-        with_symbols: with_symbols?,
-        other: table.other(),
-    })
-}
-
 fn program(node: &Node<'_>) -> Option<Program> {
     let table = node.table()?;
     let name = table.need("name").and_then(|node| node.string());
@@ -336,7 +232,7 @@ fn exports(node: &Node<'_>) -> Option<(Vec<Export>, Option<Vec<u8>>)> {
     if !table.other().is_empty() {
         let keys: Vec<String> =
             table.other().into_iter().map(|(key, _)| format!("`{key}`")).collect();
-        return node.fault(
+        return node.diagnostic(
             format!("unknown keys: {}", keys.join(", ")),
             "an early `export_types` has `export_btf` and `structs`",
         );
@@ -424,7 +320,9 @@ fn perf_pages(node: &Node<'_>) -> Option<u64> {
     const MAX: u64 = 1 << 16;
     match node.u64()? {
         pages @ 1..=MAX => Some(pages),
-        pages => node.fault(format!("expected 1 to {MAX} pages on each CPU, found {pages}"), ""),
+        pages => {
+            node.diagnostic(format!("expected 1 to {MAX} pages on each CPU, found {pages}"), "")
+        }
     }
 }
 

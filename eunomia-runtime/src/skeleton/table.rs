@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use serde_json::{Map as JsonMap, Value as Json};
 
 use crate::{
-    fault::{Fault, Found, Place},
+    error::{Diagnostic, Found, JsonPath},
     suggestion::near,
 };
 
@@ -15,26 +15,30 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Node<'a> {
     pub(super) json: &'a Json,
-    pub(super) place: Place,
-    faults: &'a RefCell<Found>,
+    pub(super) place: JsonPath,
+    diagnostics: &'a RefCell<Found>,
 }
 
 /// A JSON object whose keys are taken one by one. Keys that are left over are unknown to the
 /// format.
 pub(super) struct Table<'a> {
     keys: &'a JsonMap<String, Json>,
-    pub(super) place: Place,
+    pub(super) place: JsonPath,
     taken: RefCell<Vec<&'static str>>,
-    faults: &'a RefCell<Found>,
+    diagnostics: &'a RefCell<Found>,
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn root(json: &'a Json, faults: &'a RefCell<Found>) -> Self {
-        Self { json, place: Place::default(), faults }
+    pub(super) fn root(json: &'a Json, diagnostics: &'a RefCell<Found>) -> Self {
+        Self { json, place: JsonPath::default(), diagnostics }
     }
 
-    pub(super) fn fault<T>(&self, what: impl Into<String>, todo: impl Into<String>) -> Option<T> {
-        self.faults.borrow_mut().push(Fault::new(self.place.clone(), what, todo));
+    pub(super) fn diagnostic<T>(
+        &self,
+        what: impl Into<String>,
+        todo: impl Into<String>,
+    ) -> Option<T> {
+        self.diagnostics.borrow_mut().push(Diagnostic::new(self.place.clone(), what, todo));
         None
     }
 
@@ -48,11 +52,11 @@ impl<'a> Node<'a> {
     ) -> Option<T> {
         let todo = near(word, known.iter().copied())
             .map_or_else(|| todo.to_owned(), |near| format!("did you mean `{near}`?"));
-        self.fault(format!("unknown {what} `{word}`"), todo)
+        self.diagnostic(format!("unknown {what} `{word}`"), todo)
     }
 
     fn expected<T>(&self, form: &str) -> Option<T> {
-        self.fault(format!("expected {form}, found {}", kind(self.json)), "")
+        self.diagnostic(format!("expected {form}, found {}", kind(self.json)), "")
     }
 
     pub(super) fn table(&self) -> Option<Table<'a>> {
@@ -61,7 +65,7 @@ impl<'a> Node<'a> {
                 keys,
                 place: self.place.clone(),
                 taken: RefCell::default(),
-                faults: self.faults,
+                diagnostics: self.diagnostics,
             }),
             _ => self.expected("an object"),
         }
@@ -91,7 +95,9 @@ impl<'a> Node<'a> {
         match number.and_then(|number| T::try_from(number).ok()) {
             Some(number) => Some(number),
             None => match self.json {
-                Json::Number(number) => self.fault(format!("expected {form}, found {number}"), ""),
+                Json::Number(number) => {
+                    self.diagnostic(format!("expected {form}, found {number}"), "")
+                }
                 _ => self.expected(form),
             },
         }
@@ -113,7 +119,11 @@ impl<'a> Node<'a> {
                 items
                     .iter()
                     .enumerate()
-                    .map(|(i, json)| Self { json, place: self.place.index(i), faults: self.faults })
+                    .map(|(i, json)| Self {
+                        json,
+                        place: self.place.index(i),
+                        diagnostics: self.diagnostics,
+                    })
                     .collect(),
             ),
             _ => self.expected("a list"),
@@ -135,7 +145,7 @@ impl<'a> Table<'a> {
         self.keys.get(key).map(|json| Node {
             json,
             place: self.place.key(key),
-            faults: self.faults,
+            diagnostics: self.diagnostics,
         })
     }
 
@@ -149,7 +159,7 @@ impl<'a> Table<'a> {
             let misspelt = near(key, self.keys.keys().map(String::as_str));
             let todo = misspelt
                 .map_or_else(String::new, |misspelt| format!("is it misspelt as `{misspelt}`?"));
-            self.faults.borrow_mut().push(Fault::new(
+            self.diagnostics.borrow_mut().push(Diagnostic::new(
                 self.place.key(key),
                 "the key is missing",
                 todo,

@@ -108,7 +108,7 @@ impl Names {
     }
 
     fn symbols(&self, address: u64, path: &Path) -> Vec<Symbol> {
-        let mut elf = Elf::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        let mut elf = Elf::new(format!("/proc/thread-self/fd/{}", self.file.as_raw_fd()));
         // If the debug information is damaged, the symbol table may still be usable.
         for debug_syms in [true, false].into_iter().filter(|debug| self.has_debug || !debug) {
             elf.debug_syms = debug_syms;

@@ -33,7 +33,7 @@ pub(super) fn tar(input: &[u8]) -> bool {
         &mut out,
         &mut err,
     );
-    assert!(matches!(exit, Exit::Done | Exit::Refused), "{}", String::from_utf8_lossy(&err));
+    assert!(matches!(exit, Exit::Done | Exit::Failed), "{}", String::from_utf8_lossy(&err));
     exit == Exit::Done
 }
 

@@ -11,7 +11,7 @@ use std::{
 use cargo_metadata::{Artifact, Message, TargetKind};
 use eunomia_vm::Run;
 
-use super::Failure;
+use super::CommandError;
 
 /// A test program.
 pub(super) struct Program {
@@ -35,8 +35,8 @@ impl Program {
 
 /// Builds what `cargo test` would run. The output of cargo and of the compiler goes to standard
 /// error unchanged.
-pub(super) fn build(args: &[OsString]) -> Result<Vec<Program>, Failure> {
-    let failed = |message: String| Failure::Tests(format!("cargo test --no-run: {message}"));
+pub(super) fn build(args: &[OsString]) -> Result<Vec<Program>, CommandError> {
+    let failed = |message: String| CommandError::Tests(format!("cargo test --no-run: {message}"));
     let not_read = |error: io::Error| failed(format!("cannot read its messages: {error}"));
     // cargo sets CARGO for its subcommands.
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));

@@ -11,7 +11,7 @@ use std::{
 use eunomia_vm::{Event, Kernel};
 
 use super::{
-    Failure,
+    CommandError,
     args::{Format, Matrix},
     output,
 };
@@ -19,7 +19,11 @@ use crate::{Error, files};
 use cargo::Program;
 use table::Table;
 
-pub(super) fn run(args: &Matrix, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(
+    args: &Matrix,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), CommandError> {
     let (cargo, tests) = args.words()?;
     let file = args.output();
     file.map_or(Ok(()), check_output)?;
@@ -49,7 +53,9 @@ pub(super) fn run(args: &Matrix, out: &mut dyn Write, err: &mut dyn Write) -> Re
     }
     match table.failed() {
         0 => Ok(()),
-        failed => Err(Failure::Tests(format!("{failed} of {} results failed", table.results()))),
+        failed => {
+            Err(CommandError::Tests(format!("{failed} of {} results failed", table.results())))
+        }
     }
 }
 

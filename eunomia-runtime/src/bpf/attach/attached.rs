@@ -1,21 +1,18 @@
 //! Queries for the programs that anyone has attached to an interface.
 
-use std::{io, mem::offset_of};
+use std::io;
 
 use libbpf_rs::libbpf_sys;
 
-use super::interface::{Direction, Interface, XdpMode, name_of};
-use crate::{Result, diagnosis::requirement, refusal::refusal};
-
-/// An XDP program that is attached to an interface, by this process or by another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AttachedXdp {
-    /// The id of the program, see [`Program::id`](crate::bpf::Program::id).
-    pub program: u32,
-    /// The mode in which it runs; never [`XdpMode::Best`].
-    pub mode: XdpMode,
-}
+use super::interface::{Direction, Interface};
+use crate::{
+    Result,
+    diagnosis::requirement,
+    host::{
+        interface::{AttachedXdp, name_of, xdp_programs},
+        kernel_error,
+    },
+};
 
 /// Returns the XDP programs of an interface in the network namespace of this thread. There is at
 /// most one, unless the network card runs one of its own.
@@ -29,41 +26,10 @@ pub fn attached_xdp(interface: impl Into<Interface>) -> Result<Vec<AttachedXdp>>
     let index = interface.index()?;
     // For a missing interface the kernel answers as for one without programs.
     name_of(index).map_err(|error| match error.raw_os_error() {
-        Some(libc::ENXIO) => refusal(tried(), io::Error::from_raw_os_error(libc::ENODEV)),
-        _ => refusal(tried(), error),
+        Some(libc::ENXIO) => kernel_error(tried(), io::Error::from_raw_os_error(libc::ENODEV)),
+        _ => kernel_error(tried(), error),
     })?;
-    // The features of the driver would cost another request, so they are left out.
-    let opts = query(index, offset_of!(libbpf_sys::bpf_xdp_query_opts, feature_flags))
-        .map_err(|error| refusal(tried(), error))?;
-    let modes = [
-        (opts.skb_prog_id, XdpMode::Generic),
-        (opts.drv_prog_id, XdpMode::Native),
-        (opts.hw_prog_id, XdpMode::Offload),
-    ];
-    Ok(modes
-        .into_iter()
-        .filter(|(program, _)| *program != 0)
-        .map(|(program, mode)| AttachedXdp { program, mode })
-        .collect())
-}
-
-/// Returns what the driver of an interface supports for XDP (`NETDEV_XDP_ACT_*`, Linux 6.3 and
-/// later); 0 on older kernels.
-///
-/// # Errors
-/// Those of libbpf's request.
-#[cfg(feature = "dynamic")]
-pub(crate) fn xdp_features(index: u32) -> io::Result<u64> {
-    query(index, size_of::<libbpf_sys::bpf_xdp_query_opts>()).map(|opts| opts.feature_flags)
-}
-
-/// Queries the interface for the members in the first `size` bytes of the options.
-fn query(index: u32, size: usize) -> io::Result<libbpf_sys::bpf_xdp_query_opts> {
-    let mut opts =
-        libbpf_sys::bpf_xdp_query_opts { sz: size as libbpf_sys::size_t, ..Default::default() };
-    // SAFETY: the options live through the call, which writes at most the `sz` bytes of them.
-    let error = unsafe { libbpf_sys::bpf_xdp_query(index.cast_signed(), 0, &raw mut opts) };
-    if error < 0 { Err(io::Error::from_raw_os_error(-error)) } else { Ok(opts) }
+    xdp_programs(index).map_err(|error| kernel_error(tried(), error))
 }
 
 /// The programs of a hook in the order in which they run.
@@ -97,7 +63,7 @@ pub struct AttachedProgram {
 pub fn attached_tcx(interface: impl Into<Interface>, direction: Direction) -> Result<Hook> {
     let interface = interface.into();
     let failed = |error: i32| {
-        let error = refusal(
+        let error = kernel_error(
             format!("query the tc programs at {direction} of the interface {interface}"),
             io::Error::from_raw_os_error(-error),
         );

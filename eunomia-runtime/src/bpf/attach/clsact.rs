@@ -7,7 +7,7 @@ use libbpf_rs::{ErrorKind, TcAttachPoint, TcHook, TcHookBuilder, libbpf_sys};
 use super::interface::{Direction, Rank};
 use crate::{
     Error, Result,
-    bpf::sys::messages::{listen, refused},
+    host::messages::{listen, refused},
 };
 
 /// A filter of an interface. Dropping it removes the filter, unless it was replaced by another one.
@@ -65,7 +65,7 @@ impl Filter {
     ) -> Result<()> {
         if !listen(|| self.is_attached()).0 {
             let why = "the filter of the link was removed or replaced by another one".to_owned();
-            return Err(Error::Value { name: tried, why });
+            return Err(Error::Mismatch { name: tried, why });
         }
         let rank = Rank { handle: self.hook.get_handle(), priority: self.hook.get_priority() };
         let mut hook = hook(program, self.interface, self.point, rank);

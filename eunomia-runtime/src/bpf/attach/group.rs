@@ -16,8 +16,8 @@ use crate::{
         Link, Program,
         kind::{Cgroup, Netfilter, Netns},
     },
-    diagnosis::{busy, mount::OF_CGROUPS, requirement},
-    refusal::refusal,
+    diagnosis::{busy, requirement},
+    host::{kernel_error, mount::OF_CGROUPS},
 };
 
 impl Program<'_, Cgroup> {
@@ -27,7 +27,7 @@ impl Program<'_, Cgroup> {
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the directory is
     /// not found, EBADF if it is not a cgroup: see
-    /// [`mount::cgroup2`](crate::diagnosis::mount::cgroup2).
+    /// [`mount::cgroup2`](crate::host::mount::cgroup2).
     pub fn attach_to(&self, cgroup: impl AsRef<Path>) -> Result<Link> {
         self.attach_at(cgroup, &Order::Last, None)
     }
@@ -50,7 +50,7 @@ impl Program<'_, Cgroup> {
         let tried = self.tried(&format!("the cgroup {}", cgroup.display()));
         let none = || OF_CGROUPS.mounted().is_none();
         let folder = File::open(cgroup).map_err(|error| {
-            refusal(tried.clone(), error).with_hint(|| none().then(|| OF_CGROUPS.absent()))
+            kernel_error(tried.clone(), error).with_hint(|| none().then(|| OF_CGROUPS.absent()))
         })?;
         let elsewhere = || OF_CGROUPS.holds(cgroup) == Some(false);
         let link = if *order == Order::Last && revision.is_none() {
@@ -150,7 +150,9 @@ impl Program<'_, Netfilter> {
             unsafe { libbpf_sys::bpf_program__attach_netfilter(program, &raw const opts) }
         });
         link.map_err(|error| match &error {
-            Error::Kernel(refusal) if refusal.source.raw_os_error() == Some(libc::EBUSY) => {
+            Error::Kernel(kernel_error)
+                if kernel_error.source.raw_os_error() == Some(libc::EBUSY) =>
+            {
                 error.with_hint(|| hook.taken())
             }
             _ => error,

@@ -17,7 +17,7 @@ use crate::{
         sys::c_string,
     },
     diagnosis::{interface::absent, requirement},
-    refusal::refusal,
+    host::{interface::XdpMode, kernel_error},
 };
 
 /// A network interface in the network namespace of the thread that uses it.
@@ -59,7 +59,7 @@ impl Interface {
                 let c_name = c_string(name.as_str(), tried)?;
                 // SAFETY: the name ends with a NUL and lives through the call, which only reads it.
                 match unsafe { libc::if_nametoindex(c_name.as_ptr()) } {
-                    0 => Err(refusal(tried(), io::Error::last_os_error()).with_hint(|| {
+                    0 => Err(kernel_error(tried(), io::Error::last_os_error()).with_hint(|| {
                         let (why, todo) = absent(name);
                         Some(todo.after(format_args!("{why}; ")))
                     })),
@@ -68,36 +68,6 @@ impl Interface {
             }
         }
     }
-}
-
-/// Returns the name of the interface with an index in the network namespace of this thread. The
-/// error is ENXIO if the interface is not found.
-pub(crate) fn name_of(index: u32) -> io::Result<String> {
-    let mut name = [0; libc::IF_NAMESIZE];
-    // SAFETY: the buffer has the length that the call requires.
-    if unsafe { libc::if_indextoname(index, name.as_mut_ptr()) }.is_null() {
-        return Err(io::Error::last_os_error());
-    }
-    let name: Vec<u8> = name
-        .iter()
-        .map(|letter| letter.cast_unsigned())
-        .take_while(|letter| *letter != 0)
-        .collect();
-    Ok(String::from_utf8_lossy(&name).into_owned())
-}
-
-/// The mode in which an interface runs an XDP program.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum XdpMode {
-    /// In the driver if it supports XDP, otherwise as [`Self::Generic`].
-    #[default]
-    Best,
-    /// In the network stack, on any interface (`XDP_FLAGS_SKB_MODE`).
-    Generic,
-    /// In the driver (`XDP_FLAGS_DRV_MODE`).
-    Native,
-    /// On the network card (`XDP_FLAGS_HW_MODE`).
-    Offload,
 }
 
 /// The direction of the packets that a tc program sees.
@@ -115,18 +85,6 @@ impl Direction {
             Self::Ingress => libbpf_sys::BPF_TCX_INGRESS,
             Self::Egress => libbpf_sys::BPF_TCX_EGRESS,
         }
-    }
-}
-
-/// Formats the mode for messages.
-impl fmt::Display for XdpMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Best => "best",
-            Self::Generic => "generic",
-            Self::Native => "native",
-            Self::Offload => "offload",
-        })
     }
 }
 
@@ -255,8 +213,8 @@ impl<K> Program<'_, K> {
         ) {
             // A kernel without tcx returns EINVAL for the unknown attach type. One with tcx never
             // returns it for these arguments.
-            Err(Error::Kernel(refusal))
-                if anywhere && refusal.source.raw_os_error() == Some(libc::EINVAL) =>
+            Err(Error::Kernel(kernel_error))
+                if anywhere && kernel_error.source.raw_os_error() == Some(libc::EINVAL) =>
             {
                 self.filter(interface, direction, rank)
             }

@@ -25,15 +25,12 @@ use super::{
     Map, Program,
     link::{Held, Link, owned},
 };
-use crate::{Hint, Result, diagnosis, refusal::refusal};
+use crate::{Hint, Result, diagnosis, host::kernel_error};
 
-#[cfg(feature = "dynamic")]
-pub(crate) use attached::xdp_features;
-pub use attached::{AttachedProgram, AttachedXdp, Hook, attached_tcx, attached_xdp};
+pub use attached::{AttachedProgram, Hook, attached_tcx, attached_xdp};
 pub(super) use clsact::Filter;
 pub use group::NetfilterHook;
-pub(crate) use interface::name_of;
-pub use interface::{Direction, End, Interface, Rank, XdpMode};
+pub use interface::{Direction, End, Interface, Rank};
 pub use multi::Functions;
 use order::Position;
 pub use order::{Anchor, Order};
@@ -88,7 +85,7 @@ impl<K> Program<'_, K> {
         };
         if fd < 0 {
             let name = self.name().to_string_lossy();
-            let error = self.explain(refusal(tried, io::Error::from_raw_os_error(-fd)));
+            let error = self.explain(kernel_error(tried, io::Error::from_raw_os_error(-fd)));
             return Err(error.with_hint(|| {
                 diagnosis::interface::reason(&name, target, attach_type, position.flags, Some(-fd))
             }));

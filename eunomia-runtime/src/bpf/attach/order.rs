@@ -11,7 +11,7 @@ use libbpf_rs::libbpf_sys;
 use crate::{
     Error, Result,
     bpf::sys::{fdinfo, pin::pinned},
-    refusal::refusal,
+    host::kernel_error,
 };
 
 /// The position of a program among the programs of its hook. They run in this order until one of
@@ -104,7 +104,7 @@ impl Order {
             Anchor::Pinned(path) => {
                 let fd = pinned(path, "a program or link")?;
                 let info = fdinfo(fd.as_fd()).map_err(|error| {
-                    refusal(
+                    kernel_error(
                         format!("identify the object that is pinned to {}", path.display()),
                         error,
                     )
@@ -116,7 +116,7 @@ impl Order {
                     (false, false) => {
                         let why = "the object that is pinned there is neither a program nor a link"
                             .to_owned();
-                        return Err(Error::Value { name: path.display().to_string(), why });
+                        return Err(Error::Mismatch { name: path.display().to_string(), why });
                     }
                 };
                 Position { flags, fd: Some(fd), ..position }

@@ -11,7 +11,10 @@ use super::{
     super::{Program, kind::PerfEvent, link::Links},
     any_or,
 };
-use crate::{Hint, Result, cpus, perf_event, refusal::refusal};
+use crate::{
+    Hint, Result,
+    host::{cpus, kernel_error, perf_event},
+};
 
 /// The event that is counted, and how often a sample is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +92,8 @@ impl Program<'_, PerfEvent> {
     /// attached.
     pub fn attach_to(&self, sampling: &Sampling) -> Result<Links> {
         let cpus = match sampling.cpu {
-            Some(cpu) => cpu..=cpu,
-            None => 0..=cpus::possible()?.saturating_sub(1),
+            Some(cpu) => vec![cpu],
+            None => cpus::ids()?,
         };
         let mut links = Links::default();
         for cpu in cpus {
@@ -104,7 +107,7 @@ impl Program<'_, PerfEvent> {
                     if error.raw_os_error() == Some(libc::ENODEV) && sampling.cpu.is_none() => {}
                 Err(error) => {
                     let hint = unsupported(&error);
-                    return Err(self.explain(refusal(tried, error)).with_hint(|| hint));
+                    return Err(self.explain(kernel_error(tried, error)).with_hint(|| hint));
                 }
                 Ok(event) => {
                     links.0.push(

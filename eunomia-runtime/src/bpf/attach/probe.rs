@@ -71,7 +71,7 @@ impl Program<'_, Tracepoint> {
     ///
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the tracepoint is
-    /// not found or tracefs is not mounted ([`mount::tracefs`](crate::diagnosis::mount::tracefs)),
+    /// not found or tracefs is not mounted ([`mount::tracefs`](crate::host::mount::tracefs)),
     /// EACCES if this user may not read tracefs or may not open perf events.
     pub fn attach_to(&self, category: &str, name: &str, cookie: u64) -> Result<Link> {
         let opts = TracepointOpts { cookie, ..Default::default() };

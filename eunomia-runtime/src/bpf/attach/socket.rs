@@ -14,7 +14,7 @@ use crate::{
         kind::{SkReuseport, SocketFilter, SocketMap},
         link::Held,
     },
-    refusal::refusal,
+    host::kernel_error,
 };
 
 impl Program<'_, SocketFilter> {
@@ -87,7 +87,7 @@ impl<K> Program<'_, K> {
                 size,
             )
         };
-        if result < 0 { Err(refusal(tried, io::Error::last_os_error())) } else { Ok(()) }
+        if result < 0 { Err(kernel_error(tried, io::Error::last_os_error())) } else { Ok(()) }
     }
 }
 
@@ -103,15 +103,16 @@ impl Program<'_, SocketMap> {
     /// another type.
     pub fn attach_to(&self, map: &Map<'_>) -> Result<Link> {
         let tried = || self.tried(&format!("the map `{}`", map.name().to_string_lossy()));
-        let own =
-            |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(|error| refusal(tried(), error));
+        let own = |fd: BorrowedFd<'_>| {
+            fd.try_clone_to_owned().map_err(|error| kernel_error(tried(), error))
+        };
         let on_map = OnMap {
             program: own(self.fd()?)?,
             map: own(map.fd())?,
             attach_type: self.attach_type(),
         };
         on_map.attach().map_err(|error| {
-            self.explain(refusal(tried(), error)).with_hint(|| self.explain_map(map))
+            self.explain(kernel_error(tried(), error)).with_hint(|| self.explain_map(map))
         })?;
         Ok(self.held(Held::OnMap(on_map)))
     }
@@ -155,7 +156,7 @@ impl OnMap {
     ) -> Result<()> {
         if attach_type != self.attach_type {
             // The kernel would attach it next to the attached program.
-            return Err(Error::Value {
+            return Err(Error::Mismatch {
                 name: tried,
                 why: "the program is of another section and would not replace the attached program"
                     .to_owned(),
@@ -164,7 +165,7 @@ impl OnMap {
         let put = program
             .try_clone_to_owned()
             .and_then(|program| self.put(program.as_fd()).map(|()| program));
-        self.program = put.map_err(|error| refusal(tried, error))?;
+        self.program = put.map_err(|error| kernel_error(tried, error))?;
         Ok(())
     }
 }

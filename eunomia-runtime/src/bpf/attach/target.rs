@@ -10,9 +10,7 @@ use std::{
 
 use libbpf_rs::{MapCore as _, Object, ProgramType, UprobeOpts, libbpf_sys};
 
-use super::{
-    Direction, End, Functions, Interface, NetfilterHook, Order, Rank, Sampling, XdpMode, any_or,
-};
+use super::{Direction, End, Functions, Interface, NetfilterHook, Order, Rank, Sampling, any_or};
 use crate::{
     Error, Result,
     bpf::{
@@ -24,11 +22,12 @@ use crate::{
         },
         link::Held,
     },
-    diagnosis::{
-        map::walked,
+    diagnosis::map::walked,
+    host::{
+        interface::XdpMode,
+        kernel_error,
         privilege::{type_name, type_names},
     },
-    refusal::refusal,
 };
 
 /// A target that a program is attached to, see [`Open::set_target`](crate::bpf::Open::set_target).
@@ -270,7 +269,7 @@ impl Target {
             Self::Netns(path) => {
                 let program = program.into_kind::<Netns>()?;
                 let open = File::open(path).map_err(|error| {
-                    refusal(
+                    kernel_error(
                         program.tried(&format!("the network namespace {}", path.display())),
                         error,
                     )
@@ -370,7 +369,7 @@ impl Program<'_, SocketFilter> {
     /// is not found.
     pub fn attach_to_packets(&self, interface: &Interface) -> Result<Link> {
         let failed = |error| {
-            refusal(self.tried(&format!("the packets of the interface {interface}")), error)
+            kernel_error(self.tried(&format!("the packets of the interface {interface}")), error)
         };
         let index = interface.index()?;
         let socket = packet_socket().map_err(failed)?;

@@ -5,9 +5,9 @@ use std::{path::PathBuf, str::FromStr};
 use libbpf_rs::libbpf_sys;
 
 use super::{
-    Anchor, Direction, End, Every, Interface, NetfilterHook, Order, Rank, Sampling, Target, XdpMode,
+    Anchor, Direction, End, Every, Interface, NetfilterHook, Order, Rank, Sampling, Target,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, host::interface::XdpMode};
 
 impl FromStr for Target {
     type Err = Error;

@@ -9,7 +9,7 @@ use std::{
 use libbpf_rs::libbpf_sys;
 
 use super::Link;
-use crate::{Error, Result, refusal::refusal};
+use crate::{Error, Result, host::kernel_error};
 
 /// A link as the kernel describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +44,14 @@ impl Link {
     ///
     /// # Errors
     /// [`Error::Kernel`] if the kernel refuses; EINVAL for links through perf events before 5.15.
-    /// [`Error::Value`] if the kernel has no link for the attachment, see [`Self::pin`].
+    /// [`Error::Misuse`] if the kernel has no link for the attachment, see [`Self::pin`].
     pub fn info(&self) -> Result<LinkInfo> {
         let tried = "get the info of a link";
-        let fd = self.fd().ok_or_else(|| Error::Value {
+        let fd = self.fd().ok_or_else(|| Error::Misuse {
             name: tried.to_owned(),
             why: "the kernel has no link for this attachment".to_owned(),
         })?;
-        info(fd).map_err(|error| refusal(tried, error))
+        info(fd).map_err(|error| kernel_error(tried, error))
     }
 }
 

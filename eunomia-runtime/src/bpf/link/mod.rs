@@ -19,11 +19,13 @@ use super::{
     attach::{Filter, OnMap},
     sys::{
         fdinfo,
-        messages::listen,
         pin::{pin, pinned},
     },
 };
-use crate::{Error, Result, refusal::refusal};
+use crate::{
+    Error, Result,
+    host::{kernel_error, messages::listen},
+};
 
 pub use info::LinkInfo;
 pub(super) use many::attach;
@@ -96,17 +98,17 @@ impl Link {
     ///
     /// # Errors
     /// [`Error::Kernel`] if the kernel refuses; ENOENT if the file is missing, EACCES if it is not
-    /// a file of a BPF file system. [`Error::Value`] if something other than a link is pinned
+    /// a file of a BPF file system. [`Error::Mismatch`] if something other than a link is pinned
     /// there, a map for example.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let fd = pinned(path, "a link")?;
         // The kernel opens whatever is pinned there, and libbpf does not check it.
         let info = fdinfo(fd.as_fd()).map_err(|error| {
-            refusal(format!("identify the object that is pinned to {}", path.display()), error)
+            kernel_error(format!("identify the object that is pinned to {}", path.display()), error)
         })?;
         if !info.lines().any(|line| line.starts_with("link_type:")) {
-            return Err(Error::Value {
+            return Err(Error::Mismatch {
                 name: path.display().to_string(),
                 why: "the object that is pinned there is not a link".to_owned(),
             });
@@ -130,11 +132,11 @@ impl Link {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Value`] if the program is not an iterator, [`Error::Kernel`] if the kernel refuses.
+    /// [`Error::Mismatch`] if the program is not an iterator, [`Error::Kernel`] if the kernel refuses.
     pub fn walk(&self) -> Result<impl Read + use<>> {
         let tried = "run the iterator of a link";
         let Some(fd) = self.fd().filter(|_| self.is_iterator()) else {
-            return Err(Error::Value {
+            return Err(Error::Mismatch {
                 name: tried.to_owned(),
                 why: "its program is not an iterator".to_owned(),
             });
@@ -142,7 +144,7 @@ impl Link {
         // SAFETY: the call takes no pointers, and the descriptor is open during the call.
         let walk = unsafe { libbpf_sys::bpf_iter_create(fd.as_raw_fd()) };
         if walk < 0 {
-            return Err(refusal(tried, io::Error::from_raw_os_error(-walk)));
+            return Err(kernel_error(tried, io::Error::from_raw_os_error(-walk)));
         }
         // SAFETY: the kernel has just opened the descriptor, and nobody else owns it.
         Ok(File::from(unsafe { OwnedFd::from_raw_fd(walk) }))
@@ -179,14 +181,14 @@ impl Link {
     /// # Errors
     /// [`Error::Kernel`] if the kernel refuses; EEXIST if the file exists, EPERM if the path is not
     /// in a BPF file system, EINVAL if links of this type cannot be pinned (those through perf
-    /// events before 5.15). [`Error::Value`] if the kernel has no link for the attachment: filters
+    /// events before 5.15). [`Error::Misuse`] if the kernel has no link for the attachment: filters
     /// of an interface, programs on maps of sockets, USDTs, struct_ops maps of the section
     /// `.struct_ops`.
     pub fn pin(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let Some(fd) = self.fd() else {
             let name = format!("pin a link to {}", path.display());
-            return Err(Error::Value {
+            return Err(Error::Misuse {
                 name,
                 why: "the kernel has no link for this attachment".to_owned(),
             });

@@ -18,8 +18,8 @@ use libbpf_rs::{
 use super::{Held, Link};
 use crate::{
     Error, Result,
-    bpf::{Program, StructOps, sys::messages::listen},
-    refusal::{Refusal, refusal},
+    bpf::{Program, StructOps},
+    host::{kernel_error, messages::listen, refused_by},
 };
 
 /// The types of link whose program the kernel replaces (`update_prog` in its `bpf_link_ops`).
@@ -45,8 +45,8 @@ impl Link {
     /// drop the link of the old one.
     ///
     /// # Errors
-    /// [`Error::Value`] if the kernel does not replace programs of such links, or if the filter of
-    /// this link was removed or replaced by another one. [`Error::Kernel`] if the kernel refuses;
+    /// [`Error::Misuse`] if the kernel does not replace programs of such links. [`Error::Mismatch`] if
+    /// the filter of this link was removed or replaced by another one. [`Error::Kernel`] if the kernel refuses;
     /// EINVAL if the program is of another type, ENOLINK if what it was attached to is gone. The
     /// old program stays attached.
     pub fn replace<K>(&mut self, program: &Program<'_, K>) -> Result<()> {
@@ -62,7 +62,7 @@ impl Link {
     }
 
     fn update(&self, tried: String, program: RawFd) -> Result<()> {
-        let cannot = |kind: &str| Error::Value {
+        let cannot = |kind: &str| Error::Misuse {
             name: tried.clone(),
             why: format!(
                 "the kernel cannot replace the program of {kind}; attach the new program, then drop the link of the old one"
@@ -74,7 +74,7 @@ impl Link {
         if error == 0 {
             return Ok(());
         }
-        let kernel = |tried| Err(refusal(tried, io::Error::from_raw_os_error(-error)));
+        let kernel = |tried| Err(kernel_error(tried, io::Error::from_raw_os_error(-error)));
         // The kernel returns the same error for a link that it cannot update and for a program that
         // does not fit.
         if !matches!(-error, libc::EINVAL | libc::EOPNOTSUPP) {
@@ -95,7 +95,7 @@ impl Link {
     /// of `table` alive instead of its own.
     ///
     /// # Errors
-    /// [`Error::Value`] if the link was not made by [`StructOps::attach`] from such a map, or if it
+    /// [`Error::Misuse`] if the link was not made by [`StructOps::attach`] from such a map, or if it
     /// was pinned and opened again. [`Error::Kernel`] if the kernel refuses; EINVAL if the maps are
     /// not of the same type and name, EOPNOTSUPP if the kernel does not replace maps of this type.
     /// The old map stays attached.
@@ -104,7 +104,7 @@ impl Link {
             "replace the struct_ops map of a link by the map `{}`",
             table.as_map().name().to_string_lossy()
         );
-        let refuse = |why: &str| Error::Value { name: tried.clone(), why: why.to_owned() };
+        let refuse = |why: &str| Error::Misuse { name: tried.clone(), why: why.to_owned() };
         let Some(Held::Table(link)) = &self.held else {
             return Err(refuse(
                 "the link does not hold a map of the section `.struct_ops.link` that this process attached",
@@ -119,9 +119,7 @@ impl Link {
             libbpf_sys::bpf_link__update_map(link.as_libbpf_object().as_ptr(), map)
         });
         if error != 0 {
-            return Err(
-                Refusal::new(tried, io::Error::from_raw_os_error(-error), messages, None).into()
-            );
+            return Err(refused_by(tried, io::Error::from_raw_os_error(-error), messages, None));
         }
         self.object = Some(Arc::clone(object));
         Ok(())

@@ -4,7 +4,7 @@ use std::{ffi::c_void, io, os::fd::AsRawFd as _};
 
 use libbpf_rs::{MapCore, libbpf_sys};
 
-use crate::{Error, Result, refusal::refusal};
+use crate::{Error, Result, host::kernel_error};
 
 /// The system calls on one map.
 ///
@@ -60,13 +60,16 @@ impl Calls<'_> {
 
     /// Returns the error of a call. `error` is negative, as libbpf returns it.
     pub(super) fn refused(self, error: i32, tried: &str) -> Error {
-        refusal(format!("{tried} the {}", self.describe()), io::Error::from_raw_os_error(-error))
+        kernel_error(
+            format!("{tried} the {}", self.describe()),
+            io::Error::from_raw_os_error(-error),
+        )
     }
 
     /// Returns the error of a walk that took more steps than the map allows.
     pub(super) fn too_fast(self) -> Error {
         let why = "it changes faster than it can be walked, so entries may be missing".to_owned();
-        Error::Value { name: self.describe(), why }
+        Error::Incomplete { name: self.describe(), why }
     }
 
     pub(super) fn describe(self) -> String {

@@ -91,7 +91,9 @@ where
     /// [`Error::Kernel`] if the system call fails: E2BIG if the map is full.
     pub fn insert_new(&self, key: &K, value: &V) -> Result<bool> {
         match self.map.update(key, value, libbpf_sys::BPF_NOEXIST) {
-            Err(Error::Kernel(refusal)) if refusal.source.raw_os_error() == Some(libc::EEXIST) => {
+            Err(Error::Kernel(kernel_error))
+                if kernel_error.source.raw_os_error() == Some(libc::EEXIST) =>
+            {
                 Ok(false)
             }
             result => result.map(|()| true),
@@ -110,7 +112,7 @@ where
     ///
     /// Keys that are removed during the walk may be left out. If a program removes the key at which
     /// the walk is, the kernel starts over and keys can come twice (`htab_map_get_next_key`). The
-    /// walk ends with [`Error::Value`] after twice as many steps as the map can have entries,
+    /// walk ends with [`Error::Incomplete`] after twice as many steps as the map can have entries,
     /// because the map then changes faster than it is walked.
     pub fn keys(&self) -> impl Iterator<Item = Result<K>> {
         self.map.walk()

@@ -7,9 +7,9 @@ use libbpf_rs::{MapInfo, libbpf_sys};
 use super::Array;
 use crate::{
     Error, Result,
-    bpf::{ReadWrite, Variable, section::Storage, sys::messages::refused},
+    bpf::{ReadWrite, Variable, section::Storage},
+    host::{kernel_error, messages::refused},
     reader::Mapping,
-    refusal::refusal,
     sample::Plain,
 };
 
@@ -28,7 +28,7 @@ impl<'a, V: Plain> Array<'a, V> {
     /// Maps the values into this process. Programs see at once what is written to the mapping.
     ///
     /// # Errors
-    /// [`Error::Value`] if the map was created without `BPF_F_MMAPABLE` (`__uint(map_flags,
+    /// [`Error::Misuse`] if the map was created without `BPF_F_MMAPABLE` (`__uint(map_flags,
     /// BPF_F_MMAPABLE)`, since kernel 5.5). [`Error::Kernel`] if mapping fails: EPERM if user space
     /// may not write to the map.
     pub fn in_place(&self) -> Result<InPlace<'a, V>> {
@@ -40,17 +40,19 @@ impl<'a, V: Plain> Array<'a, V> {
         if info.info.map_flags & libbpf_sys::BPF_F_MMAPABLE == 0 {
             let why = "it cannot be mapped; declare it with `__uint(map_flags, BPF_F_MMAPABLE)`"
                 .to_owned();
-            return Err(Error::Value { name: map.describe(), why });
+            return Err(Error::Misuse { name: map.describe(), why });
         }
         let len = stride::<V>() * self.len() as usize;
         let mapping = Mapping::new(map.fd(), 0, len, true).map_err(|error| {
-            refusal(format!("map the values of the {}", map.describe()), error.into())
+            kernel_error(format!("map the values of the {}", map.describe()), error.into())
         })?;
         // SAFETY: the mapping lives as long as the storage, which is kept with it. Only the kernel
         // and this storage write to it, and the storage stays on one thread.
         let storage = unsafe { Storage::memory(mapping.start(), len) };
-        let misaligned =
-            || Error::Value { name: map.describe(), why: "its mapping is misaligned".to_owned() };
+        let misaligned = || Error::Mismatch {
+            name: map.describe(),
+            why: "its mapping is misaligned".to_owned(),
+        };
         Ok(InPlace {
             storage: storage.ok_or_else(misaligned)?,
             entries: self.len(),

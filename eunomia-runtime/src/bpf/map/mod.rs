@@ -25,11 +25,14 @@ use std::{
 
 use libbpf_rs::{MapCore, MapHandle, MapInfo, MapType};
 
-use super::sys::{messages::refused, pin::pin};
+use super::sys::pin::pin;
 use crate::{
     Error, Result,
     bpf::ON_STACK,
-    diagnosis::privilege::{map_type_name, map_type_names},
+    host::{
+        messages::refused,
+        privilege::{map_type_name, map_type_names},
+    },
     sample::Plain,
 };
 use calls::Calls;
@@ -41,8 +44,6 @@ pub use hash::HashMap;
 pub use in_place::InPlace;
 pub use nested::MapOfMaps;
 pub(super) use nested::{Inner, InnerDef};
-pub use own::MapSpec;
-pub(super) use own::map_type;
 pub use percpu::{PerCpuArray, PerCpuHashMap};
 pub use queue::{BloomFilter, Queue};
 pub(super) use sampler::Records;
@@ -72,8 +73,10 @@ enum Trust {
     Strict,
     /// The typed handle is made and refuses each call, so the object's other handles are made.
     Lenient,
-    /// The typed handle is made and refuses each call, for this reason.
-    Refused(String),
+    /// The map has another type or other sizes: the typed handle is made and refuses each call.
+    Mismatched(String),
+    /// The map is not in the kernel: the typed handle is made and refuses each call.
+    NotLoaded(String),
 }
 
 #[derive(Debug)]
@@ -89,7 +92,7 @@ pub trait FromMap<'a>: Sized {
     /// Turns the map into this handle, with the handle's key and value types.
     ///
     /// # Errors
-    /// [`Error::Value`] if the map is of another type, or if its key or value size differs.
+    /// [`Error::Mismatch`] if the map is of another type, or if its key or value size differs.
     fn from_map(map: Map<'a>) -> Result<Self>;
 }
 
@@ -113,15 +116,20 @@ impl<'a> Map<'a> {
         Self { trust: Trust::Lenient, ..self }
     }
 
-    /// Makes its typed handle refuse each call.
-    pub(super) fn refuse(self, why: String) -> Self {
-        Self { trust: Trust::Refused(why), ..self }
+    /// Makes its typed handle refuse each call, because the map is not in the kernel.
+    pub(super) fn not_loaded(self, why: &str) -> Self {
+        Self { trust: Trust::NotLoaded(why.to_owned()), ..self }
     }
 
     /// Fails if calls are refused.
     pub(super) fn usable(&self) -> Result<()> {
         match &self.trust {
-            Trust::Refused(why) => Err(Error::Value { name: self.describe(), why: why.clone() }),
+            Trust::Mismatched(why) => {
+                Err(Error::Mismatch { name: self.describe(), why: why.clone() })
+            }
+            Trust::NotLoaded(why) => {
+                Err(Error::NotLoaded { name: self.describe(), why: why.clone() })
+            }
             Trust::Strict | Trust::Lenient => Ok(()),
         }
     }
@@ -162,9 +170,8 @@ impl<'a> Map<'a> {
     pub fn kind(&self) -> MapType {
         match self.as_core().map_type() {
             // libbpf-rs has not kept the number.
-            MapType::Unknown => {
-                MapInfo::new(self.fd()).map_or(MapType::Unknown, |found| map_type(found.info.type_))
-            }
+            MapType::Unknown => MapInfo::new(self.fd())
+                .map_or(MapType::Unknown, |found| crate::map_spec::map_type(found.info.type_)),
             known => known,
         }
     }
@@ -195,8 +202,8 @@ impl<'a> Map<'a> {
     ///
     /// # Errors
     /// [`Error::Kernel`] if the kernel refuses to pin it: EEXIST if the path exists, EPERM if it is
-    /// not in a BPF file system ([`mount::bpffs`](crate::diagnosis::mount::bpffs)).
-    /// [`Error::Value`] if the handle refuses calls.
+    /// not in a BPF file system ([`mount::bpffs`](crate::host::mount::bpffs)).
+    /// [`Error::Mismatch`] or [`Error::NotLoaded`] if the handle refuses calls.
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
         self.usable()?;
         pin(self.fd(), path.as_ref(), &format!("the {}", self.describe()))
@@ -205,7 +212,7 @@ impl<'a> Map<'a> {
     /// Checks the map's type and sizes against those of a typed handle. A size of `None` matches
     /// any.
     fn expect(self, kinds: &[MapType], key: Option<usize>, value: Option<usize>) -> Result<Self> {
-        if matches!(self.trust, Trust::Refused(_)) {
+        if matches!(self.trust, Trust::Mismatched(_) | Trust::NotLoaded(_)) {
             return Ok(self);
         }
         let why = if !kinds.contains(&self.kind()) {
@@ -230,8 +237,8 @@ impl<'a> Map<'a> {
             return Ok(self);
         };
         match self.trust {
-            Trust::Lenient => Ok(self.refuse(why)),
-            Trust::Strict | Trust::Refused(_) => Err(Error::Value { name: self.describe(), why }),
+            Trust::Lenient => Ok(Self { trust: Trust::Mismatched(why), ..self }),
+            _ => Err(Error::Mismatch { name: self.describe(), why }),
         }
     }
 

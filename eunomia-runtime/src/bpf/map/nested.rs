@@ -8,11 +8,14 @@ use std::{
 
 use libbpf_rs::{ErrorKind, MapHandle, MapInfo, MapType, libbpf_sys};
 
-use super::{FromMap, Map, MapSpec};
+use super::{FromMap, Map};
 use crate::{
     Error, Result,
-    bpf::sys::messages::refused,
-    diagnosis::privilege::{Need, lacking},
+    host::{
+        messages::refused,
+        privilege::{Need, lacking},
+    },
+    map_spec::MapSpec,
     sample::Plain,
 };
 
@@ -45,7 +48,7 @@ impl<'a, K: Plain, I: FromMap<'static>> MapOfMaps<'a, K, I> {
     ///
     /// # Errors
     /// [`Error::Kernel`] if a system call fails: EPERM without CAP_SYS_ADMIN, which opening a map
-    /// by its id needs. [`Error::Value`] if the inner map does not match `I`.
+    /// by its id needs. [`Error::Mismatch`] if the inner map does not match `I`.
     pub fn get(&self, key: &K) -> Result<Option<I>> {
         let mut gone = None;
         while let Some(id) = self.map.lookup::<K, u32>(key)? {
@@ -95,13 +98,13 @@ impl<'a, K: Plain, I: FromMap<'static>> MapOfMaps<'a, K, I> {
     /// Creates a map as the object declares the inner maps, to be filled and inserted.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if the map cannot be created; [`Error::Value`] if the object does not
+    /// [`Error::Kernel`] if the map cannot be created; [`Error::Misuse`] if the object does not
     /// declare its inner map.
     pub fn create_inner(&self) -> Result<I> {
         self.map.usable()?;
         let Some(inner) = &self.map.inner else {
             let why = "the object does not declare its inner map".to_owned();
-            return Err(Error::Value { name: self.map.describe(), why });
+            return Err(Error::Misuse { name: self.map.describe(), why });
         };
         I::from_map(Map::own(inner.create(&self.map)?))
     }

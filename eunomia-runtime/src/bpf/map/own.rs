@@ -7,79 +7,15 @@ use std::{
     ptr::NonNull,
 };
 
-use libbpf_rs::{MapHandle, MapInfo, MapType, libbpf_sys};
+use libbpf_rs::{MapHandle, MapInfo, libbpf_sys};
 
 use super::Map;
 use crate::{
     Error, Result,
-    bpf::sys::{fdinfo, messages::refused, pin::pinned},
-    refusal::refusal,
+    bpf::sys::{fdinfo, pin::pinned},
+    host::{kernel_error, messages::refused},
+    map_spec::MapSpec,
 };
-
-/// Returns the type of a map by its number. libbpf-rs names the storage of cgroups, but does not
-/// convert its number.
-pub(in crate::bpf) fn map_type(number: u32) -> MapType {
-    match number {
-        libbpf_sys::BPF_MAP_TYPE_CGRP_STORAGE => MapType::CGrpStorage,
-        known => known.into(),
-    }
-}
-
-/// The definition of a map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MapSpec {
-    /// The map type.
-    pub kind: MapType,
-    /// The number of bytes of a key.
-    pub key_size: u32,
-    /// The number of bytes of a value.
-    pub value_size: u32,
-    /// The maximum number of entries; for a ring buffer, its size in bytes.
-    pub max_entries: u32,
-    /// The flags, `BPF_F_*` of `uapi/linux/bpf.h`.
-    pub flags: u32,
-}
-
-impl MapSpec {
-    /// Returns the definition in the kernel's information about a map.
-    pub(crate) fn of(info: &libbpf_sys::bpf_map_info) -> Self {
-        Self {
-            kind: map_type(info.type_),
-            key_size: info.key_size,
-            value_size: info.value_size,
-            max_entries: info.max_entries,
-            flags: info.map_flags,
-        }
-    }
-
-    /// Returns the definition that libbpf has of a map.
-    ///
-    /// # Safety
-    /// The map belongs to a live object.
-    pub(crate) unsafe fn declared(map: NonNull<libbpf_sys::bpf_map>) -> Self {
-        let map = map.as_ptr();
-        Self {
-            // SAFETY: the caller guarantees that the map is live, and the call only reads a number.
-            kind: map_type(unsafe { libbpf_sys::bpf_map__type(map) }),
-            // SAFETY: as above.
-            key_size: unsafe { libbpf_sys::bpf_map__key_size(map) },
-            // SAFETY: as above.
-            value_size: unsafe { libbpf_sys::bpf_map__value_size(map) },
-            // SAFETY: as above.
-            max_entries: unsafe { libbpf_sys::bpf_map__max_entries(map) },
-            // SAFETY: as above.
-            flags: unsafe { libbpf_sys::bpf_map__map_flags(map) },
-        }
-    }
-
-    pub(crate) fn options(&self) -> libbpf_sys::bpf_map_create_opts {
-        libbpf_sys::bpf_map_create_opts {
-            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
-            map_flags: self.flags,
-            ..Default::default()
-        }
-    }
-}
 
 impl Map<'static> {
     /// Opens the map that is pinned to `path`, without an object:
@@ -90,14 +26,14 @@ impl Map<'static> {
     ///
     /// # Errors
     /// [`Error::Kernel`] if the path cannot be opened: ENOENT if it does not exist, EACCES if it is
-    /// not in a BPF file system or may not be read and written. [`Error::Value`] if it is not a
+    /// not in a BPF file system or may not be read and written. [`Error::Mismatch`] if it is not a
     /// map.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let tried = || format!("open the map pinned to {}", path.display());
         let is_map = |fd: BorrowedFd<'_>| {
-            let text = fdinfo(fd).map_err(|error| refusal(tried(), error))?;
-            let not_map = || Error::Value { name: tried(), why: "it is not a map".to_owned() };
+            let text = fdinfo(fd).map_err(|error| kernel_error(tried(), error))?;
+            let not_map = || Error::Mismatch { name: tried(), why: "it is not a map".to_owned() };
             if text.lines().any(|line| line.starts_with("map_type:")) {
                 Ok(())
             } else {
@@ -144,7 +80,7 @@ impl<'a> Map<'a> {
     /// if the map was created without BTF, or if this process may not read the BTF (CAP_SYS_ADMIN).
     ///
     /// # Errors
-    /// [`Error::Value`] if a type has another name; [`Error::Kernel`] if the kernel cannot be asked
+    /// [`Error::Mismatch`] if a type has another name; [`Error::Kernel`] if the kernel cannot be asked
     /// about the map.
     pub fn of_types(self, key: Option<&str>, value: Option<&str>) -> Result<Self> {
         let info = MapInfo::new(self.fd())
@@ -164,7 +100,7 @@ impl<'a> Map<'a> {
                     "its {which} are of type `{}`, expected `{expected}`",
                     names.join("` or `")
                 );
-                return Err(Error::Value { name: self.describe(), why });
+                return Err(Error::Mismatch { name: self.describe(), why });
             }
         }
         Ok(self)

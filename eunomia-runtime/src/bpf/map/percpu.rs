@@ -8,7 +8,7 @@ use std::{ffi::c_void, marker::PhantomData, ptr};
 use libbpf_rs::{MapType, libbpf_sys};
 
 use super::{FromMap, Map};
-use crate::{Error, Result, cpus, sample::Plain};
+use crate::{Error, Result, host::cpus, sample::Plain};
 
 /// A hash table with a value for each CPU.
 ///

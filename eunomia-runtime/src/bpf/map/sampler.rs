@@ -16,7 +16,10 @@ use std::{
 use libbpf_rs::{MapCore as _, MapHandle, MapType, libbpf_sys};
 
 use super::{Calls, Map};
-use crate::{Error, Result, cpus, diagnosis::privilege::map_type_name};
+use crate::{
+    Error, Result,
+    host::{cpus, privilege::map_type_name},
+};
 use memory::Memory;
 
 pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};
@@ -72,13 +75,14 @@ impl Map<'_> {
     /// Returns a sampler that reads the whole map as bytes.
     ///
     /// # Errors
-    /// [`Error::Value`] if the map has no keys or values, or refuses calls; [`Error::Kernel`] if
+    /// [`Error::Misuse`] if the map has no keys or values; [`Error::Mismatch`] or
+    /// [`Error::NotLoaded`] if the handle refuses calls; [`Error::Kernel`] if
     /// its descriptor cannot be duplicated.
     pub fn sampler(&self) -> Result<ByteSampler> {
         self.usable()?;
         let (key_size, mut value_size) = (self.key_size() as usize, self.value_size() as usize);
         if key_size == 0 || value_size == 0 {
-            return Err(Error::Value {
+            return Err(Error::Misuse {
                 name: self.describe(),
                 why: format!(
                     "a map of type {} has no entries to read",

@@ -15,9 +15,9 @@ use crate::{
         Link,
         link::{self, owned},
         loaded::not_made,
-        sys::messages::{listen, refused},
     },
     diagnosis::requirement::UNATTACHED,
+    host::messages::{listen, refused},
 };
 
 /// A table of kernel functions that programs implement, for example a congestion control:
@@ -72,12 +72,12 @@ impl<'a> StructOps<'a> {
     /// [`Error::Kernel`] if the kernel refuses: EEXIST if it has a table of this name; EBUSY if
     /// this table is registered, or is of the section `.struct_ops` and was registered before. The
     /// kernel accepts such a table once (`bpf_struct_ops_map_update_elem`), and one of
-    /// `.struct_ops.link` any number of times. [`Error::Value`] if the table was not created:
+    /// `.struct_ops.link` any number of times. [`Error::NotLoaded`] if the table was not created:
     /// [`crate::bpf::Open::set_autocreate`] switches on that of `?.struct_ops`.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the map `{}`", self.map.name().to_string_lossy());
         let Held::Object(map) = &self.map.held else {
-            return Err(Error::Value {
+            return Err(Error::Misuse {
                 name: tried,
                 why: "it does not belong to this object".to_owned(),
             });
@@ -90,7 +90,7 @@ impl<'a> StructOps<'a> {
         let (link, log) = listen(|| owned(unsafe { libbpf_sys::bpf_map__attach_struct_ops(raw) }));
         let link = link.map_err(|error| {
             let error = refused(tried, &error, &log);
-            let unattached = matches!(&error, Error::Kernel(refusal) if refusal.source.raw_os_error() == Some(libc::EOPNOTSUPP));
+            let unattached = matches!(&error, Error::Kernel(kernel_error) if kernel_error.source.raw_os_error() == Some(libc::EOPNOTSUPP));
             error.with_hint(|| unattached.then_some(UNATTACHED))
         })?;
         let held = if linked(map) { link::Held::Table(link) } else { link::Held::PlainTable(link) };

@@ -29,7 +29,7 @@ use rustix::{
 };
 
 use super::Map;
-use crate::{Error, Result, reader::Claim, refusal::refusal, sample::Plain};
+use crate::{Error, Result, host::kernel_error, reader::Claim, sample::Plain};
 use pages::Pages;
 
 const HEADER: usize = 8;
@@ -92,17 +92,19 @@ impl<'a> UserRingBuffer<'a> {
     ///
     /// # Errors
     /// [`Error::InUse`] if the map has a producer; [`Error::Kernel`] if the ring cannot be mapped;
-    /// [`Error::Value`] if the handle refuses calls.
+    /// [`Error::Mismatch`] or [`Error::NotLoaded`] if the handle refuses calls.
     pub fn producer(&self) -> Result<Producer> {
         self.0.usable()?;
         let name = self.0.describe();
         let claim = Claim::producer(name.clone(), self.0.fd())?;
-        let tried = |errno: Errno| refusal(format!("map the ring of the {name}"), errno.into());
+        let tried =
+            |errno: Errno| kernel_error(format!("map the ring of the {name}"), errno.into());
         let (fd, page, size) = (self.0.fd(), page_size(), self.0.max_entries() as usize);
         let consumed = Pages::new(fd, 0, page, false).map_err(tried)?;
         let produced = Pages::new(fd, page, page, true).map_err(tried)?;
         let data = Pages::new(fd, 2 * page, 2 * size, true).map_err(tried)?;
-        let tried = |errno: Errno| refusal(format!("wait on the {name} with epoll"), errno.into());
+        let tried =
+            |errno: Errno| kernel_error(format!("wait on the {name} with epoll"), errno.into());
         let drained = epoll::create(CreateFlags::CLOEXEC).map_err(tried)?;
         epoll::add(&drained, fd, EventData::new_u64(0), EventFlags::OUT | EventFlags::ET)
             .map_err(tried)?;
@@ -120,7 +122,7 @@ impl Producer {
     ///
     /// # Errors
     /// [`Error::Full`] if the ring has no room for the record now; [`Error::Value`] if the record
-    /// is too long for the ring, or if another process writes to it.
+    /// is too long for the ring; [`Error::Damaged`] if another process writes to the ring.
     pub fn send<E: Plain>(&mut self, event: &E) -> Result<()> {
         self.send_bytes(event.bytes())
     }
@@ -159,8 +161,10 @@ impl Producer {
         const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes") };
         let (sample, commit) = self.take(size_of::<E>())?;
         sample.fill(0);
-        let event = E::of_bytes_mut(sample)
-            .ok_or_else(|| refuse("ring buffer", "its mapping is misaligned"))?;
+        let event = E::of_bytes_mut(sample).ok_or_else(|| Error::Mismatch {
+            name: "ring buffer".to_owned(),
+            why: "its mapping is misaligned".to_owned(),
+        })?;
         Ok(Reserved { event, commit })
     }
 
@@ -190,10 +194,9 @@ impl Producer {
     fn room(&self, len: usize) -> Result<(u64, usize)> {
         let total = (len + HEADER).next_multiple_of(8);
         if len > MAX_SAMPLE || total > self.size {
-            return Err(refuse(
-                self.claim.name(),
-                &format!("a record of {len} bytes does not fit into a ring of {} bytes", self.size),
-            ));
+            let why =
+                format!("a record of {len} bytes does not fit into a ring of {} bytes", self.size);
+            return Err(Error::Value { name: self.claim.name().to_owned(), why });
         }
         let position = self.produced.position().load(Ordering::Relaxed);
         let consumed = self.consumed.position().load(Ordering::Relaxed);
@@ -212,10 +215,8 @@ impl Producer {
     }
 
     fn inconsistent(&self) -> Error {
-        refuse(
-            self.claim.name(),
-            "its positions are inconsistent: another process writes to this ring",
-        )
+        let why = "its positions are inconsistent: another process writes to this ring";
+        Error::Damaged { name: self.claim.name().to_owned(), why: why.to_owned() }
     }
 
     /// Waits until there is room for a record of `len` bytes, or `timeout` has passed.
@@ -238,7 +239,7 @@ impl Producer {
                 // again.
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => {
-                    return Err(refusal(
+                    return Err(kernel_error(
                         format!("wait on the {} with epoll", self.claim.name()),
                         errno.into(),
                     ));
@@ -275,8 +276,4 @@ impl Commit<'_> {
         // Pairs with the acquire in `__bpf_user_ringbuf_peek`: header and sample are written.
         self.produced.position().store(self.position, Ordering::Release);
     }
-}
-
-fn refuse(name: &str, why: &str) -> Error {
-    Error::Value { name: name.to_owned(), why: why.to_owned() }
 }

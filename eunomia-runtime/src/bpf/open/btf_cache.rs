@@ -60,7 +60,7 @@ impl BtfCache {
     /// as `/tmp` may be writable for others.
     ///
     /// # Errors
-    /// [`Error::File`] if the folder cannot be created or opened. [`Error::Value`] if another user
+    /// [`Error::File`] if the folder cannot be created or opened. [`Error::File`] if another user
     /// can change it or a folder above it.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
@@ -169,7 +169,10 @@ fn refuse(folder: &Path, which: &str) -> Error {
         "others can write to {which}, or {which} belongs neither to root nor to this user, but its files decide where programs read in the \
          kernel; name a folder such as /var/cache/NAME"
     );
-    Error::Value { name: folder.display().to_string(), why }
+    Error::File {
+        path: folder.to_owned(),
+        source: io::Error::new(io::ErrorKind::PermissionDenied, why),
+    }
 }
 
 /// Returns a hash of the kernel's build and of what else can differ between kernels.

@@ -10,15 +10,12 @@ use libbpf_rs::{AsRawLibbpf as _, MapType, OpenMap, OpenMapMut, libbpf_sys};
 
 use crate::{
     Error, Result,
-    bpf::{
-        Open,
-        map::map_type,
-        sys::{
-            fdinfo,
-            messages::{listen, refused},
-        },
+    bpf::{Open, sys::fdinfo},
+    host::{
+        kernel_error,
+        messages::{listen, refused},
     },
-    refusal::refusal,
+    map_spec::map_type,
 };
 
 impl Open {
@@ -26,7 +23,7 @@ impl Open {
     /// arena its number of pages.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if the map is a section
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is a section
     /// of the object, which has one entry, or an arena that would be too small for its variables.
     pub fn set_max_entries(&mut self, map: &str, entries: u32) -> Result<()> {
         let found = self.open_map(map)?;
@@ -58,13 +55,18 @@ impl Open {
     /// [`crate::bpf::Loaded::typed_map`] makes others.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if the old or the new
-    /// type is that of an arena, a table of functions (struct_ops) or a map of maps, or if the map
-    /// is a section: libbpf sets these up from what it reads in the object. [`Error::Kernel`] with
-    /// EBUSY after [`Self::reuse_map`].
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the old or the new
+    /// type is that of an arena, a table of functions (struct_ops), a map of maps or an array of
+    /// programs, or if the map is a section: libbpf sets these up from what it reads in the object.
+    /// [`Error::Kernel`] with EBUSY after [`Self::reuse_map`].
     pub fn set_type(&mut self, map: &str, kind: MapType) -> Result<()> {
-        const FIXED: [MapType; 4] =
-            [MapType::Arena, MapType::StructOps, MapType::ArrayOfMaps, MapType::HashOfMaps];
+        const FIXED: [MapType; 5] = [
+            MapType::Arena,
+            MapType::StructOps,
+            MapType::ArrayOfMaps,
+            MapType::HashOfMaps,
+            MapType::ProgArray,
+        ];
         let found = self.open_map(map)?;
         if is_section(&found)
             || FIXED.iter().any(|fixed| *fixed == kind || *fixed == found.map_type())
@@ -81,12 +83,15 @@ impl Open {
     /// refuse each call, see [`Self::set_type`].
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if the map is a section,
-    /// an arena or a table of functions (struct_ops). [`Error::Kernel`] with EBUSY after
-    /// [`Self::reuse_map`].
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is a section,
+    /// an arena, a table of functions (struct_ops), a map of maps or an array of programs.
+    /// [`Error::Kernel`] with EBUSY after [`Self::reuse_map`].
     pub fn set_key_size(&mut self, map: &str, size: u32) -> Result<()> {
         let found = self.open_map(map)?;
-        if is_section(&found) || matches!(found.map_type(), MapType::Arena | MapType::StructOps) {
+        if is_section(&found)
+            || has_slots(found.map_type())
+            || matches!(found.map_type(), MapType::Arena | MapType::StructOps)
+        {
             return Err(refuse(
                 map,
                 &format!("the key size of a map of type {:?} is fixed", found.map_type()),
@@ -104,7 +109,7 @@ impl Open {
     /// declared end.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if the map is an arena
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is an arena
     /// or a table of functions (struct_ops), or if a section would shrink. [`Error::Kernel`] with
     /// EBUSY after [`Self::reuse_map`], or with ENOMEM if there is no memory for the section.
     pub fn set_value_size(&mut self, map: &str, size: u32) -> Result<()> {
@@ -163,7 +168,7 @@ impl Open {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if the map is not a ring
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is not a ring
     /// buffer. [`Error::Kernel`] under the conditions of [`Self::set_type`].
     pub fn set_perf_for_ring(&mut self, map: &str) -> Result<()> {
         let found = self.open_map(map)?;
@@ -190,7 +195,7 @@ impl Open {
     /// with this definition.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if the map is not a map
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is not a map
     /// of maps, or `inner` is not a map. [`Error::Kernel`] if the kernel cannot be asked about
     /// `inner`.
     pub fn set_inner_map(&mut self, map: &str, inner: BorrowedFd<'_>) -> Result<()> {
@@ -207,9 +212,9 @@ impl Open {
         if let Some(held) = self.settings.inner.get_mut(&index) {
             // libbpf keeps the number of the first descriptor and accepts no other.
             return rustix::io::dup3(inner, held, rustix::io::DupFlags::CLOEXEC)
-                .map_err(|errno| refusal(tried(), errno.into()));
+                .map_err(|errno| kernel_error(tried(), errno.into()));
         }
-        let held = inner.try_clone_to_owned().map_err(|error| refusal(tried(), error))?;
+        let held = inner.try_clone_to_owned().map_err(|error| kernel_error(tried(), error))?;
         self.set_up(map, "set its inner map", |map| map.set_inner_map_fd(held.as_fd()))?;
         self.settings.inner.insert(index, held);
         Ok(())
@@ -245,10 +250,10 @@ impl Open {
     ///
     /// Loading fails with EINVAL if the pinned map has another type or size, and the error names
     /// the difference. It also fails with EINVAL if the path is not in a BPF file system
-    /// ([`crate::diagnosis::mount::bpffs`]).
+    /// ([`crate::host::mount::bpffs`]).
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] for sections, arenas
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] for sections, arenas
     /// with variables, and tables of functions (struct_ops): libbpf would keep their contents in
     /// memory of its own, which is not that of the pinned map.
     pub fn set_pin_path(&mut self, map: &str, path: impl AsRef<Path>) -> Result<()> {
@@ -262,14 +267,24 @@ impl Open {
     /// The kernel decides when the object is loaded whether the programs can use it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if `fd` is not a map; if
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if `fd` is not a map; if
     /// the object's map is a section or an arena with variables, whose contents libbpf keeps apart
-    /// from the map, see [`Self::set_pin_path`]; or if either map is a table of functions
-    /// (struct_ops). [`Error::Kernel`] if the kernel cannot be asked about `fd`, for example
-    /// because descriptors ran out.
+    /// from the map, see [`Self::set_pin_path`]; if either map is a table of functions
+    /// (struct_ops); or if the types of the two maps differ and one of them is that of an arena, a
+    /// map of maps or an array of programs. [`Error::Kernel`] if the kernel cannot be asked about
+    /// `fd`, for example because descriptors ran out.
     pub fn reuse_map(&mut self, map: &str, fd: BorrowedFd<'_>) -> Result<()> {
         let own = self.open_map(map)?;
-        if map_type_of(map, fd)? == MapType::StructOps || own.map_type() == MapType::StructOps {
+        let (kind, own_kind) = (map_type_of(map, fd)?, own.map_type());
+        // libbpf and `loaded::load` tell the arena of the object by its type.
+        let is_fixed = |kind| kind == MapType::Arena || has_slots(kind);
+        if kind != own_kind && (is_fixed(kind) || is_fixed(own_kind)) {
+            return Err(refuse(
+                map,
+                &format!("a map of type {kind:?} cannot replace one of type {own_kind:?}"),
+            ));
+        }
+        if kind == MapType::StructOps || own_kind == MapType::StructOps {
             return Err(refuse(
                 map,
                 "a table of functions (struct_ops) cannot replace another map or be replaced by one",
@@ -331,6 +346,13 @@ fn is_section(map: &OpenMap<'_>) -> bool {
     unsafe { libbpf_sys::bpf_map__is_internal(map.as_libbpf_object().as_ptr()) }
 }
 
+/// Reports whether the object can declare what is in a map of this type. libbpf puts it in with keys
+/// and values of 4 bytes, and takes it for maps or for programs by the type that the map has then
+/// (`init_map_in_map_slots`, `init_prog_array_slots`).
+fn has_slots(kind: MapType) -> bool {
+    matches!(kind, MapType::ArrayOfMaps | MapType::HashOfMaps | MapType::ProgArray)
+}
+
 /// Refuses a map that no other map can replace: libbpf keeps memory for it, which the other map
 /// would not share (`bpf_object__create_maps`), and would take the size of that memory from the
 /// other map (`bpf_map__reuse_fd`).
@@ -349,7 +371,10 @@ fn replaceable(name: &str, map: &OpenMap<'_>) -> Result<()> {
 /// asks the kernel too, but takes the answer for any other object as that for a map.
 fn map_type_of(map: &str, fd: BorrowedFd<'_>) -> Result<MapType> {
     let text = fdinfo(fd).map_err(|error| {
-        refusal(format!("set up the map `{map}`: ask the kernel about the file descriptor"), error)
+        kernel_error(
+            format!("set up the map `{map}`: ask the kernel about the file descriptor"),
+            error,
+        )
     })?;
     let ty =
         text.lines().find_map(|line| line.strip_prefix("map_type:")?.trim().parse::<u32>().ok());
@@ -357,5 +382,5 @@ fn map_type_of(map: &str, fd: BorrowedFd<'_>) -> Result<MapType> {
 }
 
 fn refuse(map: &str, why: &str) -> Error {
-    Error::Value { name: format!("map `{map}`"), why: why.to_owned() }
+    Error::Misuse { name: format!("map `{map}`"), why: why.to_owned() }
 }

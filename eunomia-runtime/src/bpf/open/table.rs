@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use libbpf_rs::MapType;
 
 #[cfg(feature = "cli")]
-use crate::bpf::sys::messages::refused;
+use crate::host::messages::refused;
 use crate::{
     Error, Result,
     bpf::{Open, ReadWrite, Section, Variable, section::SectionMap},
@@ -32,7 +32,7 @@ impl<'a, T> OpenTable<'a, T> {
     /// refuses any other number.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Value`] if it is not a table of
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Mismatch`] if it is not a table of
     /// this size.
     pub fn members(&mut self) -> Result<Variable<'_, T, ReadWrite>> {
         self.object.table(self.name)
@@ -91,7 +91,7 @@ impl Open {
             .and_then(|map| SectionMap::table(&map))
             .and_then(SectionMap::open);
         let section: Section<'_, ReadWrite> =
-            storage.map(Section::new).ok_or_else(|| Error::Value {
+            storage.map(Section::new).ok_or_else(|| Error::Mismatch {
                 name: format!("map `{name}`"),
                 why: "it is not a table of functions (BPF_MAP_TYPE_STRUCT_OPS)".to_owned(),
             })?;

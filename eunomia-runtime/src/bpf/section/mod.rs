@@ -79,11 +79,11 @@ impl<'a, A: Access> Section<'a, A> {
     /// Turns the section `name` into one of `SIZE` bytes, which checks offsets at compile time.
     ///
     /// # Errors
-    /// [`Error::Value`] if the section has fewer bytes.
+    /// [`Error::Mismatch`] if the section has fewer bytes.
     pub fn sized<const SIZE: usize>(self, name: &str) -> Result<SizedSection<'a, A, SIZE>> {
         if self.size() < SIZE {
             let why = format!("the section has {} bytes, expected {SIZE}", self.size());
-            return Err(Error::Value { name: name.to_owned(), why });
+            return Err(Error::Mismatch { name: name.to_owned(), why });
         }
         Ok(SizedSection(self))
     }

@@ -150,7 +150,10 @@ fn handle<'a>(map: NonNull<libbpf_sys::bpf_map>) -> Map<'a> {
 /// Returns the error of an access outside the storage. Offsets are checked when a handle is made,
 /// so callers never get it.
 fn outside() -> Error {
-    Error::Value { name: "section".to_owned(), why: "a variable does not fit into it".to_owned() }
+    Error::Mismatch {
+        name: "section".to_owned(),
+        why: "a variable does not fit into it".to_owned(),
+    }
 }
 
 /// Splits `len` bytes at `offset` into the widest words, of up to 8 bytes, that they are aligned

@@ -15,7 +15,7 @@ use libbpf_rs::libbpf_sys::{
     bpf_linker, bpf_linker__add_file, bpf_linker__finalize, bpf_linker__free, bpf_linker__new,
 };
 
-use super::messages::listen;
+use crate::host::messages::listen;
 
 /// Links BPF objects into one, without their DWARF. libbpf decides about symbols that are defined
 /// twice, or used and never defined.

@@ -11,8 +11,7 @@ use libbpf_rs::libbpf_sys;
 use super::c_string;
 use crate::{
     Result,
-    diagnosis::mount::OF_PINS,
-    refusal::{Refusal, refusal},
+    host::{kernel_error, mount::OF_PINS},
 };
 
 /// Pins a BPF object to a path in a BPF file system. The object then outlives its file descriptors,
@@ -28,7 +27,7 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let elsewhere = OF_PINS.holds(folder) == Some(false);
-    Err(refusal(tried, io::Error::from_raw_os_error(-error))
+    Err(kernel_error(tried, io::Error::from_raw_os_error(-error))
         .with_hint(|| elsewhere.then(|| OF_PINS.absent())))
 }
 
@@ -42,10 +41,7 @@ pub(crate) fn pinned(path: &Path, what: &str) -> Result<OwnedFd> {
         // SAFETY: the descriptor is new, and nobody else owns it.
         return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
     }
-    let mut refusal = Refusal::new(tried, io::Error::from_raw_os_error(-fd), String::new(), None);
-    if -fd == libc::EACCES {
-        refusal.hint =
-            Some("the path is not in a BPF file system (`mount -t bpf bpf /sys/fs/bpf`), or this process may not read and write it".into());
-    }
-    Err(refusal.into())
+    let denied = "the path is not in a BPF file system (`mount -t bpf bpf /sys/fs/bpf`), or this process may not read and write it";
+    Err(kernel_error(tried, io::Error::from_raw_os_error(-fd))
+        .with_hint(|| (-fd == libc::EACCES).then_some(denied)))
 }

@@ -6,7 +6,7 @@
 
 use super::{PAGE, with_inner};
 use crate::{
-    fault::{Fault, Found, Place},
+    error::{Diagnostic, Found, JsonPath},
     object::{Kind, Layouts, MapDef, MapKind},
 };
 
@@ -40,20 +40,20 @@ const FLAGS: [(u32, &str); 13] = [
     (INNER_MAP, "BPF_F_INNER_MAP"),
 ];
 
-pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &Place, faults: &mut Found) {
+pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &JsonPath, diagnostics: &mut Found) {
     if let Some(inner) = def.inner.as_deref().filter(|inner| !can_be_inner(inner.kind)) {
         let what = format!(
             "map `{}` holds maps of type {}, which no kernel accepts as inner maps",
             def.name, inner.kind
         );
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             place.clone(),
             what,
             "use an array or a hash table as the inner map",
         ));
     }
     if !is_accepted_name(&def.name) {
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             place.clone(),
             format!("the kernel does not accept the name of map `{}`", def.name),
             RENAME,
@@ -62,7 +62,7 @@ pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &Place, faults: &mut
     for def in with_inner(def) {
         let mut refuse = |what: String, todo: &str| {
             let what = format!("no kernel creates map `{}` ({}): {what}", def.name, def.kind);
-            faults.push(Fault::new(place.clone(), what, todo));
+            diagnostics.push(Diagnostic::new(place.clone(), what, todo));
         };
         if let Some((sizes, todo)) =
             key_sizes(def.kind).filter(|(sizes, _)| !sizes.accept(def.key_size))

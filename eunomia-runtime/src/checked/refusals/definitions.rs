@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::{PAGE, Subject};
 use crate::{
     checked::Checked,
-    fault::{Fault, Found, Place},
+    error::{Diagnostic, Found, JsonPath},
     object::{Btf, Kind, Linkage, MapKind, Member, TypeId},
     suggestion::near,
 };
@@ -26,7 +26,7 @@ const FIELDS: [&str; 11] = [
     "map_extra",
 ];
 
-pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
+pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
     let Subject { checked, raw, .. } = subject;
     let btf = &checked.layouts.btf;
     let visible: HashMap<&str, bool> = checked
@@ -51,10 +51,11 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
         for slot in slots {
             let variable = btf.get(slot.variable);
             let name = variable.name.as_str();
-            let mut fault =
-                |what: String, todo: &str| faults.push(Fault::new(subject.map(name), what, todo));
+            let mut diagnostic = |what: String, todo: &str| {
+                diagnostics.push(Diagnostic::new(subject.map(name), what, todo))
+            };
             let Kind::Variable { ty, linkage } = variable.kind else {
-                fault(
+                diagnostic(
                     format!("`{name}` in section `{section}` is not a variable"),
                     "the object is corrupt; compile it again",
                 );
@@ -62,7 +63,7 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
             };
             let (_, def) = btf.resolve(ty);
             let Kind::Struct { members, .. } = &def.kind else {
-                fault(
+                diagnostic(
                     format!(
                         "`{name}` in section `{section}` is `{}`, not a struct",
                         checked.layouts.c_name(ty)
@@ -73,7 +74,7 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
             };
             if is_table {
                 if def.name.is_empty() {
-                    fault(
+                    diagnostic(
                         format!("struct_ops table `{name}` has an anonymous struct type"),
                         "use a type of the kernel, for example `struct tcp_congestion_ops`",
                     );
@@ -81,37 +82,37 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
                 continue;
             }
             if linkage != Linkage::Global {
-                fault(
+                diagnostic(
                     format!("map `{name}` is static, and libbpf rejects static maps"),
                     "remove `static`",
                 );
             } else if visible.get(name) == Some(&false) {
                 // `btf_fixup_datasec` makes it static.
                 let todo = "give it default visibility; -fvisibility=hidden hides maps too";
-                fault(
+                diagnostic(
                     format!("map `{name}` is hidden, which libbpf treats as static and rejects"),
                     todo,
                 );
             }
             let mut definition =
-                Definition { checked, name, place: subject.map(name), kind: 0, faults };
+                Definition { checked, name, place: subject.map(name), kind: 0, diagnostics };
             definition.read(members, false);
         }
     }
-    arenas(subject, in_elf, faults);
+    arenas(subject, in_elf, diagnostics);
 }
 
 struct Definition<'a> {
     checked: &'a Checked,
     name: &'a str,
-    place: Place,
+    place: JsonPath,
     kind: u32,
-    faults: &'a mut Found,
+    diagnostics: &'a mut Found,
 }
 
 impl Definition<'_> {
-    fn fault(&mut self, what: &str, todo: impl Into<String>) {
-        self.faults.push(Fault::new(
+    fn diagnostic(&mut self, what: &str, todo: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::new(
             self.place.clone(),
             format!("map `{}`: {what}", self.name),
             todo,
@@ -121,7 +122,7 @@ impl Definition<'_> {
     fn read(&mut self, members: &[Member], inner: bool) {
         let checked = self.checked;
         let (btf, layouts) = (&checked.layouts.btf, &checked.layouts);
-        let before = self.faults.len();
+        let before = self.diagnostics.len();
         let (mut key, mut value) = (0, 0);
         self.kind = 0;
         for (at, member) in members.iter().enumerate() {
@@ -131,7 +132,7 @@ impl Definition<'_> {
                     let size = match btf.unmodified(member.ty).1.kind {
                         Kind::Pointer { to } if is_sized(btf, to) => layouts.layout(to).size,
                         _ => {
-                            self.fault(
+                            self.diagnostic(
                                 &format!("`{field}` is not a complete type"),
                                 format!("write __type({field}, T) with a complete type"),
                             );
@@ -142,7 +143,7 @@ impl Definition<'_> {
                     let conflict = *known != 0 && *known != size;
                     *known = size;
                     if conflict {
-                        self.fault(
+                        self.diagnostic(
                             &format!("{field} has two different sizes"),
                             format!("remove `{field}` or `{field}_size`"),
                         );
@@ -153,7 +154,7 @@ impl Definition<'_> {
                 "map_extra" if matches!(btf.resolve(member.ty).1.kind, Kind::Enum { .. }) => {}
                 _ if FIELDS.contains(&field) => {
                     let Some(number) = number(btf, member.ty) else {
-                        self.fault(
+                        self.diagnostic(
                             &format!("`{field}` is not a number"),
                             format!("write __uint({field}, N)"),
                         );
@@ -167,17 +168,17 @@ impl Definition<'_> {
                             *known = number.into();
                             if conflict {
                                 let ty = field.trim_end_matches("_size");
-                                self.fault(
+                                self.diagnostic(
                                     &format!("{ty} has two different sizes"),
                                     format!("remove `{ty}` or `{field}`"),
                                 );
                             }
                         }
                         "pinning" if inner => {
-                            self.fault("inner maps cannot be pinned", "remove `pinning`")
+                            self.diagnostic("inner maps cannot be pinned", "remove `pinning`")
                         }
                         "pinning" if number > 1 => {
-                            self.fault(
+                            self.diagnostic(
                                 &format!("`pinning` is {number}"),
                                 "write LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1)",
                             );
@@ -190,20 +191,20 @@ impl Definition<'_> {
                         || "remove it".to_owned(),
                         |near| format!("did you mean `{near}`?"),
                     );
-                    self.fault(&format!("unknown field `{field}`"), todo);
+                    self.diagnostic(&format!("unknown field `{field}`"), todo);
                 }
             }
         }
-        if self.kind == 0 && self.faults.len() == before {
+        if self.kind == 0 && self.diagnostics.len() == before {
             let what =
                 if inner { "the type of the inner map is missing" } else { "the type is missing" };
-            self.fault(what, "add __uint(type, BPF_MAP_TYPE_..)");
+            self.diagnostic(what, "add __uint(type, BPF_MAP_TYPE_..)");
         }
         if MapKind(self.kind) == MapKind::STRUCT_OPS && !inner {
             // libbpf 1.7 crashes on such a definition.
             let what =
                 "BPF_MAP_TYPE_STRUCT_OPS is for struct_ops tables, which are not defined as maps";
-            self.fault(what, "define a variable of a kernel type in SEC(\".struct_ops\")");
+            self.diagnostic(what, "define a variable of a kernel type in SEC(\".struct_ops\")");
         }
     }
 
@@ -215,20 +216,23 @@ impl Definition<'_> {
             matches!(MapKind(self.kind), MapKind::ARRAY_OF_MAPS | MapKind::HASH_OF_MAPS);
         let Some(member) = members.get(at) else { return };
         if inner {
-            return self.fault("inner maps cannot hold maps", "remove `values` from the inner map");
+            return self
+                .diagnostic("inner maps cannot hold maps", "remove `values` from the inner map");
         }
         if at + 1 != members.len() {
-            return self.fault("`values` is not the last member", "move it to the end");
+            return self.diagnostic("`values` is not the last member", "move it to the end");
         }
         if !is_nested && MapKind(self.kind) != MapKind::PROG_ARRAY {
-            return self.fault(
+            return self.diagnostic(
                 "`values` needs a map of maps or a program array",
                 "set such a `type` before it, or remove it",
             );
         }
         if !matches!(value, 0 | 4) {
-            return self
-                .fault(&format!("value size is {value}, expected 4"), "remove the value size");
+            return self.diagnostic(
+                &format!("value size is {value}, expected 4"),
+                "remove the value size",
+            );
         }
         let to = match btf.get(member.ty).kind {
             Kind::Array { element, len: 0 } => match btf.resolve(element).1.kind {
@@ -244,7 +248,7 @@ impl Definition<'_> {
                 self.kind = outer;
             }
             Some(Kind::Prototype) if !is_nested => {}
-            _ => self.fault(
+            _ => self.diagnostic(
                 "`values` has an unsupported type",
                 "write __array(values, T), where T is the inner map or a function",
             ),
@@ -278,7 +282,7 @@ fn is_sized(btf: &Btf, id: TypeId) -> bool {
 
 /// Checks arenas. libbpf 1.7 supports one arena per object, and stores the variables of the address
 /// space in it (`init_arena_map_data`).
-fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
+fn arenas(subject: &Subject<'_>, has_maps: bool, diagnostics: &mut Found) {
     /// `BPF_F_SEGV_ON_FAULT`
     const SEGV_ON_FAULT: u32 = 1 << 17;
 
@@ -297,8 +301,8 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
                 "{} bytes of variables are in an arena (__arena), but the object has no arena map",
                 data.size
             );
-            faults.push(Fault::new(
-                Place::default(),
+            diagnostics.push(Diagnostic::new(
+                JsonPath::default(),
                 what,
                 "define one in SEC(\".maps\") with __uint(type, BPF_MAP_TYPE_ARENA)",
             ));
@@ -311,7 +315,11 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
                 "max_entries of arena `{}` is {}, but its variables need {pages} pages",
                 arena.name, arena.max_entries
             );
-            faults.push(Fault::new(subject.map(&arena.name), what, "increase `max_entries`"));
+            diagnostics.push(Diagnostic::new(
+                subject.map(&arena.name),
+                what,
+                "increase `max_entries`",
+            ));
         }
         // It copies their values to pages that are not there.
         (Some(arena), Some(_)) if arena.flags & SEGV_ON_FAULT != 0 => {
@@ -319,7 +327,7 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
                 "the arena `{}` has variables and the flag BPF_F_SEGV_ON_FAULT, which ends the process that loads it",
                 arena.name
             );
-            faults.push(Fault::new(
+            diagnostics.push(Diagnostic::new(
                 subject.map(&arena.name),
                 what,
                 "remove the flag, or allocate the memory in a program",
@@ -329,6 +337,6 @@ fn arenas(subject: &Subject<'_>, has_maps: bool, faults: &mut Found) {
     }
     for second in arenas {
         let what = format!("arena `{}` is one too many: an object can have only one", second.name);
-        faults.push(Fault::new(subject.map(&second.name), what, "use the first one"));
+        diagnostics.push(Diagnostic::new(subject.map(&second.name), what, "use the first one"));
     }
 }

@@ -6,11 +6,11 @@ use elf::abi::{STB_GLOBAL, STB_WEAK, STT_NOTYPE};
 
 use super::Subject;
 use crate::{
-    fault::{Fault, Found, Place},
+    error::{Diagnostic, Found, JsonPath},
     object::{Btf, Kind, Linkage, TypeId},
 };
 
-pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Found) {
+pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, diagnostics: &mut Found) {
     let btf = &checked.layouts.btf;
     let (mut named, mut sections) = (HashMap::new(), HashMap::new());
     for (id, ty) in checked.layouts.own_types() {
@@ -41,7 +41,7 @@ pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Fou
         let found = named.get(name).filter(|(_, kind)| !matches!(kind, Kind::Variable { linkage, .. } if *linkage != Linkage::Extern));
         let Some((id, kind)) = found else {
             let what = format!("`{name}` is used but not defined, and BTF does not describe it");
-            faults.push(Fault::new(Place::default(), what, DEFINE));
+            diagnostics.push(Diagnostic::new(JsonPath::default(), what, DEFINE));
             continue;
         };
         match (sections.get(id).copied(), kind) {
@@ -49,8 +49,8 @@ pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Fou
                 let what = format!(
                     "`{name}` is a function, but the kernel configuration (__kconfig) contains only values"
                 );
-                faults.push(Fault::new(
-                    Place::default(),
+                diagnostics.push(Diagnostic::new(
+                    JsonPath::default(),
                     what,
                     "declare it __ksym if it is a kernel function",
                 ));
@@ -62,24 +62,28 @@ pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, faults: &mut Fou
                 );
                 let todo =
                     "declare it as an integer, bool, char, char array or enum libbpf_tristate";
-                faults.push(Fault::new(Place::default(), what, todo));
+                diagnostics.push(Diagnostic::new(JsonPath::default(), what, todo));
             }
             (Some(".kconfig"), Kind::Variable { ty, .. }) => {
                 let weak = raw.symbols.iter().any(|symbol| {
                     symbol.st_bind() == STB_WEAK && symbol.st_shndx == 0 && raw.name(symbol) == name
                 });
                 if let Some((what, todo)) = unset(btf, name, *ty, weak) {
-                    faults.push(Fault::new(Place::default(), format!("`{name}` {what}"), todo));
+                    diagnostics.push(Diagnostic::new(
+                        JsonPath::default(),
+                        format!("`{name}` {what}"),
+                        todo,
+                    ));
                 }
             }
             (Some(".ksyms"), _) => {}
             (_, Kind::Function) => {
                 let what = format!("function `{name}` is called but not defined");
-                faults.push(Fault::new(Place::default(), what, DEFINE));
+                diagnostics.push(Diagnostic::new(JsonPath::default(), what, DEFINE));
             }
             (..) => {
                 let what = format!("variable `{name}` is used but not defined");
-                faults.push(Fault::new(Place::default(), what, DEFINE));
+                diagnostics.push(Diagnostic::new(JsonPath::default(), what, DEFINE));
             }
         }
     }

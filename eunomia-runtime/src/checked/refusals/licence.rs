@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::{Checked, Subject, programs::Program, types::Family};
 use crate::{
-    fault::{Fault, Found},
+    error::{Diagnostic, Found},
     object::Kind,
 };
 
@@ -73,7 +73,7 @@ const RESTRICTED: [(u32, &str); 44] = [
 const GET_STACKID: u32 = 27;
 
 /// Checks the programs that are loaded by default.
-pub(crate) fn check(subject: &Subject<'_>, programs: &[Program<'_>], faults: &mut Found) {
+pub(crate) fn check(subject: &Subject<'_>, programs: &[Program<'_>], diagnostics: &mut Found) {
     let Some(licence) = licence(subject) else { return };
     let kernel_functions = kernel_functions(subject.checked);
     for program in programs {
@@ -112,7 +112,7 @@ pub(crate) fn check(subject: &Subject<'_>, programs: &[Program<'_>], faults: &mu
         );
         let todo = "write `char LICENSE[] SEC(\"license\") = \"GPL\";` or \"Dual BSD/GPL\", if the source is under that \
                     licence";
-        faults.push(Fault::new(subject.program(program.name), what, todo));
+        diagnostics.push(Diagnostic::new(subject.program(program.name), what, todo));
     }
 }
 

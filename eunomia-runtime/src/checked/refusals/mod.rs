@@ -26,10 +26,10 @@ use elf::{
 
 use super::Checked;
 use crate::{
-    fault::{Fault, Faults, Found, Place},
+    error::{Diagnostic, Diagnostics, Found, JsonPath},
     object::{
         MapDef,
-        elf::{Refused, broken},
+        elf::{ObjectError, broken},
     },
     skeleton::Format,
 };
@@ -38,9 +38,9 @@ impl Checked {
     /// Checks the object for [`Self::refusals`]. Messages call the input `file`.
     ///
     /// # Errors
-    /// [`Faults`] with every refusal.
-    pub fn loadable(&self, file: &str) -> Result<(), Faults> {
-        Faults::or(file, self.found(), Some(()))
+    /// [`Diagnostics`] with every refusal.
+    pub fn loadable(&self, file: &str) -> Result<(), Diagnostics> {
+        Diagnostics::or(file, self.found(), Some(()))
     }
 
     /// Returns the reasons why libbpf does not open the object, or why no kernel loads it: faults
@@ -48,7 +48,7 @@ impl Checked {
     /// and whose maps and programs have sizes and types that a kernel may accept.
     ///
     /// Conditions that depend on the kernel are checked by the module `doctor`.
-    pub fn refusals(&self) -> Vec<Fault> {
+    pub fn refusals(&self) -> Vec<Diagnostic> {
         self.found().into_shown()
     }
 
@@ -56,20 +56,20 @@ impl Checked {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         let raw = match Raw::read(object) {
             Ok(raw) => raw,
-            Err((what, todo)) => return Fault::new(Place::default(), what, todo).into(),
+            Err((what, todo)) => return Diagnostic::new(JsonPath::default(), what, todo).into(),
         };
         let subject = Subject::new(self, raw);
-        let mut faults = Found::default();
-        sections(&subject, &mut faults);
-        externs::check(&subject, &mut faults);
-        definitions::check(&subject, &mut faults);
-        let held = references::check(&subject, &mut faults);
-        types::check(&subject, &mut faults);
-        programs::check(&subject, &held, &mut faults);
+        let mut diagnostics = Found::default();
+        sections(&subject, &mut diagnostics);
+        externs::check(&subject, &mut diagnostics);
+        definitions::check(&subject, &mut diagnostics);
+        let held = references::check(&subject, &mut diagnostics);
+        types::check(&subject, &mut diagnostics);
+        programs::check(&subject, &held, &mut diagnostics);
         for def in &self.maps {
-            creation::check(def, &self.layouts, &subject.map(&def.name), &mut faults);
+            creation::check(def, &self.layouts, &subject.map(&def.name), &mut diagnostics);
         }
-        faults
+        diagnostics
     }
 }
 
@@ -95,15 +95,15 @@ impl<'a> Subject<'a> {
     }
 
     /// Returns the place of a map in the document.
-    fn map(&self, name: &str) -> Place {
-        self.maps.get(name).map_or_else(Place::default, |index| {
+    fn map(&self, name: &str) -> JsonPath {
+        self.maps.get(name).map_or_else(JsonPath::default, |index| {
             self.checked.skeleton.skel_place().key("maps").index(*index)
         })
     }
 
     /// Returns the place of a program in the document.
-    fn program(&self, name: &str) -> Place {
-        self.programs.get(name).map_or_else(Place::default, |index| {
+    fn program(&self, name: &str) -> JsonPath {
+        self.programs.get(name).map_or_else(JsonPath::default, |index| {
             self.checked.skeleton.skel_place().key("progs").index(*index)
         })
     }
@@ -119,7 +119,7 @@ struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    fn read(object: &'a [u8]) -> Result<Self, Refused> {
+    fn read(object: &'a [u8]) -> Result<Self, ObjectError> {
         let file = ElfBytes::<AnyEndian>::minimal_parse(object).map_err(broken)?;
         let (headers, section_names) = file.section_headers_with_strtab().map_err(broken)?;
         let Some((symbols, strings)) = file.symbol_table().map_err(broken)? else {
@@ -173,21 +173,21 @@ impl<'a> Raw<'a> {
 }
 
 /// Checks sections and functions: `bpf_object__elf_collect` and `bpf_object__add_programs`.
-fn sections(subject: &Subject<'_>, faults: &mut Found) {
+fn sections(subject: &Subject<'_>, diagnostics: &mut Found) {
     let raw = &subject.raw;
     for index in 0..raw.headers.len() {
         if raw.section(index) == "maps" {
             let what =
                 "section `maps` has legacy map definitions, which libbpf rejects since version 1.0";
             let todo = "define them in SEC(\".maps\") with __uint(type, ..), __type(key, ..), __type(value, ..)";
-            faults.push(Fault::new(Place::default(), what, todo));
+            diagnostics.push(Diagnostic::new(JsonPath::default(), what, todo));
         }
         let size = raw.headers.get(index).map_or(0, |header| header.sh_size);
         // `bpf_object__init_kversion`
         if raw.section(index) == "version" && size != 4 {
             let what = format!("section `version` has {size} bytes, expected 4");
-            faults.push(Fault::new(
-                Place::default(),
+            diagnostics.push(Diagnostic::new(
+                JsonPath::default(),
                 what,
                 "remove it, or write `__u32 version SEC(\"version\") = LINUX_VERSION_CODE;`",
             ));
@@ -198,8 +198,8 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
                 "the variables of section `{}` have {size} bytes, more than any kernel accepts for a map",
                 raw.section(index)
             );
-            faults.push(Fault::new(
-                Place::default(),
+            diagnostics.push(Diagnostic::new(
+                JsonPath::default(),
                 what,
                 "make them smaller, or put them into maps with several entries",
             ));
@@ -215,7 +215,7 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
         {
             let what =
                 format!("function `{name}` has an invalid offset or size in section `{section}`");
-            faults.push(Fault::new(
+            diagnostics.push(Diagnostic::new(
                 subject.program(name),
                 what,
                 "the object is corrupt; compile it again",
@@ -225,7 +225,7 @@ fn sections(subject: &Subject<'_>, faults: &mut Found) {
                 "program `{name}` in section `{section}` is static, and libbpf rejects static programs"
             );
             let todo = "remove `static`; a function that programs call needs no SEC(..)";
-            faults.push(Fault::new(subject.program(name), what, todo));
+            diagnostics.push(Diagnostic::new(subject.program(name), what, todo));
         }
     }
 }

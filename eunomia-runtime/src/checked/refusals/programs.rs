@@ -11,7 +11,7 @@ use super::{
     types::{Family, family},
 };
 use crate::{
-    fault::{Fault, Found},
+    error::{Diagnostic, Found},
     object::{Calls, Function, MapKind},
 };
 
@@ -35,18 +35,18 @@ impl Program<'_> {
     }
 }
 
-pub(crate) fn check(subject: &Subject<'_>, held: &Held<'_>, faults: &mut Found) {
+pub(crate) fn check(subject: &Subject<'_>, held: &Held<'_>, diagnostics: &mut Found) {
     let checked = subject.checked;
-    arrays(subject, held, faults);
+    arrays(subject, held, diagnostics);
     // Broken tables are reported by what needs them.
     let Ok(calls) = checked.calls() else { return };
     let programs = read(subject, &calls);
     for name in programs.iter().map(|program| program.name).filter(|name| !is_accepted_name(name)) {
         let what = format!("the kernel does not accept the name of program `{name}`");
-        faults.push(Fault::new(subject.program(name), what, RENAME));
+        diagnostics.push(Diagnostic::new(subject.program(name), what, RENAME));
     }
-    pointers(subject, &programs, faults);
-    licence::check(subject, &programs, faults);
+    pointers(subject, &programs, diagnostics);
+    licence::check(subject, &programs, diagnostics);
 }
 
 fn read<'a>(subject: &'a Subject<'a>, calls: &'a Calls) -> Vec<Program<'a>> {
@@ -91,7 +91,7 @@ fn read<'a>(subject: &'a Subject<'a>, calls: &'a Calls) -> Vec<Program<'a>> {
 /// Checks for calls through pointers (`callx`), which no verifier knows: `do_check` accepts calls
 /// only of constants ("BPF_CALL uses reserved fields"), and before it, since Linux 4.16,
 /// `bpf_opcode_in_insntable` refuses the instruction even if the program does not reach it.
-fn pointers(subject: &Subject<'_>, programs: &[Program<'_>], faults: &mut Found) {
+fn pointers(subject: &Subject<'_>, programs: &[Program<'_>], diagnostics: &mut Found) {
     let mut seen = BTreeSet::new();
     for program in programs {
         for function in program.functions.iter().filter(|function| function.indirect) {
@@ -108,7 +108,7 @@ fn pointers(subject: &Subject<'_>, programs: &[Program<'_>], faults: &mut Found)
             );
             let todo = "call the function by its name, or use bpf_tail_call; if the source has no such call, compile with \
                         -O2";
-            faults.push(Fault::new(subject.program(program.name), what, todo));
+            diagnostics.push(Diagnostic::new(subject.program(program.name), what, todo));
         }
     }
 }
@@ -119,7 +119,7 @@ fn pointers(subject: &Subject<'_>, programs: &[Program<'_>], faults: &mut Found)
 ///
 /// Programs that only use an array must be of its type as well, but a loader may load one of them
 /// and leave out the others, for example of variants for XDP and tc.
-fn arrays(subject: &Subject<'_>, held: &Held<'_>, faults: &mut Found) {
+fn arrays(subject: &Subject<'_>, held: &Held<'_>, diagnostics: &mut Found) {
     let checked = subject.checked;
     let types = checked.program_types();
     let of_program: BTreeMap<&str, Family> = checked
@@ -143,7 +143,11 @@ fn arrays(subject: &Subject<'_>, held: &Held<'_>, faults: &mut Found) {
                 "map `{}` holds programs of different types: `{first}` is of type {one}, `{second}` of type {other}",
                 def.name
             );
-            faults.push(Fault::new(subject.map(&def.name), what, "use a map for each type"));
+            diagnostics.push(Diagnostic::new(
+                subject.map(&def.name),
+                what,
+                "use a map for each type",
+            ));
         }
     }
 }

@@ -10,7 +10,7 @@ use elf::symbol::Symbol;
 
 use super::{Subject, creation::INNER_MAP, types::is_typed};
 use crate::{
-    fault::{Fault, Found},
+    error::{Diagnostic, Found},
     object::{Kind, MapDef, MapKind},
 };
 
@@ -21,7 +21,7 @@ const LOAD64: u8 = 0x18;
 pub(crate) type Held<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
 /// Checks all references, and returns what the maps initially hold.
-pub(crate) fn check<'a>(subject: &'a Subject<'a>, faults: &mut Found) -> Held<'a> {
+pub(crate) fn check<'a>(subject: &'a Subject<'a>, diagnostics: &mut Found) -> Held<'a> {
     let Subject { checked, raw, .. } = subject;
     // Programs by section and offset. Relocations outside of them belong to replaced functions, and
     // libbpf skips them.
@@ -62,7 +62,7 @@ pub(crate) fn check<'a>(subject: &'a Subject<'a>, faults: &mut Found) -> Held<'a
             let Some(left) = budget.checked_sub(1) else { return held };
             budget = left;
             let Some(symbol) = raw.symbols.get(relocation.r_sym as usize) else { continue };
-            let fault = if is_table {
+            let diagnostic = if is_table {
                 let named = program(symbol.st_shndx.into(), symbol.st_value);
                 in_tables.extend(named);
                 named.and_then(|name| place.table_fault(symbol, name))
@@ -74,7 +74,7 @@ pub(crate) fn check<'a>(subject: &'a Subject<'a>, faults: &mut Found) -> Held<'a
                 place.instruction_fault(code, source, symbol).map(|(what, todo)| {
                     let what =
                         format!("program `{program}` refers to `{}`, {what}", place.symbol(symbol));
-                    Fault::new(subject.program(program), what, todo)
+                    Diagnostic::new(subject.program(program), what, todo)
                 })
             } else {
                 if let Some((_, map)) = place.maps.range(..=relocation.r_offset).next_back() {
@@ -82,12 +82,12 @@ pub(crate) fn check<'a>(subject: &'a Subject<'a>, faults: &mut Found) -> Held<'a
                 }
                 place.map_fault(relocation.r_offset, symbol)
             };
-            if let Some(fault) = fault
-                && !faults.contains(&fault)
+            if let Some(diagnostic) = diagnostic
+                && !diagnostics.contains(&diagnostic)
             {
-                faults.push(fault);
+                diagnostics.push(diagnostic);
             }
-            if faults.len() > crate::fault::SHOWN {
+            if diagnostics.len() > crate::error::SHOWN {
                 return held;
             }
         }
@@ -100,7 +100,7 @@ pub(crate) fn check<'a>(subject: &'a Subject<'a>, faults: &mut Found) -> Held<'a
         if def.kind == MapKind::HASH_OF_MAPS && most != 0 && values.len() > most {
             let what =
                 format!("max_entries of map `{map}` is {most}, but it has {} values", values.len());
-            faults.push(Fault::new(subject.map(map), what, "increase `max_entries`"));
+            diagnostics.push(Diagnostic::new(subject.map(map), what, "increase `max_entries`"));
         }
     }
     // `libbpf_prepare_prog_load`: the position in a table determines the kernel function that the
@@ -114,7 +114,7 @@ pub(crate) fn check<'a>(subject: &'a Subject<'a>, faults: &mut Found) -> Held<'a
         .filter(|(name, section)| is_function(section) && !in_tables.contains(name.as_str()))
     {
         let what = format!("program `{name}` is for a struct_ops table, but no table refers to it");
-        faults.push(Fault::new(
+        diagnostics.push(Diagnostic::new(
             subject.program(name),
             what,
             "put it into a table in SEC(\".struct_ops\"), or remove it",
@@ -235,7 +235,7 @@ impl<'a> Places<'a> {
 
     /// Checks the initial values of maps of maps and program arrays:
     /// `bpf_object__collect_map_relos`.
-    fn map_fault(&self, offset: u64, symbol: &Symbol) -> Option<Fault> {
+    fn map_fault(&self, offset: u64, symbol: &Symbol) -> Option<Diagnostic> {
         let (start, map) = self.maps.range(..=offset).next_back()?;
         let def = *self.defs.get(map)?;
         let (section, name) =
@@ -266,7 +266,7 @@ impl<'a> Places<'a> {
         };
         let place = self.subject.map(map);
         if let Some((what, todo)) = wrong {
-            return Some(Fault::new(place, format!("map `{map}` {what}"), todo));
+            return Some(Diagnostic::new(place, format!("map `{map}` {what}"), todo));
         }
         let slot = self
             .first_slot(map)
@@ -280,7 +280,7 @@ impl<'a> Places<'a> {
                 "max_entries of map `{map}` is {}, but it has a value at index {slot}",
                 def.max_entries
             );
-            Fault::new(place, what, "increase `max_entries`")
+            Diagnostic::new(place, what, "increase `max_entries`")
         })
     }
 
@@ -299,7 +299,7 @@ impl<'a> Places<'a> {
     }
 
     /// Checks a struct_ops table: `bpf_object__collect_st_ops_relos`.
-    fn table_fault(&self, symbol: &Symbol, name: &str) -> Option<Fault> {
+    fn table_fault(&self, symbol: &Symbol, name: &str) -> Option<Diagnostic> {
         if symbol.st_shndx >= SHN_LORESERVE {
             return None;
         }
@@ -309,7 +309,8 @@ impl<'a> Places<'a> {
             is_typed(bare) && matches!(bare.split('/').next(), Some("struct_ops" | "struct_ops.s"));
         let what =
             format!("program `{name}` is in a struct_ops table, but its section is `{section}`");
-        (!is_one).then(|| Fault::new(self.subject.program(name), what, "write SEC(\"struct_ops\")"))
+        (!is_one)
+            .then(|| Diagnostic::new(self.subject.program(name), what, "write SEC(\"struct_ops\")"))
     }
 }
 

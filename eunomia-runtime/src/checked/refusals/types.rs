@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt};
 
 use super::{Checked, Subject};
 use crate::{
-    fault::{Fault, Found},
+    error::{Diagnostic, Found},
     skeleton::model::TYPE,
     suggestion::near,
 };
@@ -233,7 +233,7 @@ pub(crate) fn family(section: &str) -> Option<Family> {
 
 /// Checks program types. libbpf opens an object with a program that has no type, but does not load
 /// it unless the caller sets a type.
-pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
+pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
     let checked = subject.checked;
     let types = checked.program_types();
     for program in &checked.skeleton.programs {
@@ -246,7 +246,11 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
                 "use a section name of libbpf, for example \"xdp\" or \"tp/sched/sched_switch\""
                     .to_owned()
             });
-            faults.push(Fault::new(place, format!("{section} does not name a program type"), todo));
+            diagnostics.push(Diagnostic::new(
+                place,
+                format!("{section} does not name a program type"),
+                todo,
+            ));
         }
     }
     for (name, section) in &checked.programs {
@@ -265,7 +269,7 @@ pub(crate) fn check(subject: &Subject<'_>, faults: &mut Found) {
         let what = format!(
             "program `{name}` is in section `{section}`, which has no program type, so it cannot be loaded"
         );
-        faults.push(Fault::new(subject.program(name), what, todo));
+        diagnostics.push(Diagnostic::new(subject.program(name), what, todo));
     }
 }
 

@@ -5,7 +5,7 @@ mod describe;
 mod json;
 mod table;
 
-use super::{Failure, Streams, args::Inspect, input::Input, output};
+use super::{CommandError, Streams, args::Inspect, input::Input, output};
 use crate::plain;
 
 /// The contents of a skeleton. A field is `None` if the document has no object and does not tell
@@ -83,7 +83,7 @@ struct Field {
     bits: Option<u32>,
 }
 
-pub(super) fn run(args: &Inspect, streams: &mut Streams<'_>) -> Result<(), Failure> {
+pub(super) fn run(args: &Inspect, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let document = Input::read(&args.source, streams.input)?.document;
     let description = match document.skeleton.object {
         Some(_) => Description::of_object(&document.file, &document.check()?)?,

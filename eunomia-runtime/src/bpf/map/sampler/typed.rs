@@ -49,8 +49,9 @@ impl<K: Plain, V: Plain> HashMap<'_, K, V> {
     /// Returns a sampler that reads the whole table at once.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if the map's descriptor cannot be duplicated; [`Error::Value`] if a type
-    /// has an alignment of more than 64 bytes, or if the handle refuses calls.
+    /// [`Error::Kernel`] if the map's descriptor cannot be duplicated; [`Error::Misuse`] if a type
+    /// has an alignment of more than 64 bytes; [`Error::Mismatch`] or [`Error::NotLoaded`] if the
+    /// handle refuses calls.
     pub fn sampler(&self) -> Result<Sampler<K, V>> {
         Sampler::new(self.as_map())
     }
@@ -77,7 +78,7 @@ impl<K: Plain, V: Plain> Sampler<K, V> {
     /// Reads every entry.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if a system call fails. [`Error::Value`] if the map changes faster than it
+    /// [`Error::Kernel`] if a system call fails. [`Error::Incomplete`] if the map changes faster than it
     /// can be walked: the read gives up after twice as many entries as the map can have.
     /// [`Self::entries`] then returns the entries that were read before the error.
     pub fn sample(&mut self) -> Result<Entries<'_, K, V>> {
@@ -123,7 +124,7 @@ pub(super) fn aligned<T>(map: &Map<'_>) -> Result<()> {
         "the alignment of a type is {} bytes, expected {ALIGN} at most; sample the map as bytes",
         align_of::<T>()
     );
-    Err(Error::Value { name: map.describe(), why })
+    Err(Error::Misuse { name: map.describe(), why })
 }
 
 impl<'s, K, V> Entries<'s, K, V> {

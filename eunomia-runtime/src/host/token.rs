@@ -13,8 +13,7 @@ use std::{
 
 use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject, libbpf_sys};
 
-use super::mount::BPFFS;
-use crate::{bpf::sys::messages::listen, environment};
+use crate::host::{environment, messages::listen, mount::BPFFS};
 
 /// The environment variable of libbpf that names the bpffs of the token.
 pub(crate) const VARIABLE: &str = "LIBBPF_BPF_TOKEN_PATH";

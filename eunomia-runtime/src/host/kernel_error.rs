@@ -1,84 +1,36 @@
-//! Refusals by the kernel and libbpf, and the hints that go with them.
+//! Makes [`KernelError`]s, with a hint if the machine shows the cause.
 
-#[cfg(feature = "load")]
-use std::ffi::CStr;
-use std::{fmt, io};
+use std::{ffi::CStr, io};
 
-use crate::{
-    Hint,
-    plain::{line, message as cut},
-};
-
-#[cfg(feature = "load")]
 use rustix::process::{Resource, getrlimit};
 
-#[cfg(feature = "load")]
-use crate::{
-    Error,
-    diagnosis::{
-        mount::{OF_PINS, OF_TRACEPOINTS},
-        privilege::{Need, lacking},
-        running,
-    },
-    hint::Advice,
+use super::{
+    Advice,
+    mount::{OF_PINS, OF_TRACEPOINTS},
+    privilege::{Need, lacking},
+    running,
 };
-
-/// A refusal by the kernel or by libbpf.
-#[derive(Debug)]
-pub struct Refusal {
-    /// What was tried.
-    pub tried: String,
-    /// The errno, or the text of an error of libbpf that has no errno.
-    pub source: io::Error,
-    /// The messages that libbpf printed meanwhile, without the verifier's log.
-    pub messages: String,
-    /// The verifier's log, if it refused a program.
-    pub verifier_log: Option<String>,
-    /// What to do about it.
-    pub hint: Option<Hint>,
-}
+use crate::error::{Error, Hint, KernelError};
 
 /// Returns the error of a system call.
-#[cfg(feature = "load")]
-pub(crate) fn refusal(tried: impl Into<String>, source: io::Error) -> Error {
-    Refusal::new(tried.into(), source, String::new(), None).into()
+pub(crate) fn kernel_error(tried: impl Into<String>, source: io::Error) -> Error {
+    refused_by(tried.into(), source, String::new(), None)
 }
 
-#[cfg(feature = "load")]
-impl Refusal {
-    /// Reports whether the kernel refused for lack of permission.
-    pub(crate) fn is_denial(&self) -> bool {
-        matches!(self.source.raw_os_error(), Some(libc::EPERM | libc::EACCES))
-    }
-
-    /// Replaces the hint, if another one is given.
-    pub(crate) fn with_hint(self, hint: Option<impl Into<Hint>>) -> Self {
-        Self { hint: hint.map(Into::into).or(self.hint), ..self }
-    }
-
-    /// Creates a refusal, with a hint if the cause is known.
-    pub(crate) fn new(
-        tried: String,
-        source: io::Error,
-        messages: String,
-        verifier_log: Option<String>,
-    ) -> Self {
-        let source = named(source);
-        let hint = hint(&source, &messages, verifier_log.as_deref());
-        Self { tried, source, messages, verifier_log, hint }
-    }
-}
-
-#[cfg(feature = "load")]
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Kernel(Box::new(refusal))
-    }
+/// Returns the error of a call of libbpf, with what libbpf printed.
+pub(crate) fn refused_by(
+    tried: String,
+    source: io::Error,
+    messages: String,
+    verifier_log: Option<String>,
+) -> Error {
+    let source = named(source);
+    let hint = hint(&source, &messages, verifier_log.as_deref());
+    Error::Kernel(Box::new(KernelError { tried, source, messages, verifier_log, hint }))
 }
 
 /// Names libbpf's own errors. Their numbers (`enum libbpf_errno`) are above those of the kernel, so
 /// the standard library does not know them.
-#[cfg(feature = "load")]
 fn named(error: io::Error) -> io::Error {
     use libbpf_rs::libbpf_sys::{libbpf_strerror, size_t};
 
@@ -97,8 +49,7 @@ fn named(error: io::Error) -> io::Error {
     }
 }
 
-/// Returns what to do about an error, if its cause is known.
-#[cfg(feature = "load")]
+/// Returns what to do about an error, if the machine shows its cause.
 fn hint(source: &io::Error, messages: &str, log: Option<&str>) -> Option<Hint> {
     let code = source.raw_os_error();
     if messages.contains("failed to find valid kernel BTF")
@@ -139,11 +90,9 @@ fn hint(source: &io::Error, messages: &str, log: Option<&str>) -> Option<Hint> {
 
 /// The start of libbpf's message about an instruction that uses a field, type or constant missing
 /// from the kernel.
-#[cfg(feature = "load")]
 const UNRESOLVED: &str = "failed to resolve CO-RE relocation ";
 
 /// Returns the hint for a CO-RE relocation that failed.
-#[cfg(feature = "load")]
 fn unresolved(log: &str) -> Hint {
     // The line looks like this: `<byte_off> [7] struct task_struct.none (0:1 @ offset 4)`
     let subject =
@@ -160,7 +109,6 @@ fn unresolved(log: &str) -> Hint {
 
 /// Returns the hint for EMFILE. Each map, program and link takes a file descriptor, and so does
 /// each ring of a perf event array.
-#[cfg(feature = "load")]
 fn no_descriptors() -> Hint {
     let limit = getrlimit(Resource::Nofile);
     let hard = limit.maximum.map_or("unlimited".to_owned(), |hard| hard.to_string());
@@ -173,7 +121,6 @@ fn no_descriptors() -> Hint {
 }
 
 /// Returns the hint for a tracepoint that was not found.
-#[cfg(feature = "load")]
 fn no_tracepoint() -> Hint {
     match OF_TRACEPOINTS.mounted() {
         Some(place) => format!(
@@ -187,47 +134,13 @@ fn no_tracepoint() -> Hint {
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, self.hint.as_deref())
-    }
-}
-
-impl Refusal {
-    /// Returns the text of `Display`, with the hint for users of the command.
-    #[cfg(feature = "cli")]
-    pub(crate) fn for_command(&self) -> String {
-        let mut text = String::new();
-        // Writing to a `String` does not fail.
-        let _ = self.write(&mut text, self.hint.as_ref().map(Hint::for_command));
-        text
-    }
-
-    fn write(&self, f: &mut impl fmt::Write, hint: Option<&str>) -> fmt::Result {
-        write!(f, "{}: {}", line(&cut(&self.tried)), line(&self.source.to_string()))?;
-        for message in self.messages.lines() {
-            write!(f, "\n  {}", line(&cut(message)))?;
-        }
-        if let Some(log) = &self.verifier_log {
-            f.write_str("\n  the verifier's log:")?;
-            for entry in log.lines() {
-                write!(f, "\n    {}", line(entry))?;
-            }
-        }
-        if let Some(hint) = hint {
-            write!(f, "\n  hint: {}", line(&cut(hint)))?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(all(test, feature = "load"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn libbpf_errors_are_named() {
-        let text = |code| refusal("open it", io::Error::from_raw_os_error(code)).to_string();
+        let text = |code| kernel_error("open it", io::Error::from_raw_os_error(code)).to_string();
         assert_eq!(text(4001), "open it: BPF object format invalid (libbpf error 4001)");
         assert_eq!(text(4005), "open it: Relocation failed (libbpf error 4005)");
         assert!((4000..4014).all(|code| !text(code).contains("Unknown")));

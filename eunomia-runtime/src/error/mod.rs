@@ -1,16 +1,31 @@
-//! The error type of the crate.
+//! The errors of the crate: what was tried, why it failed, and what to do about it.
+//!
+//! [`Error`] is what every call returns. Its variants tell causes apart; [`Error::kind`] groups them
+//! for callers that only ask whether something was not found or not permitted.
+
+#[cfg(feature = "dynamic")]
+mod diagnostic;
+mod hint;
+mod kernel;
+mod kind;
+#[cfg(feature = "dynamic")]
+pub(crate) mod locate;
+mod recording;
 
 use std::{fmt, io, path::PathBuf};
 
-#[cfg(feature = "load")]
-use crate::hint::{Advice, Hint};
-use crate::{
-    Refusal,
-    plain::{line, message, name as cut, plain},
-    recording::Flaw,
-};
 #[cfg(feature = "dynamic")]
-use crate::{fault::Faults, suggestion::near};
+pub use diagnostic::{Diagnostic, Diagnostics, JsonPath};
+#[cfg(feature = "dynamic")]
+pub(crate) use diagnostic::{Found, SHOWN, Step};
+pub use hint::Hint;
+pub use kernel::KernelError;
+pub use kind::ErrorKind;
+pub use recording::RecordingError;
+
+use crate::plain::{line, message, name as cut, plain};
+#[cfg(feature = "dynamic")]
+use crate::suggestion::near;
 
 /// The result of everything that calls the kernel or reads a skeleton.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,8 +35,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The skeleton or its object is invalid, or the two disagree.
     #[cfg(feature = "dynamic")]
-    Input(Faults),
-    /// A file could not be read or written.
+    Input(Diagnostics),
+    /// A file or folder could not be read, written or used.
     File {
         /// The path of the file.
         path: PathBuf,
@@ -29,10 +44,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The kernel, or libbpf on its behalf, refused.
-    Kernel(Box<Refusal>),
+    Kernel(Box<KernelError>),
     /// A program could not be attached because neither its section nor the caller names a target.
     /// The kernel was not asked.
-    #[cfg(feature = "load")]
     NoTarget {
         /// The name of the program.
         program: String,
@@ -40,6 +54,8 @@ pub enum Error {
         section: String,
         /// The kind of target that it needs, for example `an interface`.
         wants: &'static str,
+        /// How to name the target.
+        hint: Hint,
     },
     /// No map, program, section or variable has this name.
     NotFound {
@@ -50,16 +66,59 @@ pub enum Error {
         /// The names that exist.
         known: Vec<String>,
     },
-    /// A value does not fit its variable, key or entry, or an operation is not valid for its
-    /// object.
+    /// A value does not fit: its variable, key, entry or setting cannot hold it, or its text cannot
+    /// be read.
     Value {
-        /// The object or operation that the value is for.
+        /// The object or setting that the value is for.
+        name: String,
+        /// The reason.
+        why: String,
+    },
+    /// An object is of another kind, type or size than the handle or call expects.
+    Mismatch {
+        /// The object, or what was tried with it.
+        name: String,
+        /// Both kinds or sizes.
+        why: String,
+    },
+    /// A map, program or section is not in the kernel, because it was left out of loading.
+    NotLoaded {
+        /// The object.
+        name: String,
+        /// The reason.
+        why: String,
+    },
+    /// The object does not allow the operation, on any kernel.
+    Misuse {
+        /// The object or operation.
+        name: String,
+        /// The reason.
+        why: String,
+    },
+    /// A callback, or the holder of a batch, called the reader that called it or lent the batch.
+    Reentered {
+        /// The operation.
+        name: String,
+        /// The reason.
+        why: String,
+    },
+    /// The memory of a ring is inconsistent: another process writes to it or reads it. The ring is
+    /// not read again.
+    Damaged {
+        /// The ring.
+        name: String,
+        /// The inconsistency.
+        why: String,
+    },
+    /// A map changed too fast to be walked from end to end.
+    Incomplete {
+        /// The map.
         name: String,
         /// The reason.
         why: String,
     },
     /// A recording cannot be written or replayed.
-    Recording(Box<Flaw>),
+    Recording(Box<RecordingError>),
     /// Callbacks returned errors. All records of this poll were delivered.
     Callback {
         /// The number of errors.
@@ -96,24 +155,18 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             #[cfg(feature = "dynamic")]
-            Self::Input(faults) => faults.fmt(f),
+            Self::Input(diagnostics) => diagnostics.fmt(f),
             Self::File { path, source } => {
                 write!(f, "{}: {}", line(&path.to_string_lossy()), line(&source.to_string()))
             }
-            Self::Kernel(refusal) => refusal.fmt(f),
-            #[cfg(feature = "load")]
-            Self::NoTarget { program, section, wants } => {
-                let (program, section) = (cut(program), cut(section));
-                let (todo, program, section) = (
-                    Hint::from(Advice::Target { program: &program }),
-                    line(&program),
-                    line(&section),
-                );
-                write!(
-                    f,
-                    "program `{program}`: its section `{section}` does not name its target, which is {wants}: {todo}"
-                )
-            }
+            Self::Kernel(error) => error.fmt(f),
+            Self::NoTarget { program, section, wants, hint } => write!(
+                f,
+                "program `{}`: its section `{}` does not name its target, which is {wants}: {}",
+                line(&cut(program)),
+                line(&cut(section)),
+                line(hint)
+            ),
             Self::NotFound { what, name, known } => {
                 write!(f, "no {what} `{}`", line(&cut(name)))?;
                 if !known.is_empty() {
@@ -133,10 +186,16 @@ impl fmt::Display for Error {
                 }
                 Ok(())
             }
-            Self::Value { name, why } => {
+            Self::Value { name, why }
+            | Self::Mismatch { name, why }
+            | Self::NotLoaded { name, why }
+            | Self::Misuse { name, why }
+            | Self::Reentered { name, why }
+            | Self::Damaged { name, why }
+            | Self::Incomplete { name, why } => {
                 write!(f, "{}: {}", line(&message(name)), line(&message(why)))
             }
-            Self::Recording(flaw) => flaw.fmt(f),
+            Self::Recording(error) => error.fmt(f),
             Self::Callback { count: 1, source } => {
                 write!(f, "the callback failed on a record: {}", plain(&source.to_string()))
             }
@@ -178,12 +237,17 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
+    /// Returns the group of the error, for callers that do not tell all causes apart.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::of(self)
+    }
+
     /// Returns the text of `Display`, but with hints that name options of the command `eunomia` in
     /// place of calls. The command words [`Self::NoTarget`] itself.
     #[cfg(feature = "cli")]
     pub(crate) fn for_command(&self) -> String {
         match self {
-            Self::Kernel(refusal) => refusal.for_command(),
+            Self::Kernel(error) => error.for_command(),
             error => error.to_string(),
         }
     }
@@ -192,7 +256,7 @@ impl Error {
     /// permission.
     #[cfg(feature = "load")]
     pub(crate) fn without<H: Into<Hint>>(self, hint: impl FnOnce() -> Option<H>) -> Self {
-        let denied = matches!(&self, Self::Kernel(refusal) if refusal.is_denial());
+        let denied = matches!(&self, Self::Kernel(error) if error.is_denial());
         if denied { self.with_hint(hint) } else { self }
     }
 
@@ -200,7 +264,7 @@ impl Error {
     #[cfg(feature = "load")]
     pub(crate) fn with_hint<H: Into<Hint>>(self, hint: impl FnOnce() -> Option<H>) -> Self {
         match self {
-            Self::Kernel(refusal) => Self::Kernel(Box::new(refusal.with_hint(hint()))),
+            Self::Kernel(error) => Self::Kernel(Box::new(error.with_hint(hint()))),
             other => other,
         }
     }
@@ -210,8 +274,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File { source, .. } => Some(source),
-            Self::Kernel(refusal) => Some(&refusal.source),
-            Self::Recording(flaw) => flaw.source(),
+            Self::Kernel(error) => Some(&error.source),
+            Self::Recording(error) => error.source(),
             Self::Callback { source, .. } => Some(&**source),
             _ => None,
         }
@@ -219,15 +283,15 @@ impl std::error::Error for Error {
 }
 
 #[cfg(feature = "dynamic")]
-impl From<Faults> for Error {
-    fn from(faults: Faults) -> Self {
-        Self::Input(faults)
+impl From<Diagnostics> for Error {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Input(diagnostics)
     }
 }
 
-impl From<Flaw> for Error {
-    fn from(flaw: Flaw) -> Self {
-        Self::Recording(Box::new(flaw))
+impl From<RecordingError> for Error {
+    fn from(error: RecordingError) -> Self {
+        Self::Recording(Box::new(error))
     }
 }
 
@@ -238,25 +302,25 @@ mod tests {
     #[test]
     fn names_are_escaped_on_one_line() {
         let hostile = || "x\u{1b}[2J\nhint: run it\u{202e}\u{9b}".to_owned();
-        let refusal = Refusal {
+        let kernel_error = KernelError {
             tried: hostile(),
             source: io::Error::other(hostile()),
             messages: "one\r\u{85}\n".to_owned(),
             verifier_log: Some("0:\tr0\u{7}\n".to_owned()),
             hint: Some(hostile().into()),
         };
-        let flaw = Flaw::Layout {
+        let recording_error = RecordingError::Layout {
             map: hostile(),
             types: [(hostile(), 1), (hostile(), 2)],
             lines: [Some(hostile()), None],
         };
         let errors = [
             (Error::File { path: hostile().into(), source: io::Error::other(hostile()) }, 1),
-            (Error::Kernel(Box::new(refusal)), 5),
+            (Error::Kernel(Box::new(kernel_error)), 5),
             (Error::NotFound { what: "map", name: hostile(), known: vec![hostile()] }, 1),
             (Error::Value { name: hostile(), why: hostile() }, 1),
-            (Error::Recording(Box::new(flaw)), 1),
-            (Error::Recording(Box::new(Flaw::Corrupt { at: 1, why: hostile() })), 1),
+            (Error::Recording(Box::new(recording_error)), 1),
+            (Error::Recording(Box::new(RecordingError::Corrupt { at: 1, why: hostile() })), 1),
             // The text of the callback itself may have several lines.
             (Error::Callback { count: 2, source: hostile().into() }, 2),
             (Error::Full { name: hostile() }, 1),

@@ -2,7 +2,7 @@
 //! these functions is called.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,8 +11,13 @@ use rustix::{
     mount::{MountFlags, mount},
 };
 
-use super::privilege::{Need, lacking};
-use crate::{Error, Hint, Result, hint::Advice, refusal::refusal};
+use crate::{
+    Error, Hint, Result,
+    host::{
+        Advice, kernel_error,
+        privilege::{Need, lacking},
+    },
+};
 
 /// The directory in which maps, programs and links are pinned, and from which tokens are created.
 pub(crate) const BPFFS: &str = "/sys/fs/bpf";
@@ -47,7 +52,7 @@ pub(crate) const OF_CGROUPS: Kind = Kind {
 /// Returns the mount point.
 ///
 /// # Errors
-/// [`Error::Kernel`] if mounting fails, with EPERM without CAP_SYS_ADMIN; [`Error::Value`] if the
+/// [`Error::Kernel`] if mounting fails, with EPERM without CAP_SYS_ADMIN; [`Error::File`] if the
 /// directory is not empty.
 pub fn bpffs() -> Result<PathBuf> {
     OF_PINS.mounted_or_mount()
@@ -66,7 +71,7 @@ pub fn tracefs() -> Result<PathBuf> {
 /// mount point.
 ///
 /// # Errors
-/// As [`bpffs`]; [`Error::Value`] if cgroups of version 1 are mounted there, which it would hide.
+/// As [`bpffs`]; [`Error::File`] if cgroups of version 1 are mounted there, which it would hide.
 pub fn cgroup2() -> Result<PathBuf> {
     OF_CGROUPS.mounted_or_mount()
 }
@@ -137,13 +142,19 @@ impl Kind {
         let place = self.place();
         let tried = format!("mount {} on {place}", self.name);
         if fs::read_dir(place).is_ok_and(|mut files| files.next().is_some()) {
-            let why = "the directory is not empty, and mounting would hide its files".to_owned();
-            return Err(Error::Value { name: tried, why });
+            let why = format!(
+                "cannot mount {} on it: the directory is not empty, and mounting would hide its files",
+                self.name
+            );
+            return Err(Error::File {
+                path: PathBuf::from(place),
+                source: io::Error::new(io::ErrorKind::DirectoryNotEmpty, why),
+            });
         }
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         let mounted = mount(self.name, place, self.name, flags, None);
         mounted.map_err(|errno| {
-            refusal(tried, errno.into()).without(|| lacking(&[Need::of_mounts()]))
+            kernel_error(tried, errno.into()).without(|| lacking(&[Need::of_mounts()]))
         })?;
         Ok(PathBuf::from(place))
     }

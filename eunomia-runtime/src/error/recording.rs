@@ -1,14 +1,13 @@
-//! [`Flaw`]: the errors of recordings.
+//! [`RecordingError`]: the errors of recordings.
 
 use std::{fmt, io};
 
-use super::Stream;
 use crate::plain::line;
 
 /// The reason why a recording cannot be written or replayed.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Flaw {
+pub enum RecordingError {
     /// Writing or reading failed.
     Io {
         /// The operation: `write` or `read`.
@@ -19,7 +18,12 @@ pub enum Flaw {
     /// The data does not start like a recording.
     Foreign,
     /// The recording was written by a newer version of this crate.
-    Version(u16),
+    Version {
+        /// The version of the format.
+        found: u16,
+        /// The newest version that this crate reads.
+        newest: u16,
+    },
     /// The records come from another kind of machine.
     Machine {
         /// Byte order of the records: 1 is little-endian.
@@ -46,37 +50,15 @@ pub enum Flaw {
     },
 }
 
-impl Flaw {
-    /// Returns the error for two streams of one map with different layouts.
-    pub(super) fn layout(there: &Stream<'_>, here: &Stream<'_>) -> Self {
-        Self::Layout {
-            map: here.map.clone().into_owned(),
-            types: [there, here].map(|stream| (stream.c_type.clone().into_owned(), stream.size)),
-            lines: [(there, here), (here, there)]
-                .map(|(has, lacks)| only_in(&has.layout, &lacks.layout)),
-        }
-    }
-}
-
-/// Returns the first line that is missing from the other text, preferably one of a member.
-fn only_in(text: &str, other: &str) -> Option<String> {
-    let mut only = text.lines().filter(|line| other.lines().all(|known| known != *line));
-    let first = only.clone().next();
-    only.find(|line| line.starts_with(' ')).or(first).map(|line| line.trim().to_owned())
-}
-
-impl fmt::Display for Flaw {
+impl fmt::Display for RecordingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { tried, source } => write!(f, "cannot {tried} the recording: {source}"),
             Self::Foreign => f.write_str("not an eunomia recording"),
-            Self::Version(version) => {
-                write!(
-                    f,
-                    "the recording has format version {version}, expected {}; update eunomia",
-                    super::format::VERSION
-                )
-            }
+            Self::Version { found, newest } => write!(
+                f,
+                "the recording has format version {found}, expected {newest}; update eunomia"
+            ),
             Self::Machine { order, pointer } => {
                 let order = if *order == 1 { "little-endian" } else { "non-little-endian" };
                 write!(
@@ -108,7 +90,7 @@ impl fmt::Display for Flaw {
     }
 }
 
-impl std::error::Error for Flaw {
+impl std::error::Error for RecordingError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::{Fault, Step};
+use super::{Diagnostic, Step};
 
 /// Strips the byte order mark that editors on some systems write. Columns are counted after it, as
 /// these editors do.
@@ -15,12 +15,15 @@ pub(crate) fn without_mark(text: &str) -> &str {
 
 /// Sets the position of each fault that has none: that of its place, or of the nearest enclosing
 /// place that the text has. Reads the text once, however many faults there are.
-pub(crate) fn fill_lines<'a>(text: &str, faults: impl IntoIterator<Item = &'a mut Fault>) {
+pub(crate) fn fill_lines<'a>(
+    text: &str,
+    diagnostics: impl IntoIterator<Item = &'a mut Diagnostic>,
+) {
     let text = without_mark(text);
-    let mut wanted: Vec<Wanted<'_>> = faults
+    let mut wanted: Vec<Wanted<'_>> = diagnostics
         .into_iter()
-        .filter(|fault| fault.line.is_none())
-        .map(|fault| Wanted { fault, offset: 0 })
+        .filter(|diagnostic| diagnostic.line.is_none())
+        .map(|diagnostic| Wanted { diagnostic, offset: 0 })
         .collect();
     if wanted.is_empty() {
         return;
@@ -34,19 +37,19 @@ pub(crate) fn fill_lines<'a>(text: &str, faults: impl IntoIterator<Item = &'a mu
     );
     wanted.sort_by_key(|wanted| wanted.offset);
     let (mut read, mut line, mut line_start) = (0, 1, 0);
-    for Wanted { fault, offset } in wanted {
+    for Wanted { diagnostic, offset } in wanted {
         let between = text.as_bytes().get(read..offset).unwrap_or_default();
         for (at, _) in between.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
             (line, line_start) = (line + 1, read + at + 1);
         }
         read = offset;
-        fault.line = Some((line, offset - line_start + 1));
+        diagnostic.line = Some((line, offset - line_start + 1));
     }
 }
 
 /// A fault, and the offset of its place as far as the text has been read.
 struct Wanted<'a> {
-    fault: &'a mut Fault,
+    diagnostic: &'a mut Diagnostic,
     offset: usize,
 }
 
@@ -57,7 +60,7 @@ fn find(text: &[u8], at: usize, depth: usize, wanted: &mut [&mut Wanted<'_>]) ->
     let mut below: HashMap<Step, Vec<&mut Wanted<'_>>> = HashMap::new();
     for wanted in wanted {
         wanted.offset = at;
-        if let Some(step) = wanted.fault.place.0.get(depth).cloned() {
+        if let Some(step) = wanted.diagnostic.place.0.get(depth).cloned() {
             below.entry(step).or_default().push(wanted);
         }
     }
@@ -174,22 +177,22 @@ fn skip_string(text: &[u8], at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Place;
+    use crate::error::JsonPath;
 
     #[test]
     fn values_after_tricky_text_are_found() {
         let text = "{ \"a\\\"}\": \"]}\",\n  \"list\": [1, {\"x\": null},\n    {\"b\": -1.5e3, \"x\": true}] }";
-        let place = Place::default().key("list");
-        let mut faults = [
-            Fault::new(place.clone(), "", ""),
-            Fault::new(place.index(1).key("x"), "", ""),
-            Fault::new(place.index(2).key("x"), "", ""),
-            Fault::new(place.index(2).key("missing"), "", ""),
-            Fault::new(Place::default().key("a\"}"), "", ""),
+        let place = JsonPath::default().key("list");
+        let mut diagnostics = [
+            Diagnostic::new(place.clone(), "", ""),
+            Diagnostic::new(place.index(1).key("x"), "", ""),
+            Diagnostic::new(place.index(2).key("x"), "", ""),
+            Diagnostic::new(place.index(2).key("missing"), "", ""),
+            Diagnostic::new(JsonPath::default().key("a\"}"), "", ""),
         ];
-        fill_lines(text, &mut faults);
+        fill_lines(text, &mut diagnostics);
         assert_eq!(
-            faults.map(|fault| fault.line.unwrap()),
+            diagnostics.map(|diagnostic| diagnostic.line.unwrap()),
             [(2, 11), (2, 21), (3, 24), (3, 5), (1, 11)]
         );
     }
@@ -197,20 +200,20 @@ mod tests {
     #[test]
     fn faults_are_located_in_any_order() {
         let text = "{\"a\": {\"x\": 1},\n\"b\": 2, \"a\":\n [{\"y\": 1}, {}]}";
-        let a = Place::default().key("a");
+        let a = JsonPath::default().key("a");
         let places = [
             a.index(1),
-            Place::default().key("b"),
+            JsonPath::default().key("b"),
             a.index(0).key("y"),
             a.key("x"),
             a.clone(),
             a,
-            Place::default(),
+            JsonPath::default(),
         ];
-        let mut faults = places.map(|place| Fault::new(place, "", ""));
-        fill_lines(text, &mut faults);
+        let mut diagnostics = places.map(|place| Diagnostic::new(place, "", ""));
+        fill_lines(text, &mut diagnostics);
         assert_eq!(
-            faults.map(|fault| fault.line.unwrap()),
+            diagnostics.map(|diagnostic| diagnostic.line.unwrap()),
             [(3, 13), (2, 6), (3, 9), (3, 2), (3, 2), (3, 2), (1, 1)]
         );
     }

@@ -1,73 +1,11 @@
-//! Hints: what to do about a refusal, worded for callers of the library and for users of the
+//! Advice: what to do about a refusal, worded for callers of the library and for users of the
 //! command.
 
-use std::{borrow::Cow, fmt, ops::Deref};
+use std::fmt;
 
-/// What to do about a refusal, or about something that is missing.
-///
-/// As a string, it addresses callers of this library. Users of the command `eunomia` have options
-/// in place of calls: [`Self::for_command`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hint {
-    library: Cow<'static, str>,
-    /// The text for users of the command, if it differs.
-    command: Option<String>,
-}
-
-impl Hint {
-    /// Returns the text for users of the command `eunomia`.
-    pub fn for_command(&self) -> &str {
-        self.command.as_deref().unwrap_or(&self.library)
-    }
-
-    /// Creates a hint from a reason and advice.
-    #[cfg(feature = "load")]
-    pub(crate) fn of(why: impl fmt::Display, advice: Advice<'_>) -> Self {
-        Self::from(advice).after(format_args!("{why}: "))
-    }
-
-    /// Puts a text before this hint.
-    #[cfg(feature = "load")]
-    pub(crate) fn after(self, text: impl fmt::Display) -> Self {
-        let command = self.command.map(|command| format!("{text}{command}"));
-        Self { library: format!("{text}{}", self.library).into(), command }
-    }
-}
-
-impl Deref for Hint {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.library
-    }
-}
-
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
-    }
-}
-
-impl PartialEq<&str> for Hint {
-    fn eq(&self, other: &&str) -> bool {
-        **self == **other
-    }
-}
-
-impl From<String> for Hint {
-    fn from(text: String) -> Self {
-        Self { library: text.into(), command: None }
-    }
-}
-
-impl From<&'static str> for Hint {
-    fn from(text: &'static str) -> Self {
-        Self { library: text.into(), command: None }
-    }
-}
+use crate::Hint;
 
 /// Advice that a caller follows by a call, and a user of the command by an option.
-#[cfg(feature = "load")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Advice<'a> {
     /// Set the number of entries of a map.
@@ -90,7 +28,7 @@ pub(crate) enum Advice<'a> {
     /// Open with a file that holds the kernel's BTF.
     KernelBtf,
     /// Mount a file system, by a command or by the function in
-    /// [`bpf::mount`](crate::diagnosis::mount).
+    /// [`bpf::mount`](crate::host::mount).
     Mount { by_hand: &'a str, function: &'a str, option: bool },
     /// Give capabilities to the process, in the notation of setcap(8).
     Capabilities { setcap: &'a str },
@@ -98,16 +36,19 @@ pub(crate) enum Advice<'a> {
     Preflight,
 }
 
-#[cfg(feature = "load")]
 impl From<Advice<'_>> for Hint {
     fn from(advice: Advice<'_>) -> Self {
         let (library, command) = advice.wordings();
-        Self { library: library.into(), command: Some(command) }
+        Self::worded(library, command)
     }
 }
 
-#[cfg(feature = "load")]
 impl Advice<'_> {
+    /// Returns the advice as a hint that begins with the reason for it.
+    pub(crate) fn because(self, why: impl fmt::Display) -> Hint {
+        Hint::from(self).after(format_args!("{why}: "))
+    }
+
     /// Returns the wording for callers of the library and that for users of the command. Both are
     /// kept, because the library does not know which is needed until the text is shown.
     fn wordings(self) -> (String, String) {
@@ -173,13 +114,13 @@ impl Advice<'_> {
     }
 }
 
-#[cfg(all(test, feature = "load"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn both_wordings_keep_the_reason() {
-        let hint = Hint::of("its max_entries is 0", Advice::Entries { map: "counts" });
+        let hint = Advice::Entries { map: "counts" }.because("its max_entries is 0");
         assert_eq!(
             hint,
             "its max_entries is 0: set the number of entries before loading, `set_max_entries(\"counts\", ..)`"
@@ -193,8 +134,7 @@ mod tests {
     /// Such capabilities would let every local user load any program.
     #[test]
     fn command_hint_never_suggests_setcap() {
-        let hint =
-            Hint::of("this process lacks CAP_BPF", Advice::Capabilities { setcap: "cap_bpf" });
+        let hint = Advice::Capabilities { setcap: "cap_bpf" }.because("this process lacks CAP_BPF");
         assert!(hint.contains("setcap cap_bpf+ep"), "{hint}");
         assert!(!hint.for_command().contains("setcap"), "{}", hint.for_command());
     }

@@ -1,15 +1,15 @@
-//! Faults of a document or an object: all independent ones at once, each with its place.
+//! Diagnostics of a document or an object: all independent ones at once, each with its place.
 
-pub(crate) mod locate;
 use std::{borrow::Cow, fmt};
 
+use super::locate;
 use crate::plain::{line, message, name};
 
 /// A single fault of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct Diagnostic {
     /// The place in the document.
-    pub place: Place,
+    pub place: JsonPath,
     /// The line and column of the place, both from 1, if the text is known.
     pub line: Option<(usize, usize)>,
     /// What is wrong.
@@ -20,7 +20,7 @@ pub struct Fault {
 
 /// A path into the JSON document, printed as `bpf_skel.maps[1].name`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place(pub(crate) Vec<Step>);
+pub struct JsonPath(pub(crate) Vec<Step>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
@@ -30,11 +30,11 @@ pub(crate) enum Step {
 
 /// All faults of one input; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults {
+pub struct Diagnostics {
     /// The name of the file, or of the input in its place.
     pub file: String,
     /// The faults, in the order of the document.
-    pub faults: Vec<Fault>,
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// The number of faults that are shown. A document with more faults is probably of another kind,
@@ -44,15 +44,15 @@ pub(crate) const SHOWN: usize = 100;
 /// The faults found so far: the first [`SHOWN`] of them, and the number of all.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    shown: Vec<Fault>,
+    shown: Vec<Diagnostic>,
     count: usize,
 }
 
 impl Found {
-    pub(crate) fn push(&mut self, fault: Fault) {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.count += 1;
         if self.shown.len() < SHOWN {
-            self.shown.push(fault);
+            self.shown.push(diagnostic);
         }
     }
 
@@ -63,8 +63,8 @@ impl Found {
     }
 
     /// Reports whether the fault is among those that are shown.
-    pub(crate) fn contains(&self, fault: &Fault) -> bool {
-        self.shown.contains(fault)
+    pub(crate) fn contains(&self, diagnostic: &Diagnostic) -> bool {
+        self.shown.contains(diagnostic)
     }
 
     /// Returns the number of all faults.
@@ -77,36 +77,40 @@ impl Found {
     }
 
     /// Returns the faults that are shown. If there are more, a last one says how many.
-    pub(crate) fn into_shown(mut self) -> Vec<Fault> {
+    pub(crate) fn into_shown(mut self) -> Vec<Diagnostic> {
         let more = self.count - self.shown.len();
         if more > 0 {
-            self.shown.push(Fault::new(Place::default(), format!("and {more} more faults"), ""));
+            self.shown.push(Diagnostic::new(
+                JsonPath::default(),
+                format!("and {more} more faults"),
+                "",
+            ));
         }
         self.shown
     }
 }
 
-impl Extend<Fault> for Found {
-    fn extend<I: IntoIterator<Item = Fault>>(&mut self, faults: I) {
-        faults.into_iter().for_each(|fault| self.push(fault));
+impl Extend<Diagnostic> for Found {
+    fn extend<I: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: I) {
+        diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 }
 
-impl From<Fault> for Found {
-    fn from(fault: Fault) -> Self {
-        Self { shown: vec![fault], count: 1 }
+impl From<Diagnostic> for Found {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self { shown: vec![diagnostic], count: 1 }
     }
 }
 
-impl Fault {
+impl Diagnostic {
     /// Creates a fault. Quoted names and values in the texts are cut to a readable length.
-    pub(crate) fn new(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
+    pub(crate) fn new(place: JsonPath, what: impl Into<String>, todo: impl Into<String>) -> Self {
         Self { place, line: None, what: cut(what.into()), todo: cut(todo.into()) }
     }
 
     /// Creates a fault that the generator found, at a place of the document.
     #[doc(hidden)]
-    pub fn at(place: Place, what: impl Into<String>, todo: impl Into<String>) -> Self {
+    pub fn at(place: JsonPath, what: impl Into<String>, todo: impl Into<String>) -> Self {
         Self::new(place, what, todo)
     }
 }
@@ -119,7 +123,7 @@ fn cut(text: String) -> String {
     }
 }
 
-impl Place {
+impl JsonPath {
     /// Returns the place of a key below this one.
     pub fn key(&self, key: &str) -> Self {
         let mut steps = self.0.clone();
@@ -135,7 +139,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for JsonPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, step) in self.0.iter().enumerate() {
             match step {
@@ -150,7 +154,7 @@ impl fmt::Display for Place {
 
 /// Displays the fault on one line. Names and texts of the document are escaped, so they can neither
 /// forge a fault nor move the terminal's cursor.
-impl fmt::Display for Fault {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.place.0.is_empty() {
             write!(f, "{}: ", self.place)?;
@@ -163,29 +167,29 @@ impl fmt::Display for Fault {
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, fault) in self.faults.iter().enumerate() {
+        for (i, diagnostic) in self.diagnostics.iter().enumerate() {
             if i > 0 {
                 f.write_str("\n")?;
             }
             f.write_str(&line(&self.file))?;
-            if let Some((line, column)) = fault.line {
+            if let Some((line, column)) = diagnostic.line {
                 write!(f, ":{line}:{column}")?;
             }
-            write!(f, ": {fault}")?;
+            write!(f, ": {diagnostic}")?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for Diagnostics {}
 
-impl Faults {
+impl Diagnostics {
     /// Returns a single fault of a file.
     #[doc(hidden)]
-    pub fn one(file: impl Into<String>, fault: Fault) -> Self {
-        Self { file: file.into(), faults: vec![fault] }
+    pub fn one(file: impl Into<String>, diagnostic: Diagnostic) -> Self {
+        Self { file: file.into(), diagnostics: vec![diagnostic] }
     }
 
     /// Sets the line and column of each fault that has a JSON path but no line, by looking up the
@@ -195,7 +199,10 @@ impl Faults {
     /// found when the text is no longer there.
     #[must_use]
     pub fn locate(mut self, text: &str) -> Self {
-        locate::fill_lines(text, self.faults.iter_mut().filter(|fault| !fault.place.0.is_empty()));
+        locate::fill_lines(
+            text,
+            self.diagnostics.iter_mut().filter(|diagnostic| !diagnostic.place.0.is_empty()),
+        );
         self
     }
 
@@ -204,7 +211,7 @@ impl Faults {
     pub(crate) fn or<T>(file: &str, found: Found, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if found.is_empty() => Ok(value),
-            _ => Err(Self { file: file.to_owned(), faults: found.into_shown() }),
+            _ => Err(Self { file: file.to_owned(), diagnostics: found.into_shown() }),
         }
     }
 }
@@ -215,27 +222,29 @@ mod tests {
 
     #[test]
     fn texts_of_the_document_are_escaped() {
-        let fault = Fault::new(
-            Place::default().key("a\nb"),
+        let diagnostic = Diagnostic::new(
+            JsonPath::default().key("a\nb"),
             "no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`",
             "try\r`\u{9b}`",
         );
-        let faults = Faults::one("x\n.json", fault);
+        let diagnostics = Diagnostics::one("x\n.json", diagnostic);
         assert_eq!(
-            faults.to_string(),
+            diagnostics.to_string(),
             r"x\n.json: a\nb: no map `x\nx.json:1:1: y\u{1b}[31m\u{7}`; try\r`\u{9b}`"
         );
     }
 
     #[test]
     fn faults_take_one_line_each() {
-        let place = Place::default().key("bpf_skel").key("maps").index(1).key("name");
-        let mut fault = Fault::new(place, "expected a string, found null", "name the map");
-        fault.line = Some((3, 7));
-        let nowhere = Fault::new(Place::default(), "not JSON", "");
-        let faults = Faults { file: "x.json".into(), faults: vec![fault, nowhere] };
+        let place = JsonPath::default().key("bpf_skel").key("maps").index(1).key("name");
+        let mut diagnostic =
+            Diagnostic::new(place, "expected a string, found null", "name the map");
+        diagnostic.line = Some((3, 7));
+        let nowhere = Diagnostic::new(JsonPath::default(), "not JSON", "");
+        let diagnostics =
+            Diagnostics { file: "x.json".into(), diagnostics: vec![diagnostic, nowhere] };
         assert_eq!(
-            faults.to_string(),
+            diagnostics.to_string(),
             "x.json:3:7: bpf_skel.maps[1].name: expected a string, found null; name the map\nx.json: not JSON"
         );
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use libbpf_rs::btf::{Btf, types::Enum};
 
-use crate::bpf::sys::messages::listen;
+use crate::host::messages::listen;
 
 /// Returns the kernel release as file names contain it.
 pub(crate) fn release() -> String {

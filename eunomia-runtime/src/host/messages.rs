@@ -24,8 +24,9 @@ use std::{
 use libbpf_rs::libbpf_sys::{LIBBPF_INFO, libbpf_print_fn_t, libbpf_print_level, libbpf_set_print};
 use vsprintf::vsprintf_raw;
 
+use super::refused_by;
 use crate::{
-    Error, Refusal,
+    Error,
     plain::{line, plain},
 };
 
@@ -157,7 +158,7 @@ fn push(message: &str, is_log: bool, text: &mut String) {
 /// Returns the error of a libbpf call, with the messages of that call.
 pub(crate) fn refused(tried: impl Into<String>, error: &libbpf_rs::Error, messages: &str) -> Error {
     let (messages, verifier_log) = split_log(messages);
-    Refusal::new(tried.into(), errno(error), messages, verifier_log).into()
+    refused_by(tried.into(), errno(error), messages, verifier_log)
 }
 
 /// Returns the errno of an error. libbpf-rs keeps it in a private `io::Error`, so it is parsed from
