@@ -195,7 +195,7 @@ impl Config {
         let path = dir.join(format!("{name}.rs"));
         claim(&path, checked.skeleton.file(), "name one of the modules with `module`")?;
         files::write(&[(&dir.join(object_file), object), (&path, module.as_bytes())])?;
-        watch(&input.depends_on);
+        self.watch(&input.depends_on);
         note(&checked);
         Ok(())
     }
@@ -209,7 +209,7 @@ impl Config {
         let (text, file, depends_on) = self.packed(&mut warn)?;
         claim(path.as_ref(), &file, "use a file for each")?;
         files::write(&[(path.as_ref(), text.as_bytes())])?;
-        watch(&depends_on);
+        self.watch(&depends_on);
         Ok(())
     }
 
@@ -232,6 +232,15 @@ impl Config {
         checked.loadable()?;
         let file = checked.skeleton.file().to_owned();
         Ok((checked.documented()?.to_json(), file, input.depends_on))
+    }
+
+    /// Tells cargo what the output depends on.
+    fn watch(&self, files: &[PathBuf]) {
+        watch(files);
+        #[cfg(feature = "compile")]
+        if self.source.is_some() {
+            crate::cargo::watch_environment(&crate::clang::ENVIRONMENT);
+        }
     }
 
     fn input(&self, warn: &mut dyn FnMut(&str)) -> Result<Input, Error> {

@@ -94,8 +94,8 @@ pub fn stale(skeleton: &Skeleton, path: &Path) -> Stale {
 #[cfg(feature = "compile")]
 pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[PathBuf]) {
     let Some(first) = sources.first() else { return };
-    let (Ok(source), Ok(here)) =
-        (fs::canonicalize(first), std::env::current_dir().and_then(fs::canonicalize))
+    let (Some(source), Ok(here)) =
+        (in_place(first), std::env::current_dir().and_then(fs::canonicalize))
     else {
         return;
     };
@@ -103,7 +103,7 @@ pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[P
     let out = std::env::var_os("OUT_DIR").and_then(|out| fs::canonicalize(out).ok());
     let mut sources = Other::new();
     for path in depends_on {
-        let Ok(path) = fs::canonicalize(path) else { continue };
+        let Some(path) = in_place(path) else { continue };
         // Headers of the system and outputs of a build script do not belong to the project.
         let own = (path.starts_with(folder) || path.starts_with(&here))
             && !out.as_ref().is_some_and(|out| path.starts_with(out));
@@ -113,6 +113,15 @@ pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[P
         }
     }
     skeleton.other.insert(SOURCES.to_owned(), sources.into());
+}
+
+/// Returns the absolute path of a file. A link is not followed: the package lies beside the link,
+/// and clang looks for headers there, not beside the file that the link leads to.
+#[cfg(feature = "compile")]
+fn in_place(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Some(fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?.join(name))
 }
 
 /// Returns the path from a directory to a file.

@@ -331,7 +331,13 @@ fn options_begin_with_a_prefix() {
         .collect::<Vec<_>>();
     assert_eq!(prefixed, plain);
     assert!(prefixed.contains(&("net-disable-switch".to_owned(), None)));
-    for prefix in ["--net-", "a b", "a=", "\u{1b}"] {
+    // What is a letter in another script, or no word of Rust, is a letter of an option.
+    for prefix in ["1", "ü-", "fn-", "_", "a--"] {
+        assert!(options(prefix).unwrap().contains(&(format!("{prefix}disable-switch"), None)));
+    }
+    let long = "x: the option prefix is 10000 bytes long; use at most 128 bytes".to_owned();
+    assert_eq!(options(&"n".repeat(10000)), Err(long));
+    for prefix in ["--net-", "-", "a b", "a=", "a\n", "\u{1b}", "\u{202e}"] {
         let refused = format!(
             "args: {prefix:?} is not a valid option prefix; use letters, digits and dashes, without the leading dashes: `net-`"
         );

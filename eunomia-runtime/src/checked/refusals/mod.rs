@@ -9,6 +9,8 @@ mod costs;
 mod creation;
 mod definitions;
 mod externs;
+mod licence;
+mod programs;
 mod references;
 mod types;
 
@@ -79,8 +81,9 @@ impl Checked {
         sections(&subject, &mut diagnostics);
         externs::check(&subject, &mut diagnostics);
         definitions::check(&subject, &mut diagnostics);
-        references::check(&subject, &mut diagnostics);
+        let held = references::check(&subject, &mut diagnostics);
         types::check(&subject, &mut diagnostics);
+        programs::check(&subject, &held, &mut diagnostics);
         for def in &self.maps {
             creation::check(def, &self.layouts, &subject.map(&def.name), &mut diagnostics);
         }
