@@ -59,55 +59,85 @@ impl Stream<'_> {
     }
 }
 
-macro_rules! stream {
-    ($stream:ident, $is_ring:literal) => {
-        impl<'a, E: ?Sized> $stream<'a, E> {
-            pub(in crate::bpf) fn new(map: Map<'a>, reader: &'a Reader, index: usize) -> Self {
-                Self(Stream { map, reader, index }, PhantomData)
-            }
+impl<'a, E: ?Sized> RingBuffer<'a, E> {
+    pub(in crate::bpf) fn new(map: Map<'a>, reader: &'a Reader, index: usize) -> Self {
+        Self(Stream { map, reader, index }, PhantomData)
+    }
 
-            /// Returns the statistics of its records.
-            pub fn stats(&self) -> Stats {
-                self.0.stats()
-            }
+    /// Returns the statistics of its records.
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
 
-            /// Returns the untyped handle.
-            pub fn as_map(&self) -> &Map<'a> {
-                &self.0.map
-            }
-        }
-
-        impl<E: Delivered> $stream<'_, E> {
-            /// Passes each available record to `f` and returns the number of records. `f` gets the
-            /// record in the buffer if it is aligned for its type there.
-            ///
-            /// # Errors
-            /// Those of [`Reader::poll`].
-            #[inline]
-            pub fn for_each<R: Outcome>(
-                &self,
-                mut f: impl FnMut(E::Borrowed<'_>) -> R,
-            ) -> Result<u64> {
-                self.0.read($is_ring, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
-            }
-        }
-
-        impl $stream<'_, [u8]> {
-            /// Passes each available record to `f` and returns the number of records.
-            /// [`with_event`](crate::sample::with_event) reads one as a type.
-            ///
-            /// # Errors
-            /// Those of [`Reader::poll`].
-            #[inline]
-            pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&[u8]) -> R) -> Result<u64> {
-                self.0.read($is_ring, |record| Verdict::of(Ok(f(record))))
-            }
-        }
-    };
+    /// Returns the untyped handle.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.0.map
+    }
 }
 
-stream!(RingBuffer, true);
-stream!(PerfEventArray, false);
+impl<E: Delivered> RingBuffer<'_, E> {
+    /// Passes each available record to `f` and returns the number of records. `f` gets the
+    /// record in the buffer if it is aligned for its type there.
+    ///
+    /// # Errors
+    /// Those of [`Reader::poll`].
+    #[inline]
+    pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(E::Borrowed<'_>) -> R) -> Result<u64> {
+        self.0.read(true, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
+    }
+}
+
+impl RingBuffer<'_, [u8]> {
+    /// Passes each available record to `f` and returns the number of records.
+    /// [`with_event`](crate::sample::with_event) reads one as a type.
+    ///
+    /// # Errors
+    /// Those of [`Reader::poll`].
+    #[inline]
+    pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&[u8]) -> R) -> Result<u64> {
+        self.0.read(true, |record| Verdict::of(Ok(f(record))))
+    }
+}
+
+impl<'a, E: ?Sized> PerfEventArray<'a, E> {
+    pub(in crate::bpf) fn new(map: Map<'a>, reader: &'a Reader, index: usize) -> Self {
+        Self(Stream { map, reader, index }, PhantomData)
+    }
+
+    /// Returns the statistics of its records.
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+
+    /// Returns the untyped handle.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.0.map
+    }
+}
+
+impl<E: Delivered> PerfEventArray<'_, E> {
+    /// Passes each available record to `f` and returns the number of records. `f` gets the
+    /// record in the buffer if it is aligned for its type there.
+    ///
+    /// # Errors
+    /// Those of [`Reader::poll`].
+    #[inline]
+    pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(E::Borrowed<'_>) -> R) -> Result<u64> {
+        self.0.read(false, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
+    }
+}
+
+impl PerfEventArray<'_, [u8]> {
+    /// Passes each available record to `f` and returns the number of records.
+    /// [`with_event`](crate::sample::with_event) reads one as a type.
+    ///
+    /// # Errors
+    /// Those of [`Reader::poll`].
+    #[inline]
+    pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&[u8]) -> R) -> Result<u64> {
+        self.0.read(false, |record| Verdict::of(Ok(f(record))))
+    }
+}
 
 impl<E: Plain> RingBuffer<'_, E> {
     /// Passes the available records to `f` in slices of up to 16 adjacent ones.
