@@ -4,6 +4,7 @@
 #[cfg(feature = "compile")]
 mod clang;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 mod config;
 mod embed;
@@ -19,19 +20,22 @@ mod stale;
 mod tokens;
 
 pub use config::Config;
+#[doc(hidden)]
 pub use embed::Embed;
 pub use error::Error;
 #[doc(hidden)]
 pub use eunomia_runtime::__private::near;
-pub use eunomia_runtime::{Skeleton, error::Diagnostics, skeleton::object_name};
+pub use eunomia_runtime::error::Diagnostics;
 #[doc(hidden)]
-pub use eunomia_runtime::{checked::Document, skeleton::model::EventType};
+pub use eunomia_runtime::{
+    Skeleton, checked::Document, skeleton::model::EventType, skeleton::object_name,
+};
 #[doc(hidden)]
 pub use files::regular as read;
 #[cfg(feature = "format")]
+#[doc(hidden)]
 pub use output::format;
 #[doc(hidden)]
 pub use stale::{C_SOURCE, Stale, stale};
 #[doc(hidden)]
-pub use tokens::definitions;
-pub use tokens::tokens;
+pub use tokens::{definitions, tokens};

@@ -141,7 +141,7 @@ pub(crate) fn replace_works_on_interfaces() -> Outcome {
         let old = programs::open()?.load()?;
         let mut link = old.progs()?.drop_none.attach_to("lo", XdpMode::Generic)?;
         let new = Skeleton::parse(&fixture("programs"), "programs")?.open()?.load()?;
-        let program = new.object().program_of::<kind::Xdp>("drop_none")?;
+        let program = new.object().typed_program::<kind::Xdp>("drop_none")?;
         let (id, before, of) = (program.id()?, link.info()?.program, link.info()?.id);
         link.replace(&program)?;
         drop((old, new));

@@ -74,6 +74,11 @@ fn walk(tree: &Tree, module: &[String], shown: &str, paths: &mut Paths) {
 }
 
 fn reach(tree: &Tree, named: Named, path: String, paths: &mut Paths) {
+    if let Named::Item(module, name) = &named
+        && tree.items(module, name).all(|item| is_hidden(attributes(item)))
+    {
+        return;
+    }
     let places = paths.entry(named.clone()).or_default();
     let is_new = places.insert((path.matches("::").count(), path.clone()));
     if let (true, Named::Module(module)) = (is_new, &named) {

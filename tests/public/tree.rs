@@ -109,9 +109,9 @@ impl Tree {
             Item::Use(item) => Some(uses(&item.tree)),
             _ => None,
         });
-        // In `use quote::quote` the first segment is the crate, not the name that it brings.
-        let used =
-            uses.flatten().find(|(known, path)| known == name && path.first() != Some(known));
+        // In `use quote::quote` the first segment is a crate, not the name that it brings.
+        let is_crate = |path: &[String]| path[0] == name && child.is_none();
+        let used = uses.flatten().find(|(known, path)| known == name && !is_crate(path));
         used.map(|(_, path)| self.resolve(module, &path)).or(child)
     }
 }

@@ -1,6 +1,6 @@
 //! `open`, and the types `Open`, `Loaded` and `Attached`.
 
-use eunomia_runtime::checked::Hook;
+use eunomia_runtime::checked::DeclaredHook;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 
@@ -38,11 +38,11 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let (program, index) = (target.program, Literal::u32_unsuffixed(target.interface));
         let interface = quote!(::eunomia_runtime::bpf::Interface::Index(#index));
         let target = match target.hook {
-            Hook::Xdp(flags) => {
+            DeclaredHook::Xdp(flags) => {
                 let flags = Literal::u32_unsuffixed(flags);
                 quote!(::eunomia_runtime::bpf::Target::Xdp { interface: #interface, flags: #flags })
             }
-            Hook::Tc { ingress, handle, priority, first } => {
+            DeclaredHook::Tc { ingress, handle, priority, first } => {
                 let order = Ident::new(if first { "First" } else { "Last" }, Span::call_site());
                 let direction =
                     Ident::new(if ingress { "Ingress" } else { "Egress" }, Span::call_site());
@@ -145,7 +145,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
         /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
         /// access is through [`Handles`].
-        pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
+        pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
 
         /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);

@@ -3,7 +3,7 @@
 use libbpf_rs::ProgramType;
 
 /// A kind of program: the type parameter of [`Program`](super::Program).
-pub trait Kind: private::Sealed {
+pub trait ProgramKind: private::Sealed {
     /// The program types of the kernel that belong to this kind; empty for any type.
     #[doc(hidden)]
     const TYPES: &'static [ProgramType];
@@ -100,7 +100,7 @@ macro_rules! kinds {
     ($($name:ident: $($ty:ident)*;)*) => {$(
         impl private::Sealed for $name {}
 
-        impl Kind for $name {
+        impl ProgramKind for $name {
             const TYPES: &'static [ProgramType] = &[$(ProgramType::$ty),*];
         }
     )*};

@@ -33,7 +33,7 @@ pub use attach::{
 pub use libbpf_rs::{MapType, ProgramAttachType, ProgramType};
 pub use link::{Attached, Link, LinkInfo, Links};
 pub use loaded::Loaded;
-pub use loaded::{Handles, Typed};
+pub use loaded::{Handles, LoadedSkeleton};
 pub use map::{
     Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap,
     InPlace, Map, MapOfMaps, PerCpu, PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler,
@@ -42,8 +42,10 @@ pub use map::{
 };
 #[cfg(feature = "dynamic")]
 pub use open::BtfCache;
+#[doc(hidden)]
+pub use open::archived;
 pub use open::{Dropped, Open, OpenProgram, OpenTable, Sample, Spec};
-pub use open::{archived, kernel_btf, named_btf};
+pub use open::{kernel_btf, named_btf};
 pub use program::Program;
 pub use section::{Access, ON_STACK, ReadOnly, ReadWrite, Section, SizedSection, Variable};
 pub use test_run::{TestInput, TestOutput, TestRun};

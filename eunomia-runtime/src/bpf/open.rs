@@ -4,6 +4,7 @@
 mod btf_cache;
 mod kernel_btf;
 mod maps;
+#[doc(hidden)]
 mod table;
 
 use std::{
@@ -47,6 +48,7 @@ use crate::{
 
 /// The parameters for opening an object.
 #[derive(Debug, Clone, Copy)]
+#[doc(hidden)]
 pub struct Spec<'a> {
     /// The name that libbpf gives the object. Internal maps are named after it.
     pub name: &'a str,
@@ -65,6 +67,7 @@ pub struct Spec<'a> {
 
 /// A map that is read at intervals.
 #[derive(Debug, Clone, Copy)]
+#[doc(hidden)]
 pub struct Sample<'a> {
     /// The name of the map.
     pub map: &'a str,
@@ -76,6 +79,7 @@ pub struct Sample<'a> {
 
 /// A global variable in which programs count the records of a map that found no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Dropped<'a> {
     /// The name of the map.
     pub map: &'a str,
@@ -126,6 +130,7 @@ impl Open {
     /// twice, because a record has one reader. [`Error::Misuse`] if an arena with variables is declared as pinned
     /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`]; or if a table of functions (struct_ops)
     /// is defined in `SEC(".maps")`.
+    #[doc(hidden)]
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
         Self::for_kernel(spec, None)
     }
@@ -135,6 +140,7 @@ impl Open {
     ///
     /// # Errors
     /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file.
+    #[doc(hidden)]
     pub fn for_kernel(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
         let tried = || format!("open the BPF object `{}`", spec.name);
         // libbpf opens any path, and would wait for a FIFO.
@@ -242,6 +248,7 @@ impl Open {
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::sized`].
+    #[doc(hidden)]
     pub fn sized_section<const SIZE: usize>(
         &mut self,
         name: &str,
@@ -254,6 +261,7 @@ impl Open {
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::write`].
+    #[doc(hidden)]
     pub fn write(&mut self, values: &[(&str, &str, usize, &[u8])]) -> Result<()> {
         values.iter().try_for_each(|(section, variable, offset, bytes)| {
             self.section(section)?.write(variable, *offset, bytes)

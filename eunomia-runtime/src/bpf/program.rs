@@ -12,7 +12,7 @@ use std::{
 use libbpf_rs::{AsRawLibbpf as _, Object, ProgramMut, ProgramType, libbpf_sys};
 
 use super::{
-    kind::{Any, Kind},
+    kind::{Any, ProgramKind},
     link::{Held, Link, alone},
     sys::pin::pin,
 };
@@ -50,7 +50,7 @@ impl<'a, K> Program<'a, K> {
     ///
     /// # Errors
     /// [`Error::Mismatch`] if the program has a type that is not of the kind.
-    pub fn into_kind<Other: Kind>(self) -> Result<Program<'a, Other>> {
+    pub fn into_kind<Other: ProgramKind>(self) -> Result<Program<'a, Other>> {
         let found = self.program.prog_type();
         if Other::TYPES.is_empty() || Other::TYPES.contains(&found) || found == ProgramType::Unspec
         {
@@ -68,7 +68,7 @@ impl<'a, K> Program<'a, K> {
 
     /// Converts the program to the kind of its section, without a check. If it was given another
     /// type, the kernel refuses to attach it as that kind.
-    pub(super) fn of_section<Other: Kind>(self) -> Program<'a, Other> {
+    pub(super) fn of_section<Other: ProgramKind>(self) -> Program<'a, Other> {
         Program::new(self.program, self.object)
     }
 

@@ -23,5 +23,5 @@ pub use self::{
     exports::{CustomField, Dropped, Payload, Sampled, Stream},
     setup::{InitialValue, Setup},
     tagged::{Tag, Tagged},
-    targets::{Hook, Target},
+    targets::{DeclaredHook, DeclaredTarget},
 };

@@ -73,6 +73,7 @@ impl<const N: usize> Text<N> {
 const COPIED_WHOLE: usize = 64;
 
 /// The texts of one field: a `char` array, or an array of these.
+#[doc(hidden)]
 pub trait Texts {
     /// Appends the texts to a column.
     fn add_to<const N: usize>(&self, column: &mut Text<N>);

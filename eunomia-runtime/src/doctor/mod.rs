@@ -162,6 +162,7 @@ impl Doctor {
     ///
     /// A missing target prevents only its own program from being attached; with `strict` every
     /// target is required.
+    #[doc(hidden)]
     pub fn examine_open(
         &self,
         open: dynamic::Open,
@@ -359,12 +360,14 @@ fn read_programs(
                 .is_some_and(|function| functions.contains(&function))
         };
         let reached = functions.iter().filter_map(|index| calls.functions.get(*index));
-        let asks =
-            relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
-                || reached.clone().any(|function| function.constants)
-                || reached
-                    .flat_map(|function| &function.externs)
-                    .any(|name| questions.contains(name.as_str()));
+        let asks = relocations
+            .iter()
+            .filter(of_functions)
+            .any(|relocation| relocation.kind.is_existence_check())
+            || reached.clone().any(|function| function.constants)
+            || reached
+                .flat_map(|function| &function.externs)
+                .any(|name| questions.contains(name.as_str()));
         // SAFETY: the pointer is that of a program of a live object, and the call only reads a
         // flag.
         let link =
@@ -444,13 +447,14 @@ impl Patient<'_> {
 
     fn types_of_kernel(&self) -> Option<Check> {
         const WHAT: &str = "kernel BTF";
-        let of_types = |program: &&Program| {
+        let check_types = |program: &&Program| {
             matches!(
                 program.ty,
                 ProgramType::Tracing | ProgramType::Lsm | ProgramType::StructOps | ProgramType::Ext
             )
         };
-        let programs = self.programs.iter().filter(of_types).map(|program| program.name.as_str());
+        let programs =
+            self.programs.iter().filter(check_types).map(|program| program.name.as_str());
         let mut needs = Vec::new();
         if !self.relocations.is_empty() && self.kernel.file().is_none() {
             needs.push(format!("CO-RE relocations ({})", self.relocations.len()));

@@ -125,6 +125,7 @@ fn cut(text: String) -> String {
 
 impl JsonPath {
     /// Returns the place of a key below this one.
+    #[doc(hidden)]
     pub fn key(&self, key: &str) -> Self {
         let mut steps = self.0.clone();
         steps.push(Step::Key(key.to_owned()));
@@ -132,6 +133,7 @@ impl JsonPath {
     }
 
     /// Returns the place of a list item below this one; indices start at 0.
+    #[doc(hidden)]
     pub fn index(&self, index: usize) -> Self {
         let mut steps = self.0.clone();
         steps.push(Step::Index(index));
@@ -198,6 +200,7 @@ impl Diagnostics {
     /// [`Skeleton::parse`](crate::Skeleton::parse) has done this for its faults. Later faults are
     /// found when the text is no longer there.
     #[must_use]
+    #[doc(hidden)]
     pub fn locate(mut self, text: &str) -> Self {
         locate::fill_lines(
             text,

@@ -12,6 +12,7 @@ mod serial;
 mod text;
 mod view;
 
+#[doc(hidden)]
 pub use crate::object::encode::{encode, parse};
 pub use event::Event;
 pub use handlers::{Handler, Handlers};

@@ -50,6 +50,7 @@ impl<'a> Value<'a> {
     ///
     /// # Errors
     /// [`Short`] if there are fewer bytes than the type has.
+    #[doc(hidden)]
     pub fn new(layouts: &'a Layouts, ty: TypeId, bytes: &'a [u8]) -> Result<Self, Short> {
         Self::of(layouts, Shape::Type(ty), bytes)
     }
@@ -59,6 +60,7 @@ impl<'a> Value<'a> {
     ///
     /// # Errors
     /// [`Short`] if there are fewer bytes than the type has, or than come before a flexible array.
+    #[doc(hidden)]
     pub fn of_record(layouts: &'a Layouts, ty: TypeId, bytes: &'a [u8]) -> Result<Self, Short> {
         Self::of(layouts, Shape::record(layouts, ty), bytes)
     }
@@ -67,6 +69,7 @@ impl<'a> Value<'a> {
     ///
     /// # Errors
     /// [`Short`] if there are fewer bytes than the variable has.
+    #[doc(hidden)]
     pub fn of_variable(
         layouts: &'a Layouts,
         variable: &Variable,
@@ -82,6 +85,7 @@ impl<'a> Value<'a> {
     /// # Errors
     /// [`Short`] if there are fewer bytes than the stream's type has; if the stream has several
     /// types, the record's tag selects one.
+    #[doc(hidden)]
     pub fn of_stream(checked: &'a Checked, index: usize, bytes: &'a [u8]) -> Result<Self, Short> {
         let shape = match checked.streams.get(index).map(|stream| &stream.payload) {
             Some(Payload::Type(ty)) => Shape::record(&checked.layouts, *ty),

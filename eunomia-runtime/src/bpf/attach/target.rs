@@ -16,9 +16,9 @@ use crate::{
     bpf::{
         Link, Links, Map, Program,
         kind::{
-            Any, Cgroup, Iter, Kind, Kprobe, KprobeMulti, Ksyscall, Netfilter, Netkit, Netns,
-            PerfEvent, RawTracepoint, SocketFilter, SocketMap, Tc, Tracepoint, Uprobe, UprobeMulti,
-            Usdt, Xdp,
+            Any, Cgroup, Iter, Kprobe, KprobeMulti, Ksyscall, Netfilter, Netkit, Netns, PerfEvent,
+            ProgramKind, RawTracepoint, SocketFilter, SocketMap, Tc, Tracepoint, Uprobe,
+            UprobeMulti, Usdt, Xdp,
         },
         link::Held,
     },

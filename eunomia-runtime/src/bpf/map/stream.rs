@@ -80,7 +80,7 @@ impl<E: Delivered> RingBuffer<'_, E> {
     /// record in the buffer if it is aligned for its type there.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
     #[inline]
     pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(E::Borrowed<'_>) -> R) -> Result<u64> {
         self.0.read(true, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
@@ -92,7 +92,7 @@ impl RingBuffer<'_, [u8]> {
     /// [`with_event`](crate::sample::with_event) reads one as a type.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
     #[inline]
     pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&[u8]) -> R) -> Result<u64> {
         self.0.read(true, |record| Verdict::of(Ok(f(record))))
@@ -120,7 +120,7 @@ impl<E: Delivered> PerfEventArray<'_, E> {
     /// record in the buffer if it is aligned for its type there.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
     #[inline]
     pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(E::Borrowed<'_>) -> R) -> Result<u64> {
         self.0.read(false, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
@@ -132,7 +132,7 @@ impl PerfEventArray<'_, [u8]> {
     /// [`with_event`](crate::sample::with_event) reads one as a type.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
     #[inline]
     pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&[u8]) -> R) -> Result<u64> {
         self.0.read(false, |record| Verdict::of(Ok(f(record))))
@@ -146,7 +146,7 @@ impl<E: Plain> RingBuffer<'_, E> {
     /// most 8.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
     #[inline]
     pub fn for_runs<R: Outcome>(&self, f: impl FnMut(&[Record<E>]) -> R) -> Result<u64> {
         self.0.map.usable()?;
@@ -159,7 +159,7 @@ impl<E: Delivered> RingBuffer<'_, E> {
     /// batch lives.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
     pub fn batch(&self) -> Result<Batch<'_, E>> {
         self.0.map.usable()?;
         self.0.reader.batch(self.0.index)

@@ -161,7 +161,7 @@ impl Producer {
         const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes") };
         let (sample, commit) = self.take(size_of::<E>())?;
         sample.fill(0);
-        let event = E::of_bytes_mut(sample).ok_or_else(|| Error::Mismatch {
+        let event = E::mut_from_prefix(sample).ok_or_else(|| Error::Mismatch {
             name: "ring buffer".to_owned(),
             why: "its mapping is misaligned".to_owned(),
         })?;

@@ -88,7 +88,7 @@ impl<K: Plain, V: Plain> PerCpuSampler<K, V> {
 impl<'s, K: Plain, V: Plain> PerCpuEntries<'s, K, V> {
     /// Returns the keys. Those of arrays are the indexes in order.
     pub fn keys(&self) -> &'s [K] {
-        K::slice_of_bytes(self.bytes.key_bytes())
+        K::slice_from_bytes(self.bytes.key_bytes())
     }
 
     /// Iterates over the keys with their values.
@@ -115,7 +115,9 @@ impl<'s, V: Plain> PerCpu<'s, V> {
     pub fn iter(&self) -> impl Iterator<Item = &'s V> + use<'s, V> {
         // Read in place: the memory is aligned, and the stride is a multiple of any alignment that
         // a type of this size can have.
-        self.bytes.chunks_exact(size_of::<V>().next_multiple_of(8).max(1)).filter_map(V::of_bytes)
+        self.bytes
+            .chunks_exact(size_of::<V>().next_multiple_of(8).max(1))
+            .filter_map(V::ref_from_prefix)
     }
 
     /// Returns the sum of a number over all CPUs. It is summed in its own type: convert it to a
