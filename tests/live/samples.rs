@@ -316,8 +316,8 @@ pub(crate) fn per_cpu_values_are_sampled() -> Outcome {
         let sample = if taken { sampler.take()? } else { sampler.sample()? };
         assert_eq!(sorted(sample.keys()), (0..count).collect::<Vec<_>>());
         assert_eq!((sample.iter().len(), sample.len()), (count as usize, count as usize));
-        for (_, parts) in sample.iter() {
-            assert!(parts.iter().eq(&values));
+        for (_, parts) in &sample {
+            assert!(parts.into_iter().eq(&values));
             assert_eq!(
                 parts.sum(|part| u64::from(part.count)),
                 values.iter().map(|part| u64::from(part.count)).sum::<u64>()

@@ -111,7 +111,7 @@ impl Arg {
             }
             scalar => arg
                 .action(ArgAction::Set)
-                .value_name(line(&self.variable).into_owned())
+                .value_name(line(&self.variable).to_uppercase())
                 // clap recognises only decimal numbers as negative.
                 .allow_hyphen_values(!matches!(scalar, Scalar::Text(_)))
                 .default_values(self.default.clone().map(Cow::into_owned))

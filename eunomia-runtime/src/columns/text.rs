@@ -41,7 +41,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// Returns the texts, `N` for each row.
+    /// Iterates over the texts, `N` for each row.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.offsets.len() - 1).map(|index| self.get(index).unwrap_or_default())
     }

@@ -16,4 +16,4 @@ mod view;
 pub use crate::object::encode::{encode, parse};
 pub use event::Event;
 pub use handlers::{Handler, Handlers};
-pub use view::Value;
+pub use view::{Value, ValueKind};

@@ -14,14 +14,12 @@ use crate::{Error, Result, bpf::ON_STACK, sample::Plain};
 /// - `BPF_MAP_TYPE_HASH` (since kernel 3.19): a hash table.
 /// - `BPF_MAP_TYPE_LRU_HASH` (4.10): a hash table that evicts its least recently used entries when
 ///   it is full.
-/// - `BPF_MAP_TYPE_LPM_TRIE` (4.11): a trie for longest-prefix matches. Its keys start with the
-///   length of their prefix in bits.
+/// - `BPF_MAP_TYPE_LPM_TRIE` (4.11): a trie for longest-prefix matches, see [`LpmTrie`].
 /// - `BPF_MAP_TYPE_DEVMAP` (4.14) and `BPF_MAP_TYPE_DEVMAP_HASH` (5.4): network devices for XDP
 ///   redirects.
 /// - `BPF_MAP_TYPE_CPUMAP` (4.15): CPUs for XDP redirects.
 #[doc(alias = "BPF_MAP_TYPE_HASH")]
 #[doc(alias = "BPF_MAP_TYPE_LRU_HASH")]
-#[doc(alias = "BPF_MAP_TYPE_LPM_TRIE")]
 #[doc(alias = "BPF_MAP_TYPE_DEVMAP")]
 #[doc(alias = "BPF_MAP_TYPE_DEVMAP_HASH")]
 #[doc(alias = "BPF_MAP_TYPE_CPUMAP")]
@@ -30,6 +28,13 @@ pub struct HashMap<'a, K, V> {
     map: Map<'a>,
     types: PhantomData<fn() -> (K, V)>,
 }
+
+/// A trie from prefixes to values in the kernel: `BPF_MAP_TYPE_LPM_TRIE`, since kernel 4.11.
+///
+/// A key starts with the length of its prefix in bits; [`Prefix`](crate::sample::Prefix) makes one of
+/// an address. [`HashMap::get`] returns the value of the longest prefix that matches the key.
+#[doc(alias = "BPF_MAP_TYPE_LPM_TRIE")]
+pub type LpmTrie<'a, K, V> = HashMap<'a, K, V>;
 
 impl<'a, K, V> FromMap<'a> for HashMap<'a, K, V> {
     fn from_map(map: Map<'a>) -> Result<Self> {

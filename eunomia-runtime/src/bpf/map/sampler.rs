@@ -8,6 +8,7 @@ mod typed;
 use std::{
     ffi::c_void,
     fmt,
+    iter::Zip,
     os::fd::{AsFd as _, AsRawFd as _},
     ptr,
     slice::ChunksExact,
@@ -22,7 +23,7 @@ use crate::{
 };
 use memory::Memory;
 
-pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};
+pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuEntriesIter, PerCpuIter, PerCpuSampler};
 pub(in crate::bpf) use records::Records;
 pub use typed::{Entries, Sampler};
 
@@ -365,7 +366,7 @@ impl<'s> ByteEntries<'s> {
     }
 
     /// Iterates over the keys with their values.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'s [u8], &'s [u8])> + use<'s> {
+    pub fn iter(&self) -> Zip<ChunksExact<'s, u8>, ChunksExact<'s, u8>> {
         self.keys().zip(self.values())
     }
 
@@ -387,6 +388,24 @@ impl<'s> ByteEntries<'s> {
     /// Returns all values, one after the other.
     fn value_bytes(&self) -> &'s [u8] {
         self.values
+    }
+}
+
+impl<'s> IntoIterator for ByteEntries<'s> {
+    type IntoIter = Zip<ChunksExact<'s, u8>, ChunksExact<'s, u8>>;
+    type Item = (&'s [u8], &'s [u8]);
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'s> IntoIterator for &ByteEntries<'s> {
+    type IntoIter = Zip<ChunksExact<'s, u8>, ChunksExact<'s, u8>>;
+    type Item = (&'s [u8], &'s [u8]);
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

@@ -162,3 +162,12 @@ impl<'s, K, V> IntoIterator for Entries<'s, K, V> {
         self.iter()
     }
 }
+
+impl<'s, K, V> IntoIterator for &Entries<'s, K, V> {
+    type IntoIter = Zip<slice::Iter<'s, K>, slice::Iter<'s, V>>;
+    type Item = (&'s K, &'s V);
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
