@@ -32,6 +32,15 @@ use crate::{
 
 /// A program in the kernel. Its kind `K` decides what it can be attached to other than the target
 /// that its section names.
+///
+/// ```
+/// use eunomia_runtime::bpf::{Link, Program};
+///
+/// fn attach(program: &Program<'_>) -> eunomia_runtime::Result<Link> {
+///     println!("{} {}", program.section().display(), program.id()?);
+///     program.attach()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Program<'a, K = Any> {
     program: ProgramMut<'a>,

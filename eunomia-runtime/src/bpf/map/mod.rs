@@ -59,6 +59,15 @@ pub use user_ring::{Producer, Reserved, UserRingBuffer};
 /// An untyped handle of a map of any type.
 ///
 /// [`Self::into_typed`] makes a typed handle of it.
+///
+/// ```
+/// use eunomia_runtime::bpf::{HashMap, Map};
+///
+/// fn count(pid: u32) -> eunomia_runtime::Result<Option<u64>> {
+///     let counts = Map::open("/sys/fs/bpf/counts")?.into_typed::<HashMap<'_, u32, u64>>()?;
+///     counts.get(&pid)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Map<'a> {
     held: Held<'a>,

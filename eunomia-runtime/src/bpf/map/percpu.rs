@@ -15,6 +15,14 @@ use crate::{Error, Result, host::cpus, sample::Plain};
 /// It is the handle of `BPF_MAP_TYPE_PERCPU_HASH` (since kernel 4.6) and of
 /// `BPF_MAP_TYPE_LRU_PERCPU_HASH` (4.10), which evicts its least recently used entries when it is
 /// full.
+///
+/// ```
+/// use eunomia_runtime::bpf::PerCpuHashMap;
+///
+/// fn total(calls: &PerCpuHashMap<'_, u32, u64>, pid: u32) -> eunomia_runtime::Result<u64> {
+///     Ok(calls.get(&pid)?.map_or(0, |counts| counts.sum(|count| *count)))
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_PERCPU_HASH")]
 #[doc(alias = "BPF_MAP_TYPE_LRU_PERCPU_HASH")]
 #[derive(Debug)]
@@ -24,6 +32,14 @@ pub struct PerCpuHashMap<'a, K, V> {
 }
 
 /// An array with a value for each CPU: `BPF_MAP_TYPE_PERCPU_ARRAY`, since kernel 4.6.
+///
+/// ```
+/// use eunomia_runtime::bpf::PerCpuArray;
+///
+/// fn total(packets: &PerCpuArray<'_, u64>) -> eunomia_runtime::Result<u64> {
+///     Ok(packets.get(0)?.map_or(0, |counts| counts.sum(|count| *count)))
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_PERCPU_ARRAY")]
 #[derive(Debug)]
 pub struct PerCpuArray<'a, V> {

@@ -21,6 +21,17 @@ use crate::{
 /// Its methods read the available records and do not wait; `wait` of the loaded object does. They
 /// read nothing while polling is paused or after it has ended; for the end of a loop see
 /// [`Control::stop`](crate::reader::Control::stop).
+///
+/// ```
+/// use eunomia_runtime::bpf::RingBuffer;
+///
+/// fn print(events: &RingBuffer<'_, u64>) -> eunomia_runtime::Result<()> {
+///     for event in &events.batch()? {
+///         println!("{event}");
+///     }
+///     Ok(())
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_RINGBUF")]
 #[derive(Debug)]
 pub struct RingBuffer<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
@@ -29,6 +40,14 @@ pub struct RingBuffer<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
 /// `BPF_MAP_TYPE_PERF_EVENT_ARRAY`, since kernel 4.3.
 ///
 /// See [`RingBuffer`] for `E` and for how records are read.
+///
+/// ```
+/// use eunomia_runtime::bpf::PerfEventArray;
+///
+/// fn print(events: &PerfEventArray<'_, u64>) -> eunomia_runtime::Result<u64> {
+///     events.for_each(|event| println!("{event}"))
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_PERF_EVENT_ARRAY")]
 #[derive(Debug)]
 pub struct PerfEventArray<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);

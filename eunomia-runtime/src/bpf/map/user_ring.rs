@@ -43,6 +43,15 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A ring buffer of records from user space, which programs read with `bpf_user_ringbuf_drain`:
 /// `BPF_MAP_TYPE_USER_RINGBUF`, since kernel 6.1.
+///
+/// ```
+/// use eunomia_runtime::bpf::UserRingBuffer;
+///
+/// fn send(commands: &UserRingBuffer<'_>) -> eunomia_runtime::Result<()> {
+///     let mut producer = commands.producer()?;
+///     producer.send(&7_u64)
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_USER_RINGBUF")]
 #[derive(Debug)]
 pub struct UserRingBuffer<'a>(Map<'a>);
