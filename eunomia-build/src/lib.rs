@@ -5,6 +5,7 @@ mod cargo;
 #[cfg(feature = "compile")]
 mod clang;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 mod config;
 mod embed;
@@ -20,6 +21,7 @@ mod stale;
 mod tokens;
 
 pub use config::Config;
+#[doc(hidden)]
 pub use embed::Embed;
 pub use error::Error;
 #[doc(hidden)]
@@ -30,9 +32,9 @@ pub use eunomia_runtime::{Skeleton, error::Diagnostics, skeleton::object_name};
 #[doc(hidden)]
 pub use files::regular as read;
 #[cfg(feature = "format")]
+#[doc(hidden)]
 pub use output::format;
 #[doc(hidden)]
 pub use stale::{C_SOURCE, Stale, stale};
 #[doc(hidden)]
-pub use tokens::definitions;
-pub use tokens::tokens;
+pub use tokens::{definitions, tokens};

@@ -21,7 +21,7 @@ use crate::{
         self, Access, Direction, Dropped, Interface, Order, Rank, ReadOnly, ReadWrite, Sample,
         Section, Spec, Target,
     },
-    checked::{Checked, Hook},
+    checked::{Checked, DeclaredHook},
     error::Diagnostic,
     object::{DataSection, Variable},
     reader::{Outcome, Stats, Verdict},
@@ -129,8 +129,8 @@ impl Checked {
         for target in setup.targets {
             let interface = Interface::Index(target.interface);
             let to = match target.hook {
-                Hook::Xdp(flags) => Target::Xdp { interface, flags },
-                Hook::Tc { ingress, handle, priority, first } => {
+                DeclaredHook::Xdp(flags) => Target::Xdp { interface, flags },
+                DeclaredHook::Tc { ingress, handle, priority, first } => {
                     let order = if first { Order::First } else { Order::Last };
                     let direction = if ingress { Direction::Ingress } else { Direction::Egress };
                     Target::Tc { interface, direction, rank: Rank { handle, priority }, order }

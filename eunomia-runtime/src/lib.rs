@@ -9,8 +9,10 @@ pub mod args;
 #[allow(unsafe_code, reason = "calls libbpf and the kernel")]
 pub mod bpf;
 #[cfg(feature = "dynamic")]
+#[doc(hidden)]
 pub mod checked;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 #[cfg(feature = "columns")]
 pub mod columns;
@@ -32,6 +34,7 @@ mod host;
 #[allow(unsafe_code, reason = "asks libbpf for the definitions of maps")]
 mod map_spec;
 #[cfg(feature = "dynamic")]
+#[doc(hidden)]
 pub mod object;
 #[cfg(feature = "dynamic")]
 pub mod output;
@@ -44,6 +47,7 @@ pub mod sample;
 #[cfg(any(feature = "clap", feature = "dynamic"))]
 mod scalar;
 #[cfg(feature = "dynamic")]
+#[doc(hidden)]
 pub mod skeleton;
 #[cfg(feature = "dynamic")]
 mod suggestion;
@@ -62,6 +66,10 @@ pub mod __private;
 
 #[cfg(feature = "load")]
 pub use bpf::preflight;
+#[cfg(feature = "dynamic")]
+#[doc(inline)]
+pub use checked::Checked;
 pub use error::{Error, ErrorKind, Hint, KernelError, Result};
 #[cfg(feature = "dynamic")]
+#[doc(inline)]
 pub use skeleton::Skeleton;

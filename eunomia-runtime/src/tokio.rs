@@ -65,7 +65,7 @@ impl<S: Records> Async<S> {
     /// there is no `.await`.
     ///
     /// # Errors
-    /// Those of [`crate::reader::Reader::poll`].
+    /// Those of [`Records::poll`].
     pub async fn next_batch<R: Outcome>(
         &mut self,
         mut f: impl FnMut(S::Event<'_>) -> R,
@@ -84,8 +84,8 @@ impl<S: Records> Async<S> {
     /// Returns a stream of `f`'s results for the events, until polling has ended.
     ///
     /// Results that were not yet taken from the stream are held in memory.
-    pub fn into_stream<T, F: FnMut(S::Event<'_>) -> T>(self, f: F) -> Events<S, T, F> {
-        Events { source: self, f, taken: VecDeque::new() }
+    pub fn into_stream<T, F: FnMut(S::Event<'_>) -> T>(self, f: F) -> EventStream<S, T, F> {
+        EventStream { source: self, f, taken: VecDeque::new() }
     }
 
     /// Returns the skeleton, to wait without tokio.
@@ -103,7 +103,7 @@ impl<'a> Async<Set<'a>> {
     ///
     /// # Panics
     /// Panics if [`Self::new`] does.
-    pub fn of_set(set: Set<'a>) -> Result<Self> {
+    pub fn from_set(set: Set<'a>) -> Result<Self> {
         Ok(Self { fd: register(set.as_fd())?, skeleton: set })
     }
 
@@ -145,16 +145,16 @@ impl<S> std::ops::Deref for Async<S> {
 
 /// A stream of events; see [`Async::into_stream`].
 #[derive(Debug)]
-pub struct Events<S, T, F> {
+pub struct EventStream<S, T, F> {
     source: Async<S>,
     f: F,
     taken: VecDeque<T>,
 }
 
 // Nothing in it is pinned.
-impl<S, T, F> Unpin for Events<S, T, F> {}
+impl<S, T, F> Unpin for EventStream<S, T, F> {}
 
-impl<S: Records, T, F: FnMut(S::Event<'_>) -> T> Stream for Events<S, T, F> {
+impl<S: Records, T, F: FnMut(S::Event<'_>) -> T> Stream for EventStream<S, T, F> {
     type Item = Result<T>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {

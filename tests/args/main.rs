@@ -39,42 +39,42 @@ const VALUES: [(&[&str], &str, &[u8]); 29] = [
 
 /// Bad command lines and the first line of the error.
 const REFUSALS: [(&[&str], &str); 17] = [
-    (&["--i8", "128"], "invalid value '128' for '--i8 <i8>': expected a number from -128 to 127"),
-    (&["--u8", "256"], "invalid value '256' for '--u8 <u8>': expected a number from 0 to 255"),
-    (&["--u8", "-1"], "invalid value '-1' for '--u8 <u8>': expected a number from 0 to 255"),
+    (&["--i8", "128"], "invalid value '128' for '--i8 <I8>': expected a number from -128 to 127"),
+    (&["--u8", "256"], "invalid value '256' for '--u8 <U8>': expected a number from 0 to 255"),
+    (&["--u8", "-1"], "invalid value '-1' for '--u8 <U8>': expected a number from 0 to 255"),
     (
         &["--u32", "--u64"],
-        "invalid value '--u64' for '--u32 <u32>': expected a number from 0 to 4294967295",
+        "invalid value '--u64' for '--u32 <U32>': expected a number from 0 to 4294967295",
     ),
     (
         &["--cv1", "abc"],
-        "invalid value 'abc' for '--cv1 <i32>': expected a number from -2147483648 to 2147483647",
+        "invalid value 'abc' for '--cv1 <I32>': expected a number from -2147483648 to 2147483647",
     ),
     (
         &["--i128", "1.5"],
-        "invalid value '1.5' for '--i128 <i128>': expected a number from -170141183460469231731687303715884105728 to \
+        "invalid value '1.5' for '--i128 <I128>': expected a number from -170141183460469231731687303715884105728 to \
          170141183460469231731687303715884105727",
     ),
     (
         &["--log-level", "MIDDLE"],
-        "invalid value 'MIDDLE' for '--log-level <level>': expected a number from -2147483648 to 2147483647, or one of LOW, HIGH",
+        "invalid value 'MIDDLE' for '--log-level <LEVEL>': expected a number from -2147483648 to 2147483647, or one of LOW, HIGH",
     ),
     (
         &["--log-level", "2147483648"],
-        "invalid value '2147483648' for '--log-level <level>': expected a number from -2147483648 to 2147483647, or one of LOW, HIGH",
+        "invalid value '2147483648' for '--log-level <LEVEL>': expected a number from -2147483648 to 2147483647, or one of LOW, HIGH",
     ),
-    (&["--f32", "fast"], "invalid value 'fast' for '--f32 <f32>': expected a number"),
+    (&["--f32", "fast"], "invalid value 'fast' for '--f32 <F32>': expected a number"),
     (
         &["--f32", "1e39"],
-        "invalid value '1e39' for '--f32 <f32>': expected a number from -3.4028235e38 to 3.4028235e38",
+        "invalid value '1e39' for '--f32 <F32>': expected a number from -3.4028235e38 to 3.4028235e38",
     ),
     (
         &["--f64=-1e400"],
-        "invalid value '-1e400' for '--f64 <f64>': expected a number from -1.7976931348623157e308 to 1.7976931348623157e308",
+        "invalid value '-1e400' for '--f64 <F64>': expected a number from -1.7976931348623157e308 to 1.7976931348623157e308",
     ),
     (
         &["--comm", "0123456789abcdef"],
-        "invalid value '0123456789abcdef' for '--comm <comm>': expected at most 15 bytes of text",
+        "invalid value '0123456789abcdef' for '--comm <COMM>': expected at most 15 bytes of text",
     ),
     // A switch that would set the default is not an option.
     (&["--disable-off"], "unexpected argument '--disable-off' found"),

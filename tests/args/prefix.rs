@@ -39,7 +39,7 @@ fn two_objects_share_one_parser() {
         .map(|line| Both::try_parse_from(line).unwrap_err().to_string());
     assert!(
         one.contains("--net-on")
-            && other.contains("'--net-u8 <u8>': expected a number from 0 to 255"),
+            && other.contains("'--net-u8 <U8>': expected a number from 0 to 255"),
         "{one}{other}"
     );
 }

@@ -4,7 +4,7 @@ use std::{cell::Cell, time::Duration};
 
 use eunomia_runtime::{
     Result, Skeleton, bpf,
-    bpf::{FromMap, Program, kind::Kind},
+    bpf::{FromMap, Program, kind::ProgramKind},
     dynamic,
 };
 use eunomia_tests::built::every;
@@ -73,7 +73,7 @@ impl Way {
 
 impl Loaded {
     /// Returns a program by name, as the dynamic path finds it.
-    pub(crate) fn program<K: Kind>(&self, name: &str) -> Result<Program<'_, K>> {
+    pub(crate) fn program<K: ProgramKind>(&self, name: &str) -> Result<Program<'_, K>> {
         self.object().program(name)?.into_kind()
     }
 

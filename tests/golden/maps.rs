@@ -186,7 +186,7 @@ pub mod maps {
         /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// Those of [`open`]. Faults of the file show when the object is loaded.
+        /// Those of [`open`]. Diagnostics of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -339,7 +339,7 @@ pub mod maps {
             /// `stack`, BPF_MAP_TYPE_STACK, max_entries 2
             pub stack: ::eunomia_runtime::bpf::Queue<'a, types::Cell>,
             /// `trie`, BPF_MAP_TYPE_LPM_TRIE, max_entries 8
-            pub trie: ::eunomia_runtime::bpf::HashMap<'a, types::Prefix, u32>,
+            pub trie: ::eunomia_runtime::bpf::LpmTrie<'a, types::Prefix, u32>,
             /// `cgroups`, BPF_MAP_TYPE_CGROUP_ARRAY, max_entries 1
             pub cgroups: ::eunomia_runtime::bpf::FdMap<'a, u32>,
             /// `sockets`, BPF_MAP_TYPE_SOCKMAP, max_entries 1

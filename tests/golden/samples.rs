@@ -321,7 +321,7 @@ pub mod samples {
         /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// Those of [`open`]. Faults of the file show when the object is loaded.
+        /// Those of [`open`]. Diagnostics of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -421,7 +421,7 @@ pub mod samples {
             /// `crowded`, BPF_MAP_TYPE_HASH, max_entries 64
             pub crowded: ::eunomia_runtime::bpf::HashMap<'a, u32, [u8; 65536]>,
             /// `trie`, BPF_MAP_TYPE_LPM_TRIE, max_entries 5000
-            pub trie: ::eunomia_runtime::bpf::HashMap<'a, types::Prefix, u32>,
+            pub trie: ::eunomia_runtime::bpf::LpmTrie<'a, types::Prefix, u32>,
         }
         impl<'a> Maps<'a> {
             #[inline]

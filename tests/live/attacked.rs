@@ -179,7 +179,7 @@ pub(crate) fn truncated_file_does_not_crash_lookup() -> Outcome {
     let (address, start, symbols) = (address.parse::<u64>()?, Instant::now(), Symbols::new());
     let mut looks = 0;
     while looks < 200 && start.elapsed() < Duration::from_secs(5) {
-        assert_eq!(symbols.of_process(other.id(), &[address])[0].address, address);
+        assert_eq!(symbols.symbolize_process(other.id(), &[address])[0].address, address);
         looks += 1;
     }
     assert!(looks > 3, "{looks}");
@@ -216,13 +216,13 @@ pub(crate) fn huge_file_is_read_within_bounds() -> Outcome {
     other.next()?.ok_or("no size")?;
     let (_, address) = other.next()?.ok_or("no address")?;
     let (address, symbols, start) = (address.parse::<u64>()?, Symbols::new(), Instant::now());
-    let frames = symbols.of_process(other.id(), &[address]);
+    let frames = symbols.symbolize_process(other.id(), &[address]);
     assert!(is_named(&frames[0]), "{frames:?}");
     // Debug information is not read from a file that other users can change.
     assert_eq!(frames[0].symbols[0].line, None);
     other.go_on()?;
     other.next()?.ok_or("the file was not changed")?;
-    assert!(symbols.of_process(other.id(), &[address])[0].symbols.is_empty());
+    assert!(symbols.symbolize_process(other.id(), &[address])[0].symbols.is_empty());
     assert!(start.elapsed() < Duration::from_secs(10));
     other.go_on()?;
     other.end().map(drop)
@@ -262,7 +262,7 @@ pub(crate) fn many_mappings_do_not_delay_lookup() -> Outcome {
     let (_, addresses) = other.next()?.ok_or("no addresses")?;
     let addresses = addresses.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
     let symbols = Symbols::new();
-    let frames = symbols.of_process(other.id(), &addresses);
+    let frames = symbols.symbolize_process(other.id(), &addresses);
     assert!(frames.iter().all(is_named), "{frames:?}");
     let start = Instant::now();
     (0..50).for_each(|_| drop(symbols.locate(other.id(), &[8])));
@@ -305,7 +305,7 @@ pub(crate) fn only_own_regular_perf_map_is_read() -> Outcome {
     let (_, path) = other.next()?.ok_or("no FIFO")?;
     let (without, with, start) = (Symbols::new(), Symbols::new().with_perf_maps(), Instant::now());
     let name = |symbols: &Symbols| {
-        symbols.of_process(other.id(), &[address])[0]
+        symbols.symbolize_process(other.id(), &[address])[0]
             .symbols
             .first()
             .map(|symbol| symbol.name.clone())
@@ -315,7 +315,7 @@ pub(crate) fn only_own_regular_perf_map_is_read() -> Outcome {
     other.go_on()?;
     other.next()?.ok_or("no file")?;
     let name = |symbols: &Symbols| {
-        symbols.of_process(other.id(), &[address])[0]
+        symbols.symbolize_process(other.id(), &[address])[0]
             .symbols
             .first()
             .map(|symbol| symbol.name.clone())
@@ -327,7 +327,10 @@ pub(crate) fn only_own_regular_perf_map_is_read() -> Outcome {
     let target = tempfile::NamedTempFile::new()?;
     fs::write(target.path(), format!("{:x} 10 of_root", address - 8))?;
     let name = || {
-        with.of_process(other.id(), &[address])[0].symbols.first().map(|symbol| symbol.name.clone())
+        with.symbolize_process(other.id(), &[address])[0]
+            .symbols
+            .first()
+            .map(|symbol| symbol.name.clone())
     };
     fs::copy(target.path(), &path)?;
     let of_root = name();

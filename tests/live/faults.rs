@@ -13,7 +13,7 @@ use std::{
 
 use eunomia_runtime::{
     Error,
-    bpf::{Program, kind::Kind},
+    bpf::{Program, kind::ProgramKind},
     reader::Waiting,
 };
 use eunomia_tests::included::faults::{self, Export, Loaded};
@@ -31,7 +31,7 @@ pub(crate) fn load() -> eunomia_runtime::Result<Loaded> {
 /// Returns a descriptor of the program for a thread that runs it while the reader is borrowed for
 /// polling.
 pub(crate) fn shared(
-    program: &Program<'_, impl Kind>,
+    program: &Program<'_, impl ProgramKind>,
 ) -> Result<OwnedFd, Box<dyn std::error::Error>> {
     Ok(program.fd()?.try_clone_to_owned()?)
 }

@@ -191,7 +191,7 @@ pub(crate) fn prefixes_convert_to_trie_keys() -> Outcome {
     );
     let mut all = nets
         .keys()
-        .map(|key| Ok(Prefix::of_key(&key?)?.to_string()))
+        .map(|key| Ok(Prefix::from_key(&key?)?.to_string()))
         .collect::<Result<Vec<_>, super::Failed>>()?;
     all.sort_unstable();
     assert_eq!(all, ["0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16"]);
@@ -219,12 +219,12 @@ pub(crate) fn program_type_is_set() -> Outcome {
     assert_eq!(progs.hook.test(&TestInput::new().data(&[0; 64]))?.return_value, 1);
     let hook: Program<'_, kind::Xdp> = progs.hook.into_kind()?;
     assert_eq!((hook.prog_type(), hook.name().to_str()), (ProgramType::Xdp, Some("hook")));
-    let wrong = skel.object().program_of::<kind::Tc>("hook").unwrap_err();
+    let wrong = skel.object().typed_program::<kind::Tc>("hook").unwrap_err();
     assert_eq!(
         wrong.to_string(),
         "program `hook`: its type is xdp, expected sched_cls or sched_act"
     );
-    skel.object().program_of::<kind::Cgroup>("choose")?;
+    skel.object().typed_program::<kind::Cgroup>("choose")?;
     // A program without a type cannot be loaded.
     let mut open = self::open()?;
     open.progs().hook()?.set_autoload(true);

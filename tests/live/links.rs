@@ -12,7 +12,7 @@ use std::{
 
 use eunomia_runtime::{
     Error, Skeleton,
-    bpf::{Direction, Link, Links, Rank, XdpMode, attached_xdp, kind},
+    bpf::{Direction, Link, LinkKind, Links, Rank, XdpMode, attached_xdp, kind},
     error,
 };
 use eunomia_tests::{
@@ -59,7 +59,7 @@ pub(crate) fn pinned_link_is_opened() -> Outcome {
         let program = skel.progs()?.drop_none;
         let mut link = program.attach_to("lo", XdpMode::Generic)?;
         let (info, id) = (link.info()?, program.id()?);
-        assert_eq!((info.kind_name(), info.program, info.interface), (Some("xdp"), id, Some(1)));
+        assert_eq!((info.kind, info.program, info.interface), (LinkKind::Xdp, id, Some(1)));
         link.pin(&pin.0)?;
         assert_eq!(errno(&link.pin(&pin.0).unwrap_err()), Some(libc::EEXIST));
         assert_eq!(errno(&link.pin("/tmp/eunomia-pin").unwrap_err()), Some(libc::EPERM));
@@ -93,7 +93,7 @@ pub(crate) fn pinned_probe_stays_attached() -> Outcome {
     let (pin, skel) = (Pin::new("probe"), programs::open()?.load()?);
     let mut link =
         skel.progs()?.on_call.attach_to("/proc/self/exe", &PROBED, Some(std::process::id()), 0)?;
-    assert_eq!(link.info()?.kind_name(), Some("perf_event"));
+    assert_eq!(link.info()?.kind, LinkKind::PerfEvent);
     link.pin(&pin.0)?;
     eunomia_live_probed(0);
     drop(link);
@@ -142,7 +142,7 @@ pub(crate) fn replace_works_on_interfaces() -> Outcome {
         let old = programs::open()?.load()?;
         let mut link = old.progs()?.drop_none.attach_to("lo", XdpMode::Generic)?;
         let new = Skeleton::parse(&fixture("programs"), "programs")?.open()?.load()?;
-        let program = new.object().program_of::<kind::Xdp>("drop_none")?;
+        let program = new.object().typed_program::<kind::Xdp>("drop_none")?;
         let (id, before, of) = (program.id()?, link.info()?.program, link.info()?.id);
         link.replace(&program)?;
         drop((old, new));
@@ -258,8 +258,8 @@ pub(crate) fn replace_works_on_other_targets() -> Outcome {
     let mut link = old.progs()?.list.attach()?;
     link.replace(&new.progs()?.list)?;
     assert_eq!(
-        (link.info()?.kind_name(), link.info()?.program),
-        (Some("iter"), new.progs()?.list.id()?)
+        (link.info()?.kind, link.info()?.program),
+        (LinkKind::Iter, new.progs()?.list.id()?)
     );
     Ok(())
 }
@@ -297,7 +297,7 @@ pub(crate) fn struct_ops_map_is_replaced() -> Outcome {
         Ok((skel.bss()?.before.get()?, skel.bss()?.after.get()?))
     });
     let mut link = maps.first.attach()?;
-    assert_eq!(link.info()?.kind_name(), Some("struct_ops"));
+    assert_eq!(link.info()?.kind, LinkKind::StructOps);
     connect_under("eunomia_linked")?;
     let (before, after) = counts()?;
     assert!(before > 0 && after == 0, "{before} {after}");
@@ -528,7 +528,7 @@ pub(crate) fn links_attach_all_or_none() -> Outcome {
         let xdp = attached
             .links_mut()
             .iter_mut()
-            .find(|link| link.info().is_ok_and(|info| info.kind_name() == Some("xdp")));
+            .find(|link| link.info().is_ok_and(|info| info.kind == LinkKind::Xdp));
         xdp.ok_or("there is no link of XDP")?.replace(&program)?;
         assert_eq!(on_lo()?, [program.id()?]);
         drop(attached);

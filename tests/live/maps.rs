@@ -187,8 +187,8 @@ pub(crate) fn per_cpu_maps_hold_value_per_cpu() -> Outcome {
     let maps = skel.maps()?;
     let values: Vec<_> = (0..cpus() as u32).map(cell).collect();
     maps.per_cpu.insert(&5, &values)?;
-    assert_eq!((maps.per_cpu.get(&5)?, maps.per_cpu.get(&6)?), (Some(values.clone()), None));
-    assert_eq!(maps.per_cpu.iter().collect::<Result<Vec<_>, _>>()?, [(5, values.clone())]);
+    assert_eq!((maps.per_cpu.get(&5)?, maps.per_cpu.get(&6)?), (Some(values.clone().into()), None));
+    assert_eq!(maps.per_cpu.iter().collect::<Result<Vec<_>, _>>()?, [(5, values.clone().into())]);
     let wrong = maps.per_cpu.insert(&5, &values[1..]).unwrap_err();
     assert_eq!(
         wrong.to_string(),
@@ -200,12 +200,15 @@ pub(crate) fn per_cpu_maps_hold_value_per_cpu() -> Outcome {
     );
 
     maps.per_cpu_array.set(1, &values)?;
-    assert_eq!((maps.per_cpu_array.get(1)?, maps.per_cpu_array.get(2)?), (Some(values), None));
+    assert_eq!(
+        (maps.per_cpu_array.get(1)?, maps.per_cpu_array.get(2)?),
+        (Some(values.into()), None)
+    );
     for _ in 0..10 {
         skel.progs()?.run.test_run(None, None)?;
     }
     let counts = maps.per_cpu_array.get(0)?.unwrap();
-    assert_eq!((counts.len(), counts.iter().map(|cell| cell.id).sum::<u32>()), (cpus(), 10));
+    assert_eq!((counts.len(), counts.sum(|cell| cell.id)), (cpus(), 10));
     Ok(())
 }
 

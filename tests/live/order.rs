@@ -60,7 +60,7 @@ pub(crate) fn tcx_programs_run_in_order() -> Outcome {
     apart(|| {
         let skel = choices(&["stop", "look"])?;
         let (stop, look): (Program<'_, kind::Tc>, Program<'_, kind::Tc>) =
-            (skel.object().program_of("stop")?, skel.object().program_of("look")?);
+            (skel.object().typed_program("stop")?, skel.object().typed_program("look")?);
         let at = |order: Order| -> Result<Link, eunomia_runtime::Error> {
             look.attach_at("lo", Direction::Ingress, &order, None)
         };
@@ -129,7 +129,7 @@ pub(crate) fn tcx_programs_run_in_order() -> Outcome {
 
 pub(crate) fn cgroup_programs_run_in_order() -> Outcome {
     let (group, skel) = (Group::new("order")?, choices(&["early", "late"])?);
-    let program = |name: &str| skel.object().program_of::<kind::Cgroup>(name);
+    let program = |name: &str| skel.object().typed_program::<kind::Cgroup>(name);
     let _early = program("early")?.attach_to(&group.0)?;
     let _late = program("late")?.attach_at(&group.0, &Order::First, None)?;
     assert_eq!(group.reads()?, "Linux\n");
@@ -170,7 +170,7 @@ pub(crate) fn netkit_programs_run_in_order() -> Outcome {
         };
         let skel = open()?.load()?;
         let (stop, look): (Program<'_, kind::Netkit>, Program<'_, kind::Netkit>) =
-            (skel.object().program_of("stop")?, skel.object().program_of("look")?);
+            (skel.object().typed_program("stop")?, skel.object().typed_program("look")?);
         let at = |order: &Order, revision| look.attach_at("a", End::Primary, order, revision);
         let stopping = stop.attach_to("a", End::Primary)?;
         let (program, link) = (Anchor::Program(stop.id()?), Anchor::Link(stopping.info()?.id));

@@ -175,9 +175,9 @@ pub(crate) fn pinned_map_opens_without_object() -> Outcome {
     skel.maps()?.hits.insert(&1, &Event { number: 3, ..Event::default() })?;
     drop(skel);
     let hits: HashMap<'static, u32, Event> =
-        Map::open(&pin.0)?.of_types(Some("unsigned int"), Some(Event::C_NAME))?.into_typed()?;
+        Map::open(&pin.0)?.check_types(Some("unsigned int"), Some(Event::C_NAME))?.into_typed()?;
     assert_eq!(hits.get(&1)?.map(|event| event.number), Some(3));
-    let refused = Map::open(&pin.0)?.of_types(None, Some(Net::C_NAME)).unwrap_err();
+    let refused = Map::open(&pin.0)?.check_types(None, Some(Net::C_NAME)).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "map `hits`: its values are of type `struct event`, expected `struct net`"
@@ -190,7 +190,7 @@ pub(crate) fn pinned_map_opens_without_object() -> Outcome {
     assert!(Map::open(&pin.0)?.into_typed::<Array<'_, Event>>().is_err());
     // A map that was created without BTF accepts any type names.
     Map::create("plain", &INNER)?
-        .of_types(Some("int"), Some("int"))?
+        .check_types(Some("int"), Some("int"))?
         .into_typed::<Array<'_, u32>>()?;
     let refused = Map::open(&other.0).unwrap_err();
     assert_eq!(

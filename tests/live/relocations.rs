@@ -107,11 +107,11 @@ pub(crate) fn relocations_resolve_as_in_libbpf() -> Outcome {
 
         // The form of a line: `<byte_off> [7] struct task_struct___eunomia.comm[4000] (0:1:4000 @
         // offset 4004)`
-        let is_question =
+        let is_existence_check =
             |text: &str| ["_exists>", "_matches>"].iter().any(|kind| text.contains(kind));
         let missing = relocations
             .values()
-            .filter(|(text, found)| !found && !is_question(text))
+            .filter(|(text, found)| !found && !is_existence_check(text))
             .map(|(text, _)| {
                 let text = text.split_once("] ").map_or("", |(_, text)| text);
                 let text = text.split(" (").next().unwrap_or_default().replace("___eunomia", "");

@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use eunomia_runtime::bpf::{Deltas, Program, kind::Kind};
+use eunomia_runtime::bpf::{Deltas, Program, kind::ProgramKind};
 use eunomia_tests::built::{
     maps, samples,
     samples::types::{Part, Prefix, Total},
@@ -19,7 +19,11 @@ fn load() -> eunomia_runtime::Result<samples::Loaded> {
 }
 
 /// Runs a program of `bpf/samples.bpf.c`, which returns the number of rounds that it completed.
-fn run(program: &Program<'_, impl Kind>, count: u64, start: u64) -> eunomia_runtime::Result<()> {
+fn run(
+    program: &Program<'_, impl ProgramKind>,
+    count: u64,
+    start: u64,
+) -> eunomia_runtime::Result<()> {
     parts(count).try_for_each(|(count, first)| {
         let mut args = [count, start + first].map(u64::to_ne_bytes).concat();
         let run = program.test_run(Some(&mut args), None)?;
@@ -312,8 +316,8 @@ pub(crate) fn per_cpu_values_are_sampled() -> Outcome {
         let sample = if taken { sampler.take()? } else { sampler.sample()? };
         assert_eq!(sorted(sample.keys()), (0..count).collect::<Vec<_>>());
         assert_eq!((sample.iter().len(), sample.len()), (count as usize, count as usize));
-        for (_, parts) in sample.iter() {
-            assert!(parts.iter().eq(&values));
+        for (_, parts) in &sample {
+            assert!(parts.into_iter().eq(&values));
             assert_eq!(
                 parts.sum(|part| u64::from(part.count)),
                 values.iter().map(|part| u64::from(part.count)).sum::<u64>()

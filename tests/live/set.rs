@@ -180,7 +180,7 @@ pub(crate) fn set_works_in_tokio() -> Outcome {
         let mut set = Set::new()?;
         set.add(&one, |_| counts[0].set(counts[0].get() + 1))?
             .add(&two, |_| counts[1].set(counts[1].get() + 1))?;
-        let mut set = Async::of_set(set)?;
+        let mut set = Async::from_set(set)?;
         for program in [
             shared(&two.progs()?.produce)?,
             shared(&one.progs()?.perf)?,

@@ -287,7 +287,7 @@ pub(crate) fn usdt_maps_of_other_sizes_are_refused() -> Outcome {
         }
         set(open.object())?;
         let loaded = open.load()?;
-        let program = loaded.object().program_of::<kind::Usdt>("usdt")?;
+        let program = loaded.object().typed_program::<kind::Usdt>("usdt")?;
         let result = program.attach_to("/proc/self/exe", "none", "none", None, 0);
         Ok(result.unwrap_err().to_string())
     };

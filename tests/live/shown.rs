@@ -55,7 +55,7 @@ pub(crate) fn kernel_pointers_are_named() -> Outcome {
         named = event
             .value
             .fields()
-            .filter_map(|(name, value)| Some((name.to_owned(), symbols.of_pointer(&value)?)))
+            .filter_map(|(name, value)| Some((name.to_owned(), symbols.symbolize_pointer(&value)?)))
             .collect();
     });
     let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();

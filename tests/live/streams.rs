@@ -8,7 +8,7 @@ use std::{
 
 use eunomia_runtime::{
     Skeleton,
-    bpf::{Program, kind::Kind},
+    bpf::{Program, kind::ProgramKind},
     checked::Payload,
     reader::Waiting,
 };
@@ -37,7 +37,7 @@ pub(crate) fn parts(count: u64) -> impl Iterator<Item = (u64, u64)> {
 
 /// Runs a producer of `bpf/streams.bpf.c`.
 pub(crate) fn run(
-    program: &Program<'_, impl Kind>,
+    program: &Program<'_, impl ProgramKind>,
     count: u64,
     start: u64,
     producer: u64,

@@ -17,7 +17,7 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// Runs a producer of `bpf/tagged.bpf.c`.
 fn run(
-    program: &Program<'_, impl kind::Kind>,
+    program: &Program<'_, impl kind::ProgramKind>,
     count: u64,
     seed: u64,
 ) -> eunomia_runtime::Result<()> {

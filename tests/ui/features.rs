@@ -75,7 +75,7 @@ fn error_names_missing_feature() {
     for (body, feature) in [
         ("use eunomia_runtime::columns::Columns as _;", "columns"),
         ("use eunomia_runtime::Skeleton;", "dynamic"),
-        ("use eunomia_runtime::tokio::Events;", "tokio"),
+        ("use eunomia_runtime::tokio::EventStream;", "tokio"),
         ("use eunomia_runtime::symbols::Symbols;", "symbolize"),
     ] {
         let (compiles, text) = compile(body);

@@ -8,7 +8,10 @@ use eunomia_runtime::{
     checked::Checked,
     sample::{Event, Plain as _},
     skeleton::Format,
-    value::Value,
+    value::{
+        Value,
+        ValueKind::{Bool, Enum, Integer, Struct, Text},
+    },
 };
 use eunomia_tests::{built, fixture, struct_id};
 use serde_core::Serialize;
@@ -48,6 +51,18 @@ fn agree<E: Event + Display + Serialize>(checked: &Checked) {
         let serialized = serde_json::to_string(&typed).unwrap();
         assert_eq!(serde_json::from_str::<serde_json::Value>(&serialized).unwrap(), json);
     }
+}
+
+#[test]
+fn value_tells_its_kind() {
+    let checked = checked("bootstrap");
+    let id = struct_id(&checked.layouts, "struct event");
+    let bytes = vec![0; size_of::<built::bootstrap::types::Event>()];
+    let value = Value::new(&checked.layouts, id, &bytes).unwrap();
+    let kind = |name: &str| value.field(name).unwrap().kind();
+    assert_eq!((value.kind(), kind("pid"), kind("comm")), (Struct, Integer, Text));
+    assert_eq!((kind("exit_event"), kind("et")), (Bool, Enum));
+    assert_eq!(value.field("comm").unwrap().item(0).unwrap().kind(), Integer);
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 fn types_of_the_kernel() -> Result<(), Failed> {
     let bytes = fs::read(BTF)?;
     let start = Instant::now();
-    let layouts = Layouts::of_btf(&bytes)?;
+    let layouts = Layouts::from_btf(&bytes)?;
     println!("{} KiB of BTF read in {:.2?}", bytes.len() / 1024, start.elapsed());
     let records = layouts.btf.iter().filter(|(_, ty)| {
         matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }) && !ty.name.is_empty()

@@ -1,6 +1,6 @@
 //! The functions `open` and `open_for`.
 
-use eunomia_runtime::checked::{Hook, Target};
+use eunomia_runtime::checked::{DeclaredHook, DeclaredTarget};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 
@@ -107,15 +107,15 @@ fn targets(module: &Module<'_>) -> impl Iterator<Item = TokenStream> {
 }
 
 /// Emits a target as a value of the runtime's type.
-fn bpf_target(target: &Target<'_>) -> TokenStream {
+fn bpf_target(target: &DeclaredTarget<'_>) -> TokenStream {
     let index = Literal::u32_unsuffixed(target.interface);
     let interface = quote!(::eunomia_runtime::bpf::Interface::Index(#index));
     match target.hook {
-        Hook::Xdp(flags) => {
+        DeclaredHook::Xdp(flags) => {
             let flags = Literal::u32_unsuffixed(flags);
             quote!(::eunomia_runtime::bpf::Target::Xdp { interface: #interface, flags: #flags })
         }
-        Hook::Tc { ingress, handle, priority, first } => {
+        DeclaredHook::Tc { ingress, handle, priority, first } => {
             let order = Ident::new(if first { "First" } else { "Last" }, Span::call_site());
             let direction =
                 Ident::new(if ingress { "Ingress" } else { "Egress" }, Span::call_site());

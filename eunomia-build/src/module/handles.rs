@@ -40,12 +40,15 @@ impl Handles<'_, '_> {
         let ty = match def.kind {
             MapKind::HASH
             | MapKind::LRU_HASH
-            | MapKind::LPM_TRIE
             | MapKind::DEVMAP
             | MapKind::DEVMAP_HASH
             | MapKind::CPUMAP => {
                 let (key, value) = (self.key(def), self.value(def));
                 quote!(HashMap<#life, #key, #value>)
+            }
+            MapKind::LPM_TRIE => {
+                let (key, value) = (self.key(def), self.value(def));
+                quote!(LpmTrie<#life, #key, #value>)
             }
             MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH => {
                 let (key, value) = (self.key(def), self.value(def));

@@ -16,7 +16,7 @@ mod structure;
 mod types;
 
 use eunomia_runtime::{
-    checked::{Checked, InitialValue, Setup, Target},
+    checked::{Checked, DeclaredTarget, InitialValue, Setup},
     error::Diagnostics,
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct Module<'a> {
     pub(crate) programs: Vec<Program<'a>>,
     pub(crate) exports: Vec<Export<'a>>,
     pub(crate) initial: Vec<InitialValue<'a>>,
-    pub(crate) targets: Vec<Target<'a>>,
+    pub(crate) targets: Vec<DeclaredTarget<'a>>,
     pub(crate) args: Vec<Argument<'a>>,
 }
 

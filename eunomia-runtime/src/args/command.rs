@@ -20,9 +20,11 @@ use crate::{
 /// alone, or be part of the app's own (`#[command(flatten)]`).
 pub trait Args: Default {
     /// Returns the options.
+    #[doc(hidden)]
     fn describe() -> Command;
 
     /// Replaces the values of the options that were given.
+    #[doc(hidden)]
     fn update(&mut self, given: &Given<'_>);
 
     /// Returns the defaults with the given values in their place.
@@ -35,6 +37,7 @@ pub trait Args: Default {
 
 /// The values given on a command line, without defaults.
 #[derive(Debug, Clone, Copy)]
+#[doc(hidden)]
 pub struct Given<'a>(&'a ArgMatches);
 
 impl<'a> Given<'a> {
@@ -108,7 +111,7 @@ impl Arg {
             }
             scalar => arg
                 .action(ArgAction::Set)
-                .value_name(line(&self.variable).into_owned())
+                .value_name(line(&self.variable).to_uppercase())
                 // clap recognises only decimal numbers as negative.
                 .allow_hyphen_values(!matches!(scalar, Scalar::Text(_)))
                 .default_values(self.default.clone().map(Cow::into_owned))

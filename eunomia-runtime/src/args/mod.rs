@@ -14,10 +14,12 @@ use std::{borrow::Cow, sync::Arc};
 #[cfg(feature = "clap")]
 pub use command::{Args, Given};
 
+#[doc(hidden)]
 pub use crate::scalar::Scalar;
 
 /// The options of a skeleton, and the texts around them in the help.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Command {
     /// Name of the program.
     pub name: Cow<'static, str>,
@@ -36,6 +38,7 @@ pub struct Command {
 /// The option of a `bool` takes no value: it sets the opposite of the default, and `true` if there
 /// is no default.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Arg {
     /// Name of the C variable.
     pub variable: Cow<'static, str>,

@@ -20,7 +20,7 @@ use libbpf_rs::{AsRawLibbpf, Object, libbpf_sys};
 use super::{
     FromMap, Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section,
     SizedSection, StructOps, Target, UserRingBuffer,
-    kind::Kind,
+    kind::ProgramKind,
     link::attach,
     loaded::load::Facts,
     map::InnerDef,
@@ -217,7 +217,7 @@ impl Loaded {
     ///
     /// # Errors
     /// Those of [`Self::program`] and [`Program::into_kind`].
-    pub fn program_of<K: Kind>(&self, name: &str) -> Result<Program<'_, K>> {
+    pub fn typed_program<K: ProgramKind>(&self, name: &str) -> Result<Program<'_, K>> {
         self.program(name)?.into_kind()
     }
 
@@ -252,6 +252,7 @@ impl Loaded {
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::sized`].
+    #[doc(hidden)]
     pub fn sized_section<A: Access, const SIZE: usize>(
         &self,
         name: &str,
@@ -263,6 +264,7 @@ impl Loaded {
     ///
     /// # Errors
     /// Those of [`Reader::poll`].
+    #[doc(hidden)]
     pub fn poll(
         &self,
         timeout: Duration,
@@ -275,6 +277,7 @@ impl Loaded {
     ///
     /// # Errors
     /// Those of [`Reader::wait`].
+    #[doc(hidden)]
     pub fn wait(&self, timeout: Duration) -> Result<bool> {
         self.reader.wait(timeout)
     }
@@ -283,6 +286,7 @@ impl Loaded {
     ///
     /// # Errors
     /// Those of [`Reader::poll`].
+    #[doc(hidden)]
     pub fn drain(&self, deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
         self.reader.drain(deliver)
     }
@@ -292,11 +296,13 @@ impl Loaded {
     ///
     /// # Errors
     /// Those of [`Reader::unread`].
+    #[doc(hidden)]
     pub fn unread(&self) -> Result<u64> {
         self.reader.unread()
     }
 
     /// Returns the statistics of the records of each map, in the order of the map numbers.
+    #[doc(hidden)]
     pub fn stats(&self) -> Vec<Stats> {
         let counted = self.reader.stats().zip(&self.streams).map(|(stats, map)| {
             match (stats.lost, self.dropped(map)) {
@@ -325,11 +331,13 @@ impl Loaded {
     }
 
     /// Returns a handle that pauses, resumes and ends polling from any thread.
+    #[doc(hidden)]
     pub fn control(&self) -> Control {
         self.reader.control()
     }
 
     /// Sets how polls wait for records from now on.
+    #[doc(hidden)]
     pub fn set_waiting(&self, waiting: Waiting) {
         self.reader.set_waiting(waiting);
     }

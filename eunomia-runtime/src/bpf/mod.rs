@@ -31,19 +31,21 @@ pub use attach::{
     Order, ProbePoint, Rank, Sampling, Target, attached_tcx, attached_xdp,
 };
 pub use libbpf_rs::{MapType, ProgramAttachType, ProgramType};
-pub use link::{Attached, Link, LinkInfo, Links};
+pub use link::{Attached, Link, LinkInfo, LinkKind, Links};
 pub use loaded::Loaded;
 pub use loaded::{Handles, LoadedSkeleton};
 pub use map::{
     Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap,
-    InPlace, Map, MapOfMaps, PerCpu, PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler,
-    PerfEventArray, Producer, Queue, Reserved, RingBuffer, Sampler, StackTraces, Storage,
-    StructOps, UserRingBuffer,
+    InPlace, LpmTrie, Map, MapOfMaps, PerCpu, PerCpuArray, PerCpuEntries, PerCpuEntriesIter,
+    PerCpuHashMap, PerCpuIter, PerCpuSampler, PerCpuValues, PerfEventArray, Producer, Queue,
+    Reserved, RingBuffer, Sampler, StackTraces, Storage, StructOps, UserRingBuffer,
 };
 #[cfg(feature = "dynamic")]
 pub use open::BtfCache;
+#[doc(hidden)]
+pub use open::archived;
 pub use open::{Dropped, Open, OpenProgram, OpenTable, Sample, Spec};
-pub use open::{archived, kernel_btf, named_btf};
+pub use open::{kernel_btf, named_btf};
 pub use program::Program;
 pub use section::{Access, ON_STACK, ReadOnly, ReadWrite, Section, SizedSection, Variable};
 pub use test_run::{TestInput, TestOutput, TestRun};

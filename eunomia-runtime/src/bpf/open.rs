@@ -56,6 +56,7 @@ impl Open {
     /// twice, because a record has one reader. [`Error::Misuse`] if an arena with variables is declared as pinned
     /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`]; or if a table of functions (struct_ops)
     /// is defined in `SEC(".maps")`.
+    #[doc(hidden)]
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
         Self::for_kernel(spec, None)
     }
@@ -66,6 +67,7 @@ impl Open {
     /// # Errors
     /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file, or if the
     /// types in the file contain themselves.
+    #[doc(hidden)]
     pub fn for_kernel(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
         let btf = btf.map(BtfFile::read).transpose()?;
         let object = open_object(spec, btf.as_ref())?;
@@ -125,6 +127,7 @@ impl Open {
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::sized`].
+    #[doc(hidden)]
     pub fn sized_section<const SIZE: usize>(
         &mut self,
         name: &str,
@@ -137,6 +140,7 @@ impl Open {
     ///
     /// # Errors
     /// Those of [`Self::section`] and [`Section::write`].
+    #[doc(hidden)]
     pub fn write(&mut self, values: &[(&str, &str, usize, &[u8])]) -> Result<()> {
         values.iter().try_for_each(|(section, variable, offset, bytes)| {
             self.section(section)?.write(variable, *offset, bytes)

@@ -14,7 +14,7 @@ use libbpf_rs::{
 };
 
 use super::{
-    kind::{Any, Kind},
+    kind::{Any, ProgramKind},
     link::{Held, Link, alone},
     sys::pin::pin,
 };
@@ -36,6 +36,15 @@ use crate::{
 
 /// A program in the kernel. Its kind `K` decides what it can be attached to other than the target
 /// that its section names.
+///
+/// ```
+/// use eunomia_runtime::bpf::{Link, Program};
+///
+/// fn attach(program: &Program<'_>) -> eunomia_runtime::Result<Link> {
+///     println!("{} {}", program.section().display(), program.id()?);
+///     program.attach()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Program<'a, K = Any> {
     program: ProgramMut<'a>,
@@ -54,7 +63,7 @@ impl<'a, K> Program<'a, K> {
     ///
     /// # Errors
     /// [`Error::Mismatch`] if the program has a type that is not of the kind.
-    pub fn into_kind<Other: Kind>(self) -> Result<Program<'a, Other>> {
+    pub fn into_kind<Other: ProgramKind>(self) -> Result<Program<'a, Other>> {
         let found = self.program.prog_type();
         if Other::TYPES.is_empty() || Other::TYPES.contains(&found) || found == ProgramType::Unspec
         {
@@ -72,7 +81,7 @@ impl<'a, K> Program<'a, K> {
 
     /// Converts the program to the kind of its section, without a check. If it was given another
     /// type, the kernel refuses to attach it as that kind.
-    pub(super) fn of_section<Other: Kind>(self) -> Program<'a, Other> {
+    pub(super) fn of_section<Other: ProgramKind>(self) -> Program<'a, Other> {
         Program::new(self.program, self.object)
     }
 

@@ -59,6 +59,7 @@ impl Checked {
     }
 
     /// Returns the options of `arguments`, with the texts of the document.
+    #[doc(hidden)]
     pub fn command(&self, arguments: &[Argument<'_>]) -> Command {
         let doc = self.skeleton.doc.clone().unwrap_or_default();
         Command {

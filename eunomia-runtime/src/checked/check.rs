@@ -16,16 +16,22 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     /// The document.
+    #[doc(hidden)]
     pub skeleton: Skeleton,
     /// The object's types, sections and symbols.
+    #[doc(hidden)]
     pub layouts: Layouts,
     /// The maps that the object declares.
+    #[doc(hidden)]
     pub maps: Vec<MapDef>,
     /// The data sections, which become maps as well.
+    #[doc(hidden)]
     pub sections: Vec<DataSection>,
     /// The name and section of each program.
+    #[doc(hidden)]
     pub programs: Vec<(String, String)>,
     /// The maps that deliver records to user space.
+    #[doc(hidden)]
     pub streams: Vec<Stream>,
 }
 
@@ -88,6 +94,7 @@ impl Skeleton {
     }
 
     /// Returns the place of `bpf_skel` in the document.
+    #[doc(hidden)]
     pub fn skel_place(&self) -> JsonPath {
         match self.format {
             Format::Package => JsonPath::default().key("meta").key("bpf_skel"),
@@ -100,6 +107,7 @@ impl Skeleton {
     }
 
     /// Returns the place of `export_types` in the document.
+    #[doc(hidden)]
     pub fn exports_place(&self) -> JsonPath {
         match self.format {
             Format::Package => JsonPath::default().key("meta").key("export_types"),

@@ -13,6 +13,7 @@ impl Checked {
     ///
     /// # Errors
     /// A [`Diagnostic`] if the relocation or symbol tables are broken.
+    #[doc(hidden)]
     pub fn calls(&self) -> Result<Calls, Diagnostic> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         Calls::read(object, &self.layouts.elf, &self.maps)
@@ -23,6 +24,7 @@ impl Checked {
     ///
     /// # Errors
     /// A [`Diagnostic`] if the section is broken. libbpf ignores such a section.
+    #[doc(hidden)]
     pub fn relocations(&self) -> Result<Vec<Relocation>, Diagnostic> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         let sections = &self.layouts.elf.sections;

@@ -115,6 +115,7 @@ impl Checked {
     /// # Errors
     /// [`Diagnostics`] for what a document cannot express: records of several types in one map, or a map
     /// without a type if others have one.
+    #[doc(hidden)]
     pub fn documented(&self) -> Result<Skeleton, Diagnostics> {
         let mut skeleton = self.skeleton.clone();
         let events = std::mem::take(&mut skeleton.events);

@@ -25,6 +25,7 @@ use crate::{
 
 impl Checked {
     /// Returns the description of each stream for a recording.
+    #[doc(hidden)]
     pub fn recorded_streams(&self) -> Vec<recording::Stream<'_>> {
         self.streams.iter().map(|stream| self.recorded(stream)).collect()
     }

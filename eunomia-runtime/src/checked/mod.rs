@@ -33,5 +33,5 @@ pub use self::{
     sampled::Sampled,
     setup::{InitialValue, Setup},
     tagged::{Tag, Tagged},
-    targets::{Hook, Target},
+    targets::{DeclaredHook, DeclaredTarget},
 };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Argument, Checked, Target};
+use super::{Argument, Checked, DeclaredTarget};
 use crate::{
     error::{Diagnostic, Diagnostics, Found},
     object::{DataSection, Variable, encode::encode},
@@ -16,7 +16,7 @@ pub struct Setup<'a> {
     /// The variables that the command line can set: integers, enums, booleans, floats and strings.
     pub arguments: Vec<Argument<'a>>,
     /// The targets of programs whose sections do not name one.
-    pub targets: Vec<Target<'a>>,
+    pub targets: Vec<DeclaredTarget<'a>>,
 }
 
 /// The initial value of a variable in the document.
@@ -32,6 +32,7 @@ pub struct InitialValue<'a> {
 
 impl Checked {
     /// Returns the number of pages of a perf ring on each CPU, a power of two. The default is 64.
+    #[doc(hidden)]
     pub fn perf_pages(&self) -> usize {
         // The parser enforces this limit. A `Skeleton` that was built by hand is limited here.
         let pages = self.skeleton.settings.perf_buffer_pages.unwrap_or(64).clamp(1, 1 << 16);
@@ -43,6 +44,7 @@ impl Checked {
     /// # Errors
     /// [`Diagnostics`] with every value that does not fit its variable, every invalid option, and every
     /// target of a wrong type or range.
+    #[doc(hidden)]
     pub fn setup(&self) -> Result<Setup<'_>, Diagnostics> {
         let mut diagnostics = Found::default();
         let values = self.values(&mut diagnostics);

@@ -23,6 +23,7 @@ impl Checked {
     }
 
     /// Returns a description of the records of a map.
+    #[doc(hidden)]
     pub fn payload(&self, stream: &Stream) -> String {
         match &stream.payload {
             Payload::Type(id) => self.layouts.c_name(*id),

@@ -10,18 +10,18 @@ use crate::{
 
 /// The target that a program is attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct DeclaredTarget<'a> {
     /// The name of the program.
     pub program: &'a str,
     /// The index of the network interface.
     pub interface: u32,
     /// The hook of the interface.
-    pub hook: Hook,
+    pub hook: DeclaredHook,
 }
 
 /// A hook of a network interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hook {
+pub enum DeclaredHook {
     /// XDP, with flags (`XDP_FLAGS_*`).
     Xdp(u32),
     /// Traffic control: packets that enter or leave.
@@ -42,7 +42,7 @@ pub enum Hook {
 impl Checked {
     /// Returns the targets in the document: `ifindex` and `flags` of an XDP program, `tchook` and
     /// `tcopts` of a tc program.
-    pub(crate) fn targets(&self, diagnostics: &mut Found) -> Vec<Target<'_>> {
+    pub(crate) fn targets(&self, diagnostics: &mut Found) -> Vec<DeclaredTarget<'_>> {
         let place = self.skeleton.skel_place().key("progs");
         let targets = self.skeleton.programs.iter().enumerate().filter_map(|(i, program)| {
             let section = self
@@ -67,7 +67,7 @@ struct Reader<'f> {
 }
 
 impl Reader<'_> {
-    fn xdp<'a>(&mut self, program: &'a Program) -> Option<Target<'a>> {
+    fn xdp<'a>(&mut self, program: &'a Program) -> Option<DeclaredTarget<'a>> {
         let interface = program.other.get("ifindex")?;
         let place = self.place.clone();
         let flags = program
@@ -86,10 +86,10 @@ impl Reader<'_> {
             ));
         }
         let interface = self.number(interface, &place.key("ifindex"), 1)?;
-        Some(Target { program: &program.name, interface, hook: Hook::Xdp(flags?) })
+        Some(DeclaredTarget { program: &program.name, interface, hook: DeclaredHook::Xdp(flags?) })
     }
 
-    fn tc<'a>(&mut self, program: &'a Program) -> Option<Target<'a>> {
+    fn tc<'a>(&mut self, program: &'a Program) -> Option<DeclaredTarget<'a>> {
         let hook = program.other.get("tchook")?;
         let place = self.place.key("tchook");
         let rank = program.other.get("tcopts").map_or(Some((0, 0)), |options| self.rank(options));
@@ -123,10 +123,10 @@ impl Reader<'_> {
             }
         };
         let (handle, priority) = rank?;
-        Some(Target {
+        Some(DeclaredTarget {
             program: &program.name,
             interface: interface?,
-            hook: Hook::Tc { ingress, handle, priority, first },
+            hook: DeclaredHook::Tc { ingress, handle, priority, first },
         })
     }
 

@@ -46,7 +46,7 @@ impl<T> List<Vec<T>> {
         self.items.get(self.range(row)?)
     }
 
-    /// Returns the items of each row.
+    /// Iterates over the items of each row.
     pub fn iter(&self) -> impl Iterator<Item = &[T]> {
         (0..self.offsets.len() - 1).map(|row| self.get(row).unwrap_or_default())
     }

@@ -127,6 +127,7 @@ pub trait Columns: Default {
 }
 
 /// A column of any type.
+#[doc(hidden)]
 pub trait Column {
     /// Returns the number of rows.
     fn rows(&self) -> usize;
@@ -180,6 +181,7 @@ impl<T: Cell> Column for Vec<T> {
 }
 
 /// A column that takes values of type `V`.
+#[doc(hidden)]
 pub trait Fill<V> {
     /// Appends a value.
     fn add(&mut self, value: V);
@@ -204,6 +206,7 @@ impl<T> Fill<T> for Vec<T> {
 ///
 /// Generated code fills a batch column by column with it, so that each loop runs over one field.
 #[inline]
+#[doc(hidden)]
 pub fn fill<'a, E: 'a, V, C: Fill<V>>(
     column: &mut C,
     events: &'a [impl Borrow<E>],

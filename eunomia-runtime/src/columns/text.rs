@@ -41,7 +41,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// Returns the texts, `N` for each row.
+    /// Iterates over the texts, `N` for each row.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.offsets.len() - 1).map(|index| self.get(index).unwrap_or_default())
     }
@@ -73,6 +73,7 @@ impl<const N: usize> Text<N> {
 const COPIED_WHOLE: usize = 64;
 
 /// The texts of one field: a `char` array, or an array of these.
+#[doc(hidden)]
 pub trait Texts {
     /// Appends the texts to a column.
     fn add_to<const N: usize>(&self, column: &mut Text<N>);

@@ -13,7 +13,7 @@ pub(crate) fn program(id: u32) -> String {
 }
 
 /// Describes a program by its id and that of its link, with its name if this process may read it.
-pub(crate) fn program_of(link: u32, id: u32) -> String {
+pub(crate) fn typed_program(link: u32, id: u32) -> String {
     match name_of(id) {
         Some(name) => format!("the program {id} (`{name}`, link {link})"),
         None => format!("the program {id} (link {link})"),

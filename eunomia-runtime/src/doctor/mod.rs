@@ -134,6 +134,7 @@ impl Doctor {
     ///
     /// A missing target prevents only its own program from being attached; with `strict` every
     /// target is required.
+    #[doc(hidden)]
     pub fn examine_open(
         &self,
         open: dynamic::Open,

@@ -55,12 +55,14 @@ pub(super) fn read_programs(
                 .is_some_and(|function| functions.contains(&function))
         };
         let reached = functions.iter().filter_map(|index| calls.functions.get(*index));
-        let asks =
-            relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
-                || reached.clone().any(|function| function.constants)
-                || reached
-                    .flat_map(|function| &function.externs)
-                    .any(|name| questions.contains(name.as_str()));
+        let asks = relocations
+            .iter()
+            .filter(of_functions)
+            .any(|relocation| relocation.kind.is_existence_check())
+            || reached.clone().any(|function| function.constants)
+            || reached
+                .flat_map(|function| &function.externs)
+                .any(|name| questions.contains(name.as_str()));
         // SAFETY: the pointer is that of a program of a live object, and the call only reads a
         // flag.
         let link =

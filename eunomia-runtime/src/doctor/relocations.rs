@@ -48,7 +48,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
             Outcome::Untold(why) => {
                 _ = untold.insert(format!("`{}`: {why}", subject(local, relocation)))
             }
-            Outcome::Missing(_) if relocation.kind.is_question() => {
+            Outcome::Missing(_) if relocation.kind.is_existence_check() => {
                 absent.insert(format!("`{}`", subject(local, relocation)));
             }
             Outcome::Missing(why) => {

@@ -130,6 +130,7 @@ fn cut(text: String) -> String {
 
 impl JsonPath {
     /// Returns the place of a key below this one.
+    #[doc(hidden)]
     pub fn key(&self, key: &str) -> Self {
         let mut steps = self.0.clone();
         steps.push(Step::Key(key.to_owned()));
@@ -148,6 +149,7 @@ impl JsonPath {
     }
 
     /// Returns the place of a list item below this one; indices start at 0.
+    #[doc(hidden)]
     pub fn index(&self, index: usize) -> Self {
         let mut steps = self.0.clone();
         steps.push(Step::Index(index));

@@ -16,6 +16,7 @@ pub struct Hint {
 
 impl Hint {
     /// Returns the text for users of the command `eunomia`.
+    #[doc(hidden)]
     pub fn for_command(&self) -> &str {
         self.command.as_deref().unwrap_or(&self.library)
     }

@@ -95,7 +95,7 @@ impl Layouts {
     ///
     /// # Errors
     /// The same as [`Btf::parse`], or [`BtfError`] if a member ends after its struct.
-    pub fn of_btf(bytes: &[u8]) -> Result<Self, BtfError> {
+    pub fn from_btf(bytes: &[u8]) -> Result<Self, BtfError> {
         let btf = Btf::parse(bytes)?;
         let layouts = compute(&btf)?;
         Ok(Self {

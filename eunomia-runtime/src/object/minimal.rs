@@ -279,7 +279,7 @@ mod tests {
         assert!(
             is_whole(&cut) && is_whole(&whole) && (0..cut.len()).all(|end| !is_whole(&cut[..end]))
         );
-        let [whole, cut] = [whole, cut].map(|bytes| Layouts::of_btf(&bytes).unwrap());
+        let [whole, cut] = [whole, cut].map(|bytes| Layouts::from_btf(&bytes).unwrap());
         let of = |layouts: &Layouts| {
             let is_it = |kind: &Kind| matches!(kind, Kind::Struct { .. });
             let id =

@@ -154,7 +154,7 @@ mod tests {
         words.extend(records);
         let mut bytes = words.into_iter().flat_map(u32::to_le_bytes).collect::<Vec<_>>();
         bytes.extend(strings);
-        Layouts::of_btf(&bytes).unwrap()
+        Layouts::from_btf(&bytes).unwrap()
     }
 
     /// Returns the spelling of the last type, and a declaration of `x` with this type.

@@ -65,7 +65,7 @@ impl RelocationKind {
 
     /// Reports whether the relocation only tests for existence or a match, so that "no" is a valid
     /// answer.
-    pub fn is_question(self) -> bool {
+    pub fn is_existence_check(self) -> bool {
         matches!(
             self,
             Self::FieldExists | Self::TypeExists | Self::EnumvalExists | Self::TypeMatches

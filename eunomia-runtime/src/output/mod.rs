@@ -133,6 +133,7 @@ impl<'a> Printer<'a> {
 
     /// Reports whether a map is shown as stack traces with names.
     #[cfg(feature = "symbolize")]
+    #[doc(hidden)]
     pub fn wants_symbols(&self) -> bool {
         self.stacks().any(|stack| stack.wants_symbols().contains(&true))
     }
@@ -142,6 +143,7 @@ impl<'a> Printer<'a> {
     /// This takes some 10 ms; call it before programs are attached, else the first event pays for
     /// it.
     #[cfg(feature = "symbolize")]
+    #[doc(hidden)]
     pub fn read_kernel(&self) {
         if let Some(symbols) = &self.symbols
             && self.stacks().any(|stack| stack.wants_symbols()[0])
@@ -188,12 +190,14 @@ impl<'a> Printer<'a> {
     /// names, too, locate each event when it comes, keep a copy of the record, and write it when
     /// [`Located::is_ready`]; see [`Symbols::locate`].
     #[cfg(feature = "symbolize")]
+    #[doc(hidden)]
     pub fn locate(&self, event: &Event<'_>) -> Option<Located> {
         self.views.get(event.stream)?.stack()?.locate(&event.value, self.symbols.as_ref()?)
     }
 
     /// Appends an event whose process was looked up with [`Self::locate`].
     #[cfg(feature = "symbolize")]
+    #[doc(hidden)]
     pub fn write_located(
         &mut self,
         event: &Event<'_>,

@@ -193,7 +193,7 @@ impl<'a> StackTrace<'a> {
                 || user.into_iter().map(bare).collect(),
                 |located| symbols.name(located),
             );
-            return [symbols.of_kernel(&kernel), user];
+            return [symbols.symbolize_kernel(&kernel), user];
         }
         #[cfg(not(feature = "symbolize"))]
         let Names(_) = names;

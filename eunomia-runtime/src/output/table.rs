@@ -21,7 +21,7 @@ struct Column<'a> {
     /// Least width in characters. Longer values push the rest of their row to the right; nothing is
     /// cut off.
     width: usize,
-    of_key: bool,
+    from_key: bool,
     part: Part<'a>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Table<'a> {
                 Column {
                     name: field.name.to_uppercase(),
                     width: width(layouts, field.ty),
-                    of_key: false,
+                    from_key: false,
                     part,
                 }
             })),
@@ -98,7 +98,7 @@ impl<'a> Table<'a> {
 
 impl Column<'_> {
     fn value<'v>(&'v self, event: &Event<'v>) -> Option<Value<'v>> {
-        let record = if self.of_key { event.key? } else { event.value };
+        let record = if self.from_key { event.key? } else { event.value };
         match &self.part {
             Part::All => Some(record),
             Part::Field(field) => record.member(field),
@@ -112,17 +112,17 @@ fn of_type<'a>(
     layouts: &'a Layouts,
     ty: Option<TypeId>,
     whole: &str,
-    of_key: bool,
+    from_key: bool,
     columns: &mut Vec<Column<'a>>,
 ) {
     let fields = ty.map(|ty| layouts.fields(ty)).unwrap_or_default();
     if fields.is_empty() {
         let width = ty.map_or(0, |ty| width(layouts, ty));
-        return columns.push(Column { name: whole.to_owned(), width, of_key, part: Part::All });
+        return columns.push(Column { name: whole.to_owned(), width, from_key, part: Part::All });
     }
     columns.extend(fields.into_iter().map(|field| {
         let width = field.ty.map_or(0, |ty| width(layouts, ty));
-        Column { name: field.name.to_uppercase(), width, of_key, part: Part::Field(field) }
+        Column { name: field.name.to_uppercase(), width, from_key, part: Part::Field(field) }
     }));
 }
 

@@ -80,8 +80,8 @@ impl<'a, E: Delivered> Batch<'a, E> {
     }
 
     /// Returns an iterator over the events that were not yet taken.
-    pub fn iter(&self) -> Events<'_, 'a, E> {
-        Events(self)
+    pub fn iter(&self) -> BatchIter<'_, 'a, E> {
+        BatchIter(self)
     }
 
     fn next(&self) -> Option<E::Borrowed<'_>> {
@@ -100,7 +100,7 @@ impl<'a, E: Delivered> Batch<'a, E> {
                 // published. The drop of the batch publishes it, and the reference borrows the
                 // batch.
                 let record = unsafe { spot.payload(head.len as usize) };
-                let event = E::Event::of_bytes(record)
+                let event = E::Event::ref_from_prefix(record)
                     .or_else(|| self.copies.add(E::Event::read_begun(record)?));
                 let event = event.map(|event| E::borrowed(event, record));
                 found.count(
@@ -138,9 +138,9 @@ impl<E: Delivered> fmt::Debug for Batch<'_, E> {
 
 /// An iterator over the events of a [`Batch`].
 #[derive(Debug)]
-pub struct Events<'b, 'a, E: Delivered>(&'b Batch<'a, E>);
+pub struct BatchIter<'b, 'a, E: Delivered>(&'b Batch<'a, E>);
 
-impl<'b, E: Delivered> Iterator for Events<'b, '_, E> {
+impl<'b, E: Delivered> Iterator for BatchIter<'b, '_, E> {
     type Item = E::Borrowed<'b>;
 
     fn next(&mut self) -> Option<E::Borrowed<'b>> {
@@ -150,7 +150,7 @@ impl<'b, E: Delivered> Iterator for Events<'b, '_, E> {
 
 impl<'b, 'a, E: Delivered> IntoIterator for &'b Batch<'a, E> {
     type Item = E::Borrowed<'b>;
-    type IntoIter = Events<'b, 'a, E>;
+    type IntoIter = BatchIter<'b, 'a, E>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()

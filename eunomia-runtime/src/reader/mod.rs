@@ -25,7 +25,7 @@ mod waiting;
 mod watch;
 
 pub use crate::sample::{Cause, Outcome, Verdict};
-pub use batch::{Batch, Events};
+pub use batch::{Batch, BatchIter};
 pub use control::Control;
 pub use perf::PerfBuffer;
 pub use reader::Reader;

@@ -27,6 +27,7 @@ use wait::Ready;
 
 /// A reader of every map that delivers records, with one wait for all of them.
 #[derive(Debug)]
+#[doc(hidden)]
 pub struct Reader {
     epoll: EpollSet,
     /// Indexed by the number of the map. Mutably borrowed while a callback runs; the callback may
@@ -114,13 +115,7 @@ impl Reader {
     /// leaves the rest to the next one.
     ///
     /// # Errors
-    /// - [`Error::Kernel`] if epoll fails, if the perf ring of a CPU that came online cannot be
-    ///   opened, or if the kernel refuses to read a sampled map.
-    /// - [`Error::Reentered`] if a callback polls the reader that called it.
-    /// - [`Error::Damaged`] if a ring's memory is inconsistent, after the other rings were read; a
-    ///   damaged ring buffer is not read again.
-    /// - [`Error::Misuse`] if this process was forked from the one that opened the perf rings.
-    /// - [`Error::Callback`] if a callback failed, after all records were delivered.
+    /// Those of [`Records::poll`](super::Records::poll).
     pub fn poll(
         &self,
         timeout: Duration,

@@ -158,7 +158,7 @@ impl<'a> Set<'a> {
     /// ones; returns their number.
     ///
     /// # Errors
-    /// As [`Reader::poll`](super::Reader::poll): the first error, after all objects were read.
+    /// As [`Records::poll`]: the first error, after all objects were read.
     pub fn poll(&mut self, timeout: Duration) -> Result<u64> {
         let deadline = Deadline::after(timeout);
         // How long to sleep, if the last wait returned at once although nothing could be read.
@@ -201,7 +201,7 @@ impl<'a> Set<'a> {
     }
 
     /// Delivers the records that are there in all objects, also after polling has ended; returns
-    /// their number. See [`Reader::drain`](super::Reader::drain).
+    /// their number. See [`Records::drain`].
     ///
     /// # Errors
     /// As [`Self::poll`].

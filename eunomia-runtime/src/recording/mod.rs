@@ -45,7 +45,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use recorder::Recorder;
-pub use replay::{Entry, Replay, Replayed};
+pub use replay::{RecordedEntry, Replay, Replayed};
 
 /// A map that delivers records, as a recording describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     /// Creates a stream from borrowed texts.
+    #[doc(hidden)]
     pub const fn new(map: &'a str, c_type: &'a str, size: u64, layout: &'a str) -> Self {
         Self {
             map: Cow::Borrowed(map),
@@ -76,6 +77,7 @@ impl<'a> Stream<'a> {
 
     /// Returns the stream with records that may be shorter than their type.
     #[must_use]
+    #[doc(hidden)]
     pub const fn at_least(mut self, least: u64) -> Self {
         self.least = least;
         self

@@ -36,6 +36,7 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     /// [`Error::Recording`] if the header cannot be written.
+    #[doc(hidden)]
     pub fn new(mut to: W, name: &str, streams: &[Stream<'_>]) -> Result<Self> {
         to.write_all(&header(name, streams)?)
             .map_err(|source| RecordingError::Io { tried: "write", source })?;

@@ -30,7 +30,7 @@ pub struct Replay<R> {
 
 /// A record of a recording.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry<'a> {
+pub struct RecordedEntry<'a> {
     /// Number of its stream in the recording.
     pub stream: usize,
     /// Time from the start of the recording to the reading of the record, if the recorder stored
@@ -86,7 +86,7 @@ impl<R: Read> Replay<R> {
     ///
     /// # Errors
     /// [`Error::Recording`] if reading fails or the recording is damaged; no more records follow.
-    pub fn read(&mut self) -> Result<Option<Entry<'_>>> {
+    pub fn read(&mut self) -> Result<Option<RecordedEntry<'_>>> {
         if self.ended {
             return Ok(None);
         }
@@ -132,7 +132,7 @@ impl<R: Read> Replay<R> {
         self.ended = false;
         self.at += (taken + body) as u64;
         let bytes = u128::slice_bytes(&self.buffer).get(..len).unwrap_or_default();
-        Ok(Some(Entry { stream, time: nanoseconds.map(Duration::from_nanos), bytes }))
+        Ok(Some(RecordedEntry { stream, time: nanoseconds.map(Duration::from_nanos), bytes }))
     }
 
     /// Fills the buffer with `len` bytes or until the input ends, and returns the number of bytes.
@@ -161,6 +161,7 @@ impl<R: Read> Replay<R> {
 
     /// Returns the number of bytes after the last whole record; it is known after [`Self::read`]
     /// has returned `None`.
+    #[doc(hidden)]
     pub fn left_over(&self) -> u64 {
         self.left_over
     }
@@ -172,6 +173,7 @@ impl<R: Read> Replay<R> {
     ///   [`Error::Recording`] if its layout differs
     /// - after the last good record: [`Error::Recording`] if the recording is damaged
     /// - after all records: [`Error::Callback`] if a callback failed
+    #[doc(hidden)]
     pub fn deliver(
         mut self,
         streams: &[Stream<'_>],

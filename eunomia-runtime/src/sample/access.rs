@@ -54,7 +54,7 @@ where
     T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET) && aligned::<S, T>(OFFSET)) };
-    match this.bytes().get(OFFSET..).and_then(T::of_bytes) {
+    match this.bytes().get(OFFSET..).and_then(T::ref_from_prefix) {
         Some(member) => member,
         _ => unreachable!("asserted at compile time"),
     }
@@ -67,7 +67,7 @@ where
     T: Plain,
 {
     const { assert!(inside::<S, T>(OFFSET) && aligned::<S, T>(OFFSET)) };
-    match this.bytes_mut().get_mut(OFFSET..).and_then(T::of_bytes_mut) {
+    match this.bytes_mut().get_mut(OFFSET..).and_then(T::mut_from_prefix) {
         Some(member) => member,
         _ => unreachable!("asserted at compile time"),
     }

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn every_byte_is_a_value() {
         let bytes = [0u8, 1, 2, 255];
-        let bools = <[Bool; 4]>::of_bytes(&bytes).unwrap();
+        let bools = <[Bool; 4]>::ref_from_prefix(&bytes).unwrap();
         assert_eq!(bools.map(Bool::get), [false, true, true, true]);
         assert_eq!(bools[2], Bool::TRUE, "2 and 1 are both true");
         assert_eq!(bools[3], true);

@@ -41,6 +41,7 @@ impl<E: Flexible> Delivered for Tailed<'static, E> {
 /// # Errors
 /// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.
 #[inline]
+#[doc(hidden)]
 pub fn with_delivered<D: Delivered, R>(
     record: &[u8],
     f: impl FnOnce(D::Borrowed<'_>) -> R,

@@ -34,6 +34,7 @@ pub(crate) const fn value_offset(key_size: usize) -> usize {
 ///
 /// # Errors
 /// [`Short`] if the record has fewer bytes than the types; `f` is not called.
+#[doc(hidden)]
 pub fn with_entry<K: Plain, V: Plain, R>(
     record: &[u8],
     key_size: usize,

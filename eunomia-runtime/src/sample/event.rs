@@ -44,7 +44,7 @@ impl std::error::Error for Short {}
 /// # Errors
 /// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.
 pub fn with_event<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
-    if let Some(event) = E::of_bytes(record) {
+    if let Some(event) = E::ref_from_prefix(record) {
         return Ok(f(event));
     }
     match E::read(record).or_else(|| E::read_begun(record)) {

@@ -10,6 +10,7 @@ use super::{Bool, CharArray, KernelPtr};
 use crate::plain::{self, is_shown};
 
 /// A value that can follow `name=` in the one-line form.
+#[doc(hidden)]
 pub trait Line: fmt::Debug {
     /// Writes the value without a line break.
     ///
@@ -155,6 +156,7 @@ impl<T: Fielded> Line for T {
 
 /// The receiver of a struct's fields.
 #[allow(missing_debug_implementations, reason = "a formatter has none")]
+#[doc(hidden)]
 pub struct Fields<'a, 'f>(Form<'a, 'f>);
 
 enum Form<'a, 'f> {

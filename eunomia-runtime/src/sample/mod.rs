@@ -30,6 +30,7 @@ pub use entry::{Entry, with_entry};
 pub use event::{Event, Short, with_event};
 pub use line::{Fields, Line};
 pub(crate) use outcome::CallbackErrors;
+#[doc(hidden)]
 pub use outcome::{Cause, Outcome, Verdict};
 pub use packed::Packed;
 pub use padding::Padding;

@@ -76,7 +76,7 @@ mod tests {
         }
         assert_eq!((size_of::<Record>(), align_of::<Record>()), (9, 1));
         let bytes = [7, 1, 0, 0, 0, 0, 0, 0, 128];
-        let record = Record::of_bytes(&bytes).unwrap();
+        let record = Record::ref_from_prefix(&bytes).unwrap();
         assert_eq!(
             (record.tag, record.number.get(), record.number),
             (7, 1 << 63 | 1, Packed::new(1 << 63 | 1))

@@ -8,6 +8,7 @@ use std::fmt;
 /// the kernel. Their content has no meaning: any two are equal.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
+#[doc(hidden)]
 pub struct Padding<const N: usize>([u8; N]);
 
 impl<const N: usize> Default for Padding<N> {

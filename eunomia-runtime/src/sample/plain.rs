@@ -21,6 +21,7 @@ use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 pub unsafe trait Plain: Copy + 'static {
     /// The least number of bytes in a record of this type. If the last member is an array, a record
     /// may end anywhere from its start on: programs send only the part that they filled.
+    #[doc(hidden)]
     const LEAST: usize = size_of::<Self>();
 
     /// Returns the value whose bytes are all zero.
@@ -58,17 +59,17 @@ pub unsafe trait Plain: Copy + 'static {
 
     /// Borrows the start of `bytes` as a value; `None` if they are too few or not aligned for the
     /// type.
-    fn of_bytes(bytes: &[u8]) -> Option<&Self> {
+    fn ref_from_prefix(bytes: &[u8]) -> Option<&Self> {
         let at = bytes.get(..size_of::<Self>())?.as_ptr().cast::<Self>();
         // SAFETY: there are as many bytes as the type has, they are aligned for it and borrowed for
         // as long as the result is, and any bytes are a value.
         at.is_aligned().then(|| unsafe { &*at })
     }
 
-    /// Mutably borrows the start of `bytes` as a value; see [`Self::of_bytes`].
-    fn of_bytes_mut(bytes: &mut [u8]) -> Option<&mut Self> {
+    /// Mutably borrows the start of `bytes` as a value; see [`Self::ref_from_prefix`].
+    fn mut_from_prefix(bytes: &mut [u8]) -> Option<&mut Self> {
         let at = bytes.get_mut(..size_of::<Self>())?.as_mut_ptr().cast::<Self>();
-        // SAFETY: as for `of_bytes`, and the borrow is exclusive. Any value written through it
+        // SAFETY: as for `ref_from_prefix`, and the borrow is exclusive. Any value written through it
         // leaves the bytes initialised.
         at.is_aligned().then(|| unsafe { &mut *at })
     }
@@ -76,6 +77,7 @@ pub unsafe trait Plain: Copy + 'static {
     /// Copies a value that `bytes` may cut short, with zeroes for the missing rest; `None` if there
     /// are fewer than [`LEAST`](Self::LEAST) bytes.
     #[cold]
+    #[doc(hidden)]
     fn read_begun(bytes: &[u8]) -> Option<Self> {
         let mut value = Self::zeroed();
         let len = bytes.len().min(size_of::<Self>());
@@ -84,7 +86,7 @@ pub unsafe trait Plain: Copy + 'static {
     }
 
     /// Borrows as many whole values as `bytes` hold; none if they are not aligned for the type.
-    fn slice_of_bytes(bytes: &[u8]) -> &[Self] {
+    fn slice_from_bytes(bytes: &[u8]) -> &[Self] {
         let at = bytes.as_ptr().cast::<Self>();
         let len = bytes.len().checked_div(size_of::<Self>()).unwrap_or(0);
         if !at.is_aligned() {

@@ -12,14 +12,14 @@ use super::Plain;
 ///
 /// Such a key is a struct of a `__u32 prefixlen` in native byte order and an address in network
 /// byte order, 4 bytes for IPv4 and 16 for IPv6. [`Self::to_key`] makes a value of any type of that
-/// size, such as a generated key, and [`Self::of_key`] reads one.
+/// size, such as a generated key, and [`Self::from_key`] reads one.
 ///
 /// ```
 /// # use eunomia_runtime::sample::Prefix;
 /// let net: Prefix = "10.1.0.0/16".parse()?;
 /// let key: [u8; 8] = net.to_key()?;
 /// assert_eq!(key[4..], [10, 1, 0, 0]);
-/// assert_eq!(Prefix::of_key(&key)?, net);
+/// assert_eq!(Prefix::from_key(&key)?, net);
 /// # Ok::<(), eunomia_runtime::sample::NotPrefix>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,7 +109,7 @@ impl Prefix {
     /// # Errors
     /// [`NotPrefix`] if the key has neither the 8 bytes of IPv4 nor the 20 of IPv6, or its length
     /// exceeds the bits of the address.
-    pub fn of_key<K: Plain>(key: &K) -> Result<Self, NotPrefix> {
+    pub fn from_key<K: Plain>(key: &K) -> Result<Self, NotPrefix> {
         let other = || {
             NotPrefix(format!(
                 "key has {} bytes, expected 8 for IPv4 or 20 for IPv6",
@@ -182,15 +182,15 @@ mod tests {
         for text in ["0.0.0.0/0", "10.1.0.0/16", "192.168.1.128/25", "1.2.3.4/32"] {
             let prefix: Prefix = text.parse().unwrap();
             assert_eq!(prefix.to_string(), text);
-            assert_eq!(Prefix::of_key(&prefix.to_key::<[u8; 8]>().unwrap()), Ok(prefix));
-            assert_eq!(Prefix::of_key(&prefix.to_key::<[u32; 2]>().unwrap()), Ok(prefix));
+            assert_eq!(Prefix::from_key(&prefix.to_key::<[u8; 8]>().unwrap()), Ok(prefix));
+            assert_eq!(Prefix::from_key(&prefix.to_key::<[u32; 2]>().unwrap()), Ok(prefix));
         }
         for text in ["::/0", "2001:db8::/32", "fe80::/10", "::1/128"] {
             let prefix: Prefix = text.parse().unwrap();
             assert_eq!(prefix.to_string(), text);
             let key = prefix.to_key::<[u8; 20]>().unwrap();
             assert_eq!(key[..4], u32::from(prefix.len()).to_ne_bytes());
-            assert_eq!(Prefix::of_key(&key), Ok(prefix));
+            assert_eq!(Prefix::from_key(&key), Ok(prefix));
         }
     }
 
@@ -225,12 +225,12 @@ mod tests {
             "key of 127.0.0.1/32 has 8 bytes, keys of the map have 20"
         );
         assert_eq!(
-            Prefix::of_key(&[0u8; 12]).unwrap_err().to_string(),
+            Prefix::from_key(&[0u8; 12]).unwrap_err().to_string(),
             "key has 12 bytes, expected 8 for IPv4 or 20 for IPv6"
         );
-        assert!(Prefix::of_key(&[0u8; 2]).is_err());
+        assert!(Prefix::from_key(&[0u8; 2]).is_err());
         assert_eq!(
-            Prefix::of_key(&[256u32, 0]).unwrap_err().to_string(),
+            Prefix::from_key(&[256u32, 0]).unwrap_err().to_string(),
             "0.0.0.0/256: an address has 32 bits"
         );
     }

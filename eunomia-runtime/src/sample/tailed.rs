@@ -15,10 +15,13 @@ pub trait Flexible: Event {
     /// The type of the array's items.
     type Item: Plain + Line;
     /// The member's name in C.
+    #[doc(hidden)]
     const NAME: &'static str;
     /// True if the array is text: its items are C `char`s.
+    #[doc(hidden)]
     const TEXT: bool;
     /// Number of bytes from the start of the struct to the array.
+    #[doc(hidden)]
     const TAIL: usize;
 }
 

@@ -20,41 +20,56 @@ pub type Other = JsonMap<String, Json>;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Skeleton {
     /// The generation of the format that the document was written in.
+    #[doc(hidden)]
     pub format: Format,
     /// `obj_name`: libbpf derives the names of internal maps from it.
     pub name: String,
     /// Texts about the program, from annotations in the C source.
+    #[doc(hidden)]
     pub doc: Option<Doc>,
     /// Variables by ELF section.
+    #[doc(hidden)]
     pub sections: Vec<Section>,
     /// Maps, including internal ones (`.rodata`, `.bss`, ..).
+    #[doc(hidden)]
     pub maps: Vec<Map>,
     /// Programs.
+    #[doc(hidden)]
     pub programs: Vec<Program>,
     /// Types of exported records (`export_types`).
+    #[doc(hidden)]
     pub exports: Vec<Export>,
     /// BTF that describes the export types, if the document carries it apart from the object (early
     /// v1).
+    #[doc(hidden)]
     pub export_btf: Option<Vec<u8>>,
     /// `enable_multiple_export_types`: true if each map names its own type.
+    #[doc(hidden)]
     pub multiple_exports: bool,
     /// Settings of the loader.
+    #[doc(hidden)]
     pub settings: Settings,
     /// `eunomia_version`: the compiler that wrote the document.
     pub version: Option<String>,
     /// The decoded ELF, if the document carries it.
+    #[doc(hidden)]
     pub object: Option<Vec<u8>>,
     /// Unknown keys beside `bpf_skel`.
+    #[doc(hidden)]
     pub other: Other,
     /// Unknown keys inside `bpf_skel`.
+    #[doc(hidden)]
     pub skel_other: Other,
     /// Unknown keys beside `bpf_object`.
+    #[doc(hidden)]
     pub package_other: Other,
     /// Types of the records of maps, by map, that the application set ([`Skeleton::with_event`]).
     /// They are not part of the document.
+    #[doc(hidden)]
     pub events: BTreeMap<String, EventType>,
     /// Prefix of the options of variables that the application set
     /// ([`Skeleton::with_option_prefix`]). It is not part of the document.
+    #[doc(hidden)]
     pub option_prefix: String,
     /// The input that it was read from. Faults that are found later have a file and line by it.
     pub(crate) source: Source,

@@ -88,7 +88,7 @@ fn meta(skeleton: &Skeleton) -> Json {
     // The type ids of early v1 are not valid in the object's BTF, so their own BTF is written as a
     // key that other readers ignore.
     let own_btf = skeleton.export_btf.as_deref();
-    let layouts = own_btf.and_then(|btf| Layouts::of_btf(btf).ok());
+    let layouts = own_btf.and_then(|btf| Layouts::from_btf(btf).ok());
     let complete = |export: &Export| match (&layouts, export.type_id) {
         (Some(layouts), Some(id)) if export.members.is_none() => Export {
             name: export.name.clone(),

@@ -5,7 +5,7 @@
 //!
 //! let symbols = Symbols::new();
 //! # let addresses = [0];
-//! for frame in symbols.of_process(1234, &addresses) {
+//! for frame in symbols.symbolize_process(1234, &addresses) {
 //!     let name = frame.symbols.first().map_or("?", |symbol| &symbol.name);
 //!     println!("{:#x} {name}", frame.address);
 //! }
@@ -83,6 +83,7 @@ const MOST_THREADS: usize = 6;
 
 /// Addresses of a process whose names are being looked up, see [`Symbols::locate`].
 #[must_use = "names are there when `Symbols::name` is asked for them"]
+#[doc(hidden)]
 pub struct Located {
     addresses: Vec<u64>,
     /// `None` if no address lies in a known file.
@@ -147,13 +148,14 @@ impl Symbols {
 
     /// Reads the symbols of the kernel now, which takes some ten milliseconds, instead of at the
     /// first look-up.
+    #[doc(hidden)]
     pub fn read_kernel(&self) {
         // No function contains this address; to know that, all symbols are read.
-        self.of_kernel(&[u64::MAX]);
+        self.symbolize_kernel(&[u64::MAX]);
     }
 
     /// Returns the frames of addresses in the running kernel.
-    pub fn of_kernel(&self, addresses: &[u64]) -> Vec<Frame> {
+    pub fn symbolize_kernel(&self, addresses: &[u64]) -> Vec<Frame> {
         // If there are no names, the frames still have their addresses. Without addresses the
         // kernel's symbols need not be read.
         let found = if addresses.is_empty() {
@@ -174,13 +176,13 @@ impl Symbols {
 
     /// Returns the frame of the kernel address that a pointer in an event holds, mostly a function;
     /// `None` if the value is not a pointer.
-    pub fn of_pointer(&self, value: &Value<'_>) -> Option<Frame> {
+    pub fn symbolize_pointer(&self, value: &Value<'_>) -> Option<Frame> {
         let address = value.as_pointer()?;
-        self.of_kernel(&[address]).pop()
+        self.symbolize_kernel(&[address]).pop()
     }
 
     /// Returns the frames of addresses in a process that still runs.
-    pub fn of_process(&self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
+    pub fn symbolize_process(&self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
         self.name(self.locate(pid, addresses))
     }
 
@@ -191,6 +193,7 @@ impl Symbols {
     /// processes calls it for each event as soon as the event arrives, and calls [`Self::name`]
     /// when [`Located::is_ready`] returns true or when it is idle. Each pending [`Located`] holds a
     /// descriptor for each file, so keep at most some hundred pending.
+    #[doc(hidden)]
     pub fn locate(&self, pid: u32, addresses: &[u64]) -> Located {
         let addresses = addresses.to_vec();
         // Pid 0 would be this process.
@@ -207,6 +210,7 @@ impl Symbols {
     }
 
     /// Returns the frames of addresses that were located, even if the process has ended.
+    #[doc(hidden)]
     pub fn name(&self, located: Located) -> Vec<Frame> {
         let mut symbols = located
             .symbols
@@ -322,7 +326,7 @@ mod tests {
     fn of_process_names_functions_of_this_process() {
         let symbols = Symbols::new();
         let address = known_function as fn() -> u64 as usize as u64;
-        let frames = symbols.of_process(std::process::id(), &[address + 1, 8]);
+        let frames = symbols.symbolize_process(std::process::id(), &[address + 1, 8]);
         let [known, unknown] = &frames[..] else { panic!("{frames:?}") };
         let symbol = known.symbols.first().unwrap();
         assert!(symbol.name.ends_with("known_function"), "{symbol:?}");
@@ -331,7 +335,7 @@ mod tests {
         // No process has this pid, and pid 0 must not mean this process.
         for pid in [0, u32::MAX - 1] {
             assert_eq!(
-                symbols.of_process(pid, &[address]),
+                symbols.symbolize_process(pid, &[address]),
                 [Frame { address, symbols: Vec::new() }]
             );
         }

@@ -27,6 +27,7 @@ impl Checked {
     ///
     /// # Errors
     /// [`Error::NotFound`] with the names of the maps that do.
+    #[doc(hidden)]
     pub fn stream(&self, map: &str) -> Result<usize> {
         self.streams.iter().position(|stream| stream.map == map).ok_or_else(|| Error::NotFound {
             what: "map that delivers records",
@@ -49,6 +50,7 @@ impl Checked {
 
     /// Passes a record of the stream number `map` to `f` as a value, as `poll` does with each
     /// record.
+    #[doc(hidden)]
     pub fn deliver<R: Outcome>(
         &self,
         map: usize,

@@ -14,7 +14,8 @@ mod serial;
 mod text;
 mod view;
 
+#[doc(hidden)]
 pub use crate::object::encode::{encode, parse};
 pub use event::Event;
 pub use handlers::{Handler, Handlers};
-pub use view::Value;
+pub use view::{Value, ValueKind};

@@ -18,7 +18,7 @@ impl Serialize for Value<'_> {
         if let Some(text) = self.as_text() {
             return serializer.serialize_str(&text);
         }
-        match self.kind() {
+        match self.btf_kind() {
             Some(Kind::Array { .. }) => {
                 let mut list = serializer.serialize_seq(None)?;
                 self.items().try_for_each(|item| list.serialize_element(&item))?;
@@ -38,7 +38,7 @@ impl Value<'_> {
         if let Some(truth) = self.as_bool() {
             return serializer.serialize_bool(truth);
         }
-        match self.kind() {
+        match self.btf_kind() {
             // These are text because JSON readers lose digits of numbers this large.
             Some(Kind::Int { size: 16, signed: true, .. }) => {
                 serializer.collect_str(&self.as_i128().unwrap_or_default())

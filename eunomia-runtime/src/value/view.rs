@@ -17,6 +17,32 @@ pub struct Value<'a> {
     pub(super) bytes: &'a [u8],
 }
 
+/// The kind of a [`Value`], with typedefs resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ValueKind {
+    /// A C `bool`: [`Value::as_bool`].
+    Bool,
+    /// An integer: [`Value::as_i64`], [`Value::as_u64`] and those of 128 bits.
+    Integer,
+    /// A `float` or `double`: [`Value::as_f64`].
+    Float,
+    /// An enum: [`Value::enum_name`], and as an integer.
+    Enum,
+    /// A pointer: [`Value::as_pointer`].
+    Pointer,
+    /// A `char` array: [`Value::as_text`], and as an array.
+    Text,
+    /// An array: [`Value::items`].
+    Array,
+    /// A struct, or members that the document selects: [`Value::fields`].
+    Struct,
+    /// A union: [`Value::fields`], all at the same bytes.
+    Union,
+    /// A value of an unknown type: [`Value::bytes`].
+    Bytes,
+}
+
 /// The shape of a value: how its bytes are read.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape<'a> {
@@ -50,6 +76,7 @@ impl<'a> Value<'a> {
     ///
     /// # Errors
     /// [`Short`] if there are fewer bytes than the type has.
+    #[doc(hidden)]
     pub fn new(layouts: &'a Layouts, ty: TypeId, bytes: &'a [u8]) -> Result<Self, Short> {
         Self::of(layouts, Shape::Type(ty), bytes)
     }
@@ -59,6 +86,7 @@ impl<'a> Value<'a> {
     ///
     /// # Errors
     /// [`Short`] if there are fewer bytes than the type has, or than come before a flexible array.
+    #[doc(hidden)]
     pub fn of_record(layouts: &'a Layouts, ty: TypeId, bytes: &'a [u8]) -> Result<Self, Short> {
         Self::of(layouts, Shape::record(layouts, ty), bytes)
     }
@@ -67,6 +95,7 @@ impl<'a> Value<'a> {
     ///
     /// # Errors
     /// [`Short`] if there are fewer bytes than the variable has.
+    #[doc(hidden)]
     pub fn of_variable(
         layouts: &'a Layouts,
         variable: &Variable,
@@ -82,6 +111,7 @@ impl<'a> Value<'a> {
     /// # Errors
     /// [`Short`] if there are fewer bytes than the stream's type has; if the stream has several
     /// types, the record's tag selects one.
+    #[doc(hidden)]
     pub fn of_stream(checked: &'a Checked, index: usize, bytes: &'a [u8]) -> Result<Self, Short> {
         let shape = match checked.streams.get(index).map(|stream| &stream.payload) {
             Some(Payload::Type(ty)) => Shape::record(&checked.layouts, *ty),
@@ -133,6 +163,28 @@ impl<'a> Value<'a> {
         self.bytes
     }
 
+    /// Returns the kind of the value, which decides what it can be read as.
+    pub fn kind(&self) -> ValueKind {
+        match self.shape {
+            Shape::Custom(_) => return ValueKind::Struct,
+            Shape::Type(ty) | Shape::Tail(ty) if self.layouts.char_array(ty).is_some() => {
+                return ValueKind::Text;
+            }
+            _ => {}
+        }
+        match self.btf_kind() {
+            Some(Kind::Int { bool: true, size: 1, .. }) => ValueKind::Bool,
+            Some(Kind::Int { .. }) => ValueKind::Integer,
+            Some(Kind::Enum { .. }) => ValueKind::Enum,
+            Some(Kind::Float { .. }) => ValueKind::Float,
+            Some(Kind::Pointer { .. }) => ValueKind::Pointer,
+            Some(Kind::Array { .. }) => ValueKind::Array,
+            Some(Kind::Struct { .. }) => ValueKind::Struct,
+            Some(Kind::Union { .. }) => ValueKind::Union,
+            _ => ValueKind::Bytes,
+        }
+    }
+
     /// Returns the C name of the type, or `bytes` if it is unknown.
     pub fn c_type(&self) -> String {
         match self.shape {
@@ -145,7 +197,7 @@ impl<'a> Value<'a> {
     }
 
     /// Returns the kind of the type, with typedefs and modifiers resolved.
-    pub(super) fn kind(&self) -> Option<&'a Kind> {
+    pub(super) fn btf_kind(&self) -> Option<&'a Kind> {
         match self.shape {
             Shape::Type(ty) | Shape::Tailed(ty) | Shape::Tail(ty) | Shape::Bits { ty, .. } => {
                 Some(&self.layouts.btf.resolve(ty).1.kind)
@@ -222,7 +274,7 @@ impl<'a> Value<'a> {
     ///
     /// Text is an array too.
     pub fn items(&self) -> impl Iterator<Item = Self> {
-        let (element, len) = match self.kind() {
+        let (element, len) = match self.btf_kind() {
             Some(Kind::Array { element, len }) => (*element, *len),
             _ => (TypeId(0), 0),
         };
@@ -273,7 +325,7 @@ impl<'a> Value<'a> {
     /// Returns the value of an integer, enum or pointer; `None` for an unsigned 128-bit number that
     /// does not fit.
     pub fn as_i128(&self) -> Option<i128> {
-        let signed = match self.kind()? {
+        let signed = match self.btf_kind()? {
             Kind::Int { signed, .. } | Kind::Enum { signed, .. } => *signed,
             Kind::Pointer { .. } => false,
             _ => return None,
@@ -284,7 +336,7 @@ impl<'a> Value<'a> {
 
     /// Returns the address of a pointer.
     pub fn as_pointer(&self) -> Option<u64> {
-        match self.kind()? {
+        match self.btf_kind()? {
             Kind::Pointer { .. } => self.as_u64(),
             _ => None,
         }
@@ -292,7 +344,7 @@ impl<'a> Value<'a> {
 
     /// Returns the value of an unsigned integer of any width.
     pub fn as_u128(&self) -> Option<u128> {
-        match self.kind()? {
+        match self.btf_kind()? {
             Kind::Int { signed: false, .. } => Some(self.number(false)?.cast_unsigned()),
             _ => self.as_i128()?.try_into().ok(),
         }
@@ -313,7 +365,7 @@ impl<'a> Value<'a> {
 
     /// Returns the value of a C `bool`.
     pub fn as_bool(&self) -> Option<bool> {
-        match self.kind()? {
+        match self.btf_kind()? {
             Kind::Int { bool: true, size: 1, .. } => Some(self.number(false)? != 0),
             _ => None,
         }
@@ -321,7 +373,7 @@ impl<'a> Value<'a> {
 
     /// Returns the value of a `float` or `double`.
     pub fn as_f64(&self) -> Option<f64> {
-        match self.kind()? {
+        match self.btf_kind()? {
             Kind::Float { size: 4 } => Some(f32::from_le_bytes(self.bytes.try_into().ok()?).into()),
             Kind::Float { size: 8 } => Some(f64::from_le_bytes(self.bytes.try_into().ok()?)),
             _ => None,

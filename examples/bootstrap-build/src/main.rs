@@ -63,7 +63,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     // Detaches the programs and delivers the remaining events.
     let skel = skel.finish(&mut show)?;
     let stats = skel.stats().rb;
-    eprintln!("{} events, {} lost", stats.received, stats.lost.unwrap_or_default());
+    let lost = stats.lost.map_or("an unknown number".to_owned(), |lost| lost.to_string());
+    eprintln!("{} events, {lost} lost", stats.received);
     Ok(())
 }
 

@@ -130,7 +130,7 @@ impl NetfilterHook {
                     == (self.family, self.hook, self.priority)
         });
         let there: Vec<String> =
-            links.into_iter().map(|(link, program)| busy::program_of(link, program)).collect();
+            links.into_iter().map(|(link, program)| busy::typed_program(link, program)).collect();
         (!there.is_empty()).then(|| {
             format!("{} already has this priority; choose another priority", there.join(" or "))
         })

@@ -15,9 +15,9 @@ use crate::{
     bpf::{
         Link, Links, Map, Program,
         kind::{
-            Any, Cgroup, Iter, Kind, Kprobe, KprobeMulti, Ksyscall, Netfilter, Netkit, Netns,
-            PerfEvent, RawTracepoint, SocketFilter, SocketMap, Tc, Tracepoint, Uprobe, UprobeMulti,
-            Usdt, Xdp,
+            Any, Cgroup, Iter, Kprobe, KprobeMulti, Ksyscall, Netfilter, Netkit, Netns, PerfEvent,
+            ProgramKind, RawTracepoint, SocketFilter, SocketMap, Tc, Tracepoint, Uprobe,
+            UprobeMulti, Usdt, Xdp,
         },
     },
     diagnosis::map::walked,

@@ -1,8 +1,7 @@
 //! What the kernel knows about a link.
 
 use std::{
-    ffi::CStr,
-    io,
+    fmt, io,
     os::fd::{AsRawFd as _, BorrowedFd},
 };
 
@@ -17,8 +16,8 @@ use crate::{Error, Result, host::kernel_error};
 pub struct LinkInfo {
     /// The id of the link. No other link of the kernel has it.
     pub id: u32,
-    /// The type of the link: `BPF_LINK_TYPE_*`.
-    pub kind: u32,
+    /// The type of the link.
+    pub kind: LinkKind,
     /// The id of the attached program, see [`Program::id`](crate::bpf::Program::id); 0 for a
     /// struct_ops map.
     pub program: u32,
@@ -27,15 +26,84 @@ pub struct LinkInfo {
     pub interface: Option<u32>,
 }
 
-impl LinkInfo {
-    /// Returns the name of the type, `xdp` or `perf_event` for example. It is `None` if this libbpf
-    /// does not know the type.
-    pub fn kind_name(&self) -> Option<&'static str> {
-        // SAFETY: the call takes any number.
-        let name = unsafe { libbpf_sys::libbpf_bpf_link_type_str(self.kind) };
-        // SAFETY: a pointer that is not null points to a constant of libbpf that ends with a NUL.
-        let name = (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) });
-        name.and_then(|name| name.to_str().ok())
+/// The type of a link: `BPF_LINK_TYPE_*`, named for what the link attaches to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LinkKind {
+    /// A raw tracepoint.
+    RawTracepoint,
+    /// A function of the kernel (fentry, fexit, fmod_ret), an LSM hook or an extension.
+    Tracing,
+    /// A cgroup.
+    Cgroup,
+    /// An iterator.
+    Iter,
+    /// A network namespace.
+    Netns,
+    /// XDP of an interface.
+    Xdp,
+    /// A perf event: a probe, a tracepoint or a counter.
+    PerfEvent,
+    /// Many functions of the kernel.
+    KprobeMulti,
+    /// A struct_ops map.
+    StructOps,
+    /// A hook of netfilter.
+    Netfilter,
+    /// Traffic control of an interface.
+    Tcx,
+    /// Many functions of a program or a library.
+    UprobeMulti,
+    /// A pair of netkit interfaces.
+    Netkit,
+    /// A map of sockets.
+    Sockmap,
+    /// Another type, by its number.
+    Other(u32),
+}
+
+impl LinkKind {
+    fn new(number: u32) -> Self {
+        match number {
+            libbpf_sys::BPF_LINK_TYPE_RAW_TRACEPOINT => Self::RawTracepoint,
+            libbpf_sys::BPF_LINK_TYPE_TRACING => Self::Tracing,
+            libbpf_sys::BPF_LINK_TYPE_CGROUP => Self::Cgroup,
+            libbpf_sys::BPF_LINK_TYPE_ITER => Self::Iter,
+            libbpf_sys::BPF_LINK_TYPE_NETNS => Self::Netns,
+            libbpf_sys::BPF_LINK_TYPE_XDP => Self::Xdp,
+            libbpf_sys::BPF_LINK_TYPE_PERF_EVENT => Self::PerfEvent,
+            libbpf_sys::BPF_LINK_TYPE_KPROBE_MULTI => Self::KprobeMulti,
+            libbpf_sys::BPF_LINK_TYPE_STRUCT_OPS => Self::StructOps,
+            libbpf_sys::BPF_LINK_TYPE_NETFILTER => Self::Netfilter,
+            libbpf_sys::BPF_LINK_TYPE_TCX => Self::Tcx,
+            libbpf_sys::BPF_LINK_TYPE_UPROBE_MULTI => Self::UprobeMulti,
+            libbpf_sys::BPF_LINK_TYPE_NETKIT => Self::Netkit,
+            libbpf_sys::BPF_LINK_TYPE_SOCKMAP => Self::Sockmap,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// Writes the name that `bpftool` shows.
+impl fmt::Display for LinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RawTracepoint => "raw_tracepoint",
+            Self::Tracing => "tracing",
+            Self::Cgroup => "cgroup",
+            Self::Iter => "iter",
+            Self::Netns => "netns",
+            Self::Xdp => "xdp",
+            Self::PerfEvent => "perf_event",
+            Self::KprobeMulti => "kprobe_multi",
+            Self::StructOps => "struct_ops",
+            Self::Netfilter => "netfilter",
+            Self::Tcx => "tcx",
+            Self::UprobeMulti => "uprobe_multi",
+            Self::Netkit => "netkit",
+            Self::Sockmap => "sockmap",
+            Self::Other(number) => return write!(f, "unknown ({number})"),
+        })
     }
 }
 
@@ -75,5 +143,5 @@ fn info(fd: BorrowedFd<'_>) -> io::Result<LinkInfo> {
         libbpf_sys::BPF_LINK_TYPE_NETKIT => Some(unsafe { info.__bindgen_anon_1.netkit.ifindex }),
         _ => None,
     };
-    Ok(LinkInfo { id: info.id, kind: info.type_, program: info.prog_id, interface })
+    Ok(LinkInfo { id: info.id, kind: LinkKind::new(info.type_), program: info.prog_id, interface })
 }

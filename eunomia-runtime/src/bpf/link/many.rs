@@ -129,7 +129,7 @@ impl<L: Records> Attached<L> {
     /// again.
     ///
     /// # Errors
-    /// Those of [`crate::reader::Reader::drain`]. With [`Error::Callback`](crate::Error::Callback)
+    /// Those of [`Records::drain`]. With [`Error::Callback`](crate::Error::Callback)
     /// all records were delivered, too. [`Self::detach`] and `drain` do the same in two steps, for
     /// callers that need the object after an error.
     pub fn finish<R: Outcome>(self, f: impl FnMut(L::Event<'_>) -> R) -> Result<L> {

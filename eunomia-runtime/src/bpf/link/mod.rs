@@ -27,7 +27,7 @@ use crate::{
     host::{kernel_error, messages::listen},
 };
 
-pub use info::LinkInfo;
+pub use info::{LinkInfo, LinkKind};
 pub(super) use many::attach;
 pub use many::{Attached, Links};
 
@@ -152,7 +152,7 @@ impl Link {
 
     /// Returns true if the program is an iterator, see [`Self::walk`].
     pub fn is_iterator(&self) -> bool {
-        self.info().is_ok_and(|info| info.kind == libbpf_sys::BPF_LINK_TYPE_ITER)
+        self.info().is_ok_and(|info| info.kind == LinkKind::Iter)
     }
 
     /// Returns the descriptor of the kernel's link. For links through perf events before 5.15 it is
@@ -196,7 +196,7 @@ impl Link {
         pin(fd, path, "a link")?;
         // Dropping the link through libbpf would disable its perf event, and the pinned link would
         // silently run no more. Links of other types do not need libbpf either.
-        if self.info().map_or(true, |info| info.kind == libbpf_sys::BPF_LINK_TYPE_PERF_EVENT) {
+        if self.info().map_or(true, |info| info.kind == LinkKind::PerfEvent) {
             self.leave_libbpf();
         }
         Ok(())

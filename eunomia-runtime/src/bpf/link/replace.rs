@@ -7,15 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use libbpf_rs::{
-    AsRawLibbpf as _,
-    libbpf_sys::{
-        self, BPF_LINK_TYPE_CGROUP, BPF_LINK_TYPE_ITER, BPF_LINK_TYPE_NETKIT, BPF_LINK_TYPE_NETNS,
-        BPF_LINK_TYPE_SOCKMAP, BPF_LINK_TYPE_TCX, BPF_LINK_TYPE_XDP,
-    },
-};
+use libbpf_rs::{AsRawLibbpf as _, libbpf_sys};
 
-use super::{Held, Link};
+use super::{Held, Link, LinkKind};
 use crate::{
     Error, Result,
     bpf::{Program, StructOps},
@@ -23,14 +17,14 @@ use crate::{
 };
 
 /// The types of link whose program the kernel replaces (`update_prog` in its `bpf_link_ops`).
-const REPLACEABLE: &[u32] = &[
-    BPF_LINK_TYPE_CGROUP,
-    BPF_LINK_TYPE_ITER,
-    BPF_LINK_TYPE_NETKIT,
-    BPF_LINK_TYPE_NETNS,
-    BPF_LINK_TYPE_SOCKMAP,
-    BPF_LINK_TYPE_TCX,
-    BPF_LINK_TYPE_XDP,
+const REPLACEABLE: &[LinkKind] = &[
+    LinkKind::Cgroup,
+    LinkKind::Iter,
+    LinkKind::Netkit,
+    LinkKind::Netns,
+    LinkKind::Sockmap,
+    LinkKind::Tcx,
+    LinkKind::Xdp,
 ];
 
 impl Link {
@@ -82,9 +76,7 @@ impl Link {
         }
         match self.info() {
             Ok(info) if REPLACEABLE.contains(&info.kind) => kernel(tried),
-            Ok(info) => {
-                Err(cannot(&format!("a link of type {}", info.kind_name().unwrap_or("unknown"))))
-            }
+            Ok(info) => Err(cannot(&format!("a link of type {}", info.kind))),
             Err(_) => Err(cannot("a perf event")),
         }
     }

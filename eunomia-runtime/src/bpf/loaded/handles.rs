@@ -6,7 +6,8 @@
 use crate::{
     Result,
     bpf::{
-        FromMap, Loaded, PerfEventArray, Program, RingBuffer, StructOps, UserRingBuffer, kind::Kind,
+        FromMap, Loaded, PerfEventArray, Program, RingBuffer, StructOps, UserRingBuffer,
+        kind::ProgramKind,
     },
 };
 
@@ -49,7 +50,7 @@ impl<'a> Named<'a> for StructOps<'a> {
     }
 }
 
-impl<'a, K: Kind> Named<'a> for Program<'a, K> {
+impl<'a, K: ProgramKind> Named<'a> for Program<'a, K> {
     fn named(loaded: &'a Loaded, name: &str) -> Result<Self> {
         loaded.program(name).map(Program::of_section)
     }

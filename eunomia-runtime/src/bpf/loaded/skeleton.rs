@@ -21,6 +21,7 @@ use crate::{
 pub struct LoadedSkeleton<H>(H);
 
 /// The types and handles of a loaded object.
+#[doc(hidden)]
 pub trait Handles: 'static {
     /// The type of a record of any of its maps.
     type Export<'a>;
@@ -71,7 +72,7 @@ impl<H: Handles> LoadedSkeleton<H> {
     /// to end this poll, or an error, see [`Outcome`].
     ///
     /// # Errors
-    /// Those of [`Reader::poll`](crate::reader::Reader::poll): if the memory of a ring contradicts
+    /// Those of [`Records::poll`]: if the memory of a ring contradicts
     /// itself, if waiting fails, or [`crate::Error::Callback`] if callbacks returned errors. A
     /// signal is not an error, and a short record is counted.
     pub fn poll<R: Outcome>(
@@ -83,7 +84,7 @@ impl<H: Handles> LoadedSkeleton<H> {
     }
 
     /// Delivers the available records, even after a stop: those that the programs sent before they
-    /// were detached. See [`Reader::drain`](crate::reader::Reader::drain).
+    /// were detached. See [`Records::drain`].
     ///
     /// # Errors
     /// Those of [`Self::poll`].
@@ -91,8 +92,9 @@ impl<H: Handles> LoadedSkeleton<H> {
         self.object().drain(|map, record| self.0.deliver(map, record, &mut f))
     }
 
-    /// Returns the number of records in the buffers that were not delivered, see
-    /// [`Reader::unread`](crate::reader::Reader::unread).
+    /// Returns the number of records in the buffers that were not delivered, including those that a
+    /// program is still writing. It is 0 after a `finish` that no callback ended; an application
+    /// can report the records that it left unread.
     ///
     /// # Errors
     /// Those of [`Self::poll`].

@@ -10,6 +10,14 @@ use crate::{Result, sample::Plain};
 /// An array of values in the kernel: `BPF_MAP_TYPE_ARRAY`, since kernel 3.19.
 ///
 /// All entries always exist. They start as zeros and cannot be removed.
+///
+/// ```
+/// use eunomia_runtime::bpf::Array;
+///
+/// fn switch_on(settings: &Array<'_, u32>) -> eunomia_runtime::Result<()> {
+///     settings.set(0, &1)
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_ARRAY")]
 #[derive(Debug)]
 pub struct Array<'a, V> {

@@ -25,6 +25,14 @@ use crate::{Result, sample::Plain};
 /// The map holds programs, cgroups and perf events, so their descriptors may be closed. A perf
 /// event is removed when the map descriptor that it was put in by is closed, unless the map has the
 /// flag `BPF_F_PRESERVE_ELEMS`. A socket is removed when it is closed.
+///
+/// ```
+/// use eunomia_runtime::bpf::{FdMap, Program};
+///
+/// fn set_tail_call(jumps: &FdMap<'_, u32>, program: &Program<'_>) -> eunomia_runtime::Result<()> {
+///     jumps.insert(&0, program.fd()?)
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_PROG_ARRAY")]
 #[doc(alias = "BPF_MAP_TYPE_PERF_EVENT_ARRAY")]
 #[doc(alias = "BPF_MAP_TYPE_CGROUP_ARRAY")]
@@ -48,6 +56,16 @@ pub struct FdMap<'a, K> {
 /// - `BPF_MAP_TYPE_CGRP_STORAGE` (6.2): values of cgroups.
 ///
 /// User space names a task by a pidfd, and any other object by one of its file descriptors.
+///
+/// ```
+/// use std::net::TcpStream;
+///
+/// use eunomia_runtime::bpf::Storage;
+///
+/// fn mark(marks: &Storage<'_, u32>, connection: &TcpStream) -> eunomia_runtime::Result<()> {
+///     marks.insert(connection, &7)
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_SK_STORAGE")]
 #[doc(alias = "BPF_MAP_TYPE_INODE_STORAGE")]
 #[doc(alias = "BPF_MAP_TYPE_TASK_STORAGE")]

@@ -14,14 +14,25 @@ use crate::{Error, Result, bpf::ON_STACK, sample::Plain};
 /// - `BPF_MAP_TYPE_HASH` (since kernel 3.19): a hash table.
 /// - `BPF_MAP_TYPE_LRU_HASH` (4.10): a hash table that evicts its least recently used entries when
 ///   it is full.
-/// - `BPF_MAP_TYPE_LPM_TRIE` (4.11): a trie for longest-prefix matches. Its keys start with the
-///   length of their prefix in bits.
+/// - `BPF_MAP_TYPE_LPM_TRIE` (4.11): a trie for longest-prefix matches, see [`LpmTrie`].
 /// - `BPF_MAP_TYPE_DEVMAP` (4.14) and `BPF_MAP_TYPE_DEVMAP_HASH` (5.4): network devices for XDP
 ///   redirects.
 /// - `BPF_MAP_TYPE_CPUMAP` (4.15): CPUs for XDP redirects.
+///
+/// ```
+/// use eunomia_runtime::bpf::HashMap;
+///
+/// fn print(calls: &HashMap<'_, u32, u64>) -> eunomia_runtime::Result<()> {
+///     calls.insert(&1, &0)?;
+///     for entry in calls.iter() {
+///         let (pid, count) = entry?;
+///         println!("{pid}: {count}");
+///     }
+///     Ok(())
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_HASH")]
 #[doc(alias = "BPF_MAP_TYPE_LRU_HASH")]
-#[doc(alias = "BPF_MAP_TYPE_LPM_TRIE")]
 #[doc(alias = "BPF_MAP_TYPE_DEVMAP")]
 #[doc(alias = "BPF_MAP_TYPE_DEVMAP_HASH")]
 #[doc(alias = "BPF_MAP_TYPE_CPUMAP")]
@@ -30,6 +41,25 @@ pub struct HashMap<'a, K, V> {
     map: Map<'a>,
     types: PhantomData<fn() -> (K, V)>,
 }
+
+/// A trie from prefixes to values in the kernel: `BPF_MAP_TYPE_LPM_TRIE`, since kernel 4.11.
+///
+/// A key starts with the length of its prefix in bits; [`Prefix`](crate::sample::Prefix) makes one of
+/// an address. [`HashMap::get`] returns the value of the longest prefix that matches the key.
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use eunomia_runtime::bpf::LpmTrie;
+///
+/// // The key as the C source declares it: the length in bits, and the address.
+/// fn block(routes: &LpmTrie<'_, [u32; 2], u32>) -> eunomia_runtime::Result<()> {
+///     let network = u32::from_ne_bytes(Ipv4Addr::new(10, 0, 0, 0).octets());
+///     routes.insert(&[8, network], &1)
+/// }
+/// ```
+#[doc(alias = "BPF_MAP_TYPE_LPM_TRIE")]
+pub type LpmTrie<'a, K, V> = HashMap<'a, K, V>;
 
 impl<'a, K, V> FromMap<'a> for HashMap<'a, K, V> {
     fn from_map(map: Map<'a>) -> Result<Self> {

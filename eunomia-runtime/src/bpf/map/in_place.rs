@@ -15,6 +15,14 @@ use crate::{
 
 /// The values of an [`Array`], mapped into this process: reading and writing them takes no system
 /// call.
+///
+/// ```
+/// use eunomia_runtime::bpf::Array;
+///
+/// fn sum(counts: &Array<'_, u64>) -> eunomia_runtime::Result<u64> {
+///     counts.in_place()?.iter().map(|count| count.get()).sum()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct InPlace<'a, V> {
     storage: Storage,

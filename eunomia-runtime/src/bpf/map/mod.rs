@@ -40,15 +40,16 @@ use calls::Calls;
 pub use array::Array;
 pub use deltas::{Change, Deltas};
 pub use fds::{FdMap, Storage};
-pub use hash::HashMap;
+pub use hash::{HashMap, LpmTrie};
 pub use in_place::InPlace;
 pub use nested::MapOfMaps;
 pub(super) use nested::{Inner, InnerDef};
-pub use percpu::{PerCpuArray, PerCpuHashMap};
+pub use percpu::{PerCpuArray, PerCpuHashMap, PerCpuValues};
 pub use queue::{BloomFilter, Queue};
 pub(super) use sampler::Records;
 pub use sampler::{
-    ByteEntries, ByteSampler, Entries, PerCpu, PerCpuEntries, PerCpuSampler, Sampler,
+    ByteEntries, ByteSampler, Entries, PerCpu, PerCpuEntries, PerCpuEntriesIter, PerCpuIter,
+    PerCpuSampler, Sampler,
 };
 pub use stack_trace::StackTraces;
 pub use stream::{PerfEventArray, RingBuffer};
@@ -58,6 +59,15 @@ pub use user_ring::{Producer, Reserved, UserRingBuffer};
 /// An untyped handle of a map of any type.
 ///
 /// [`Self::into_typed`] makes a typed handle of it.
+///
+/// ```
+/// use eunomia_runtime::bpf::{HashMap, Map};
+///
+/// fn count(pid: u32) -> eunomia_runtime::Result<Option<u64>> {
+///     let counts = Map::open("/sys/fs/bpf/counts")?.into_typed::<HashMap<'_, u32, u64>>()?;
+///     counts.get(&pid)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Map<'a> {
     held: Held<'a>,

@@ -23,6 +23,18 @@ use crate::{
 ///
 /// It is the handle of `BPF_MAP_TYPE_ARRAY_OF_MAPS` and `BPF_MAP_TYPE_HASH_OF_MAPS`, both since
 /// kernel 4.12.
+///
+/// ```
+/// use eunomia_runtime::bpf::{HashMap, MapOfMaps};
+///
+/// type Counts = HashMap<'static, u32, u64>;
+///
+/// fn add(tables: &MapOfMaps<'_, u32, Counts>, key: u32) -> eunomia_runtime::Result<()> {
+///     let counts = tables.create_inner()?;
+///     counts.insert(&0, &1)?;
+///     tables.insert(&key, counts.as_map().fd())
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_ARRAY_OF_MAPS")]
 #[doc(alias = "BPF_MAP_TYPE_HASH_OF_MAPS")]
 #[derive(Debug)]

@@ -21,7 +21,7 @@ impl Map<'static> {
     /// Opens the map that is pinned to `path`, without an object:
     /// `Map::open(path)?.into_typed::<HashMap<u32, u64>>()?`.
     ///
-    /// A typed handle checks the sizes of its types against the map. [`Self::of_types`] checks the
+    /// A typed handle checks the sizes of its types against the map. [`Self::check_types`] checks the
     /// names of the types too.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl<'a> Map<'a> {
     /// # Errors
     /// [`Error::Mismatch`] if a type has another name; [`Error::Kernel`] if the kernel cannot be asked
     /// about the map.
-    pub fn of_types(self, key: Option<&str>, value: Option<&str>) -> Result<Self> {
+    pub fn check_types(self, key: Option<&str>, value: Option<&str>) -> Result<Self> {
         let info = MapInfo::new(self.fd())
             .map_err(|error| {
                 refused(format!("ask the kernel about the {}", self.describe()), &error, "")

@@ -3,7 +3,7 @@
 //! The kernel copies the values of a key all at once: one for each possible CPU (not only for those
 //! that are online), each padded to 8 bytes.
 
-use std::{ffi::c_void, marker::PhantomData, ptr};
+use std::{ffi::c_void, iter::Sum, marker::PhantomData, ops::Deref, ptr, slice, vec};
 
 use libbpf_rs::{MapType, libbpf_sys};
 
@@ -15,6 +15,14 @@ use crate::{Error, Result, host::cpus, sample::Plain};
 /// It is the handle of `BPF_MAP_TYPE_PERCPU_HASH` (since kernel 4.6) and of
 /// `BPF_MAP_TYPE_LRU_PERCPU_HASH` (4.10), which evicts its least recently used entries when it is
 /// full.
+///
+/// ```
+/// use eunomia_runtime::bpf::PerCpuHashMap;
+///
+/// fn total(calls: &PerCpuHashMap<'_, u32, u64>, pid: u32) -> eunomia_runtime::Result<u64> {
+///     Ok(calls.get(&pid)?.map_or(0, |counts| counts.sum(|count| *count)))
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_PERCPU_HASH")]
 #[doc(alias = "BPF_MAP_TYPE_LRU_PERCPU_HASH")]
 #[derive(Debug)]
@@ -24,11 +32,91 @@ pub struct PerCpuHashMap<'a, K, V> {
 }
 
 /// An array with a value for each CPU: `BPF_MAP_TYPE_PERCPU_ARRAY`, since kernel 4.6.
+///
+/// ```
+/// use eunomia_runtime::bpf::PerCpuArray;
+///
+/// fn total(packets: &PerCpuArray<'_, u64>) -> eunomia_runtime::Result<u64> {
+///     Ok(packets.get(0)?.map_or(0, |counts| counts.sum(|count| *count)))
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_PERCPU_ARRAY")]
 #[derive(Debug)]
 pub struct PerCpuArray<'a, V> {
     map: Map<'a>,
     types: PhantomData<fn() -> V>,
+}
+
+/// The values of one entry, one for each possible CPU in the order of the CPU numbers.
+///
+/// They are a slice, which `insert` and `set` take.
+///
+/// ```
+/// use eunomia_runtime::bpf::PerCpuValues;
+///
+/// let counts = PerCpuValues::from(vec![3_u64, 0, 4]);
+/// assert_eq!(counts.sum(|count| *count), 7);
+/// assert_eq!(counts.max(|count| *count), Some(4));
+/// for count in &counts {
+///     println!("{count}");
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PerCpuValues<V>(Vec<V>);
+
+impl<V> PerCpuValues<V> {
+    /// Returns the sum of a number over all CPUs. It is summed in its own type: convert it to a
+    /// wider one if it may overflow.
+    pub fn sum<N: Sum>(&self, number: impl FnMut(&V) -> N) -> N {
+        self.0.iter().map(number).sum()
+    }
+
+    /// Returns the maximum of a number over all CPUs.
+    pub fn max<N: Ord>(&self, number: impl FnMut(&V) -> N) -> Option<N> {
+        self.0.iter().map(number).max()
+    }
+}
+
+impl<V: Plain> PerCpuValues<V> {
+    /// Merges the values of all CPUs: `add` adds each to the first.
+    pub fn merge(&self, mut add: impl FnMut(&mut V, &V)) -> V {
+        let mut values = self.0.iter();
+        let mut merged = values.next().copied().unwrap_or_else(V::zeroed);
+        values.for_each(|value| add(&mut merged, value));
+        merged
+    }
+}
+
+impl<V> From<Vec<V>> for PerCpuValues<V> {
+    fn from(values: Vec<V>) -> Self {
+        Self(values)
+    }
+}
+
+impl<V> Deref for PerCpuValues<V> {
+    type Target = [V];
+
+    fn deref(&self) -> &[V] {
+        &self.0
+    }
+}
+
+impl<V> IntoIterator for PerCpuValues<V> {
+    type IntoIter = vec::IntoIter<V>;
+    type Item = V;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'s, V> IntoIterator for &'s PerCpuValues<V> {
+    type IntoIter = slice::Iter<'s, V>;
+    type Item = &'s V;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
 }
 
 impl<'a, K, V> FromMap<'a> for PerCpuHashMap<'a, K, V> {
@@ -51,14 +139,14 @@ impl<'a, V> FromMap<'a> for PerCpuArray<'a, V> {
 }
 
 impl<'a> Map<'a> {
-    fn lookup_per_cpu<V: Plain>(&self, key: *const c_void) -> Result<Option<Vec<V>>> {
+    fn lookup_per_cpu<V: Plain>(&self, key: *const c_void) -> Result<Option<PerCpuValues<V>>> {
         let stride = size_of::<V>().next_multiple_of(8);
         let mut bytes = vec![0; stride * cpus::possible()? as usize];
         if !self.lookup_bytes(key, &mut bytes)? {
             return Ok(None);
         }
         let values = bytes.chunks_exact(stride.max(1)).filter_map(V::read);
-        Ok(Some(values.collect()))
+        Ok(Some(PerCpuValues(values.collect())))
     }
 
     fn update_per_cpu<V: Plain>(&self, key: *const c_void, values: &[V]) -> Result<()> {
@@ -86,7 +174,7 @@ where
     ///
     /// # Errors
     /// [`Error::Kernel`] if the system call fails.
-    pub fn get(&self, key: &K) -> Result<Option<Vec<V>>> {
+    pub fn get(&self, key: &K) -> Result<Option<PerCpuValues<V>>> {
         self.map.lookup_per_cpu(ptr::from_ref(key).cast())
     }
 
@@ -109,7 +197,7 @@ where
 
     /// Iterates over the entries, with one lookup each. It walks the map as
     /// [`super::HashMap::keys`] does.
-    pub fn iter(&self) -> impl Iterator<Item = Result<(K, Vec<V>)>> {
+    pub fn iter(&self) -> impl Iterator<Item = Result<(K, PerCpuValues<V>)>> {
         self.map.walk().filter_map(|key: Result<K>| match key {
             Ok(key) => Some(self.get(&key).transpose()?.map(|values| (key, values))),
             Err(error) => Some(Err(error)),
@@ -128,7 +216,7 @@ impl<'a, V: Plain> PerCpuArray<'a, V> {
     ///
     /// # Errors
     /// [`Error::Kernel`] if the system call fails.
-    pub fn get(&self, index: u32) -> Result<Option<Vec<V>>> {
+    pub fn get(&self, index: u32) -> Result<Option<PerCpuValues<V>>> {
         self.map.lookup_per_cpu((&raw const index).cast())
     }
 

@@ -11,6 +11,18 @@ use crate::{Result, bpf::ON_STACK, sample::Plain};
 ///
 /// It is the handle of `BPF_MAP_TYPE_QUEUE` (first in, first out) and `BPF_MAP_TYPE_STACK` (last
 /// in, first out), both since kernel 4.20.
+///
+/// ```
+/// use eunomia_runtime::bpf::Queue;
+///
+/// fn take_all(jobs: &Queue<'_, u64>) -> eunomia_runtime::Result<Vec<u64>> {
+///     let mut taken = Vec::new();
+///     while let Some(job) = jobs.pop()? {
+///         taken.push(job);
+///     }
+///     Ok(taken)
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_QUEUE")]
 #[doc(alias = "BPF_MAP_TYPE_STACK")]
 #[derive(Debug)]
@@ -22,6 +34,16 @@ pub struct Queue<'a, V> {
 /// A Bloom filter in the kernel: `BPF_MAP_TYPE_BLOOM_FILTER`, since kernel 5.16.
 ///
 /// It tells for certain that a value was not added, but not that it was.
+///
+/// ```
+/// use eunomia_runtime::bpf::BloomFilter;
+///
+/// fn is_new(seen: &BloomFilter<'_, u64>, value: u64) -> eunomia_runtime::Result<bool> {
+///     let is_new = !seen.may_contain(&value)?;
+///     seen.insert(&value)?;
+///     Ok(is_new)
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_BLOOM_FILTER")]
 #[derive(Debug)]
 pub struct BloomFilter<'a, V> {

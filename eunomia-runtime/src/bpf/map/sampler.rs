@@ -23,7 +23,7 @@ use crate::{
 use memory::Memory;
 
 pub use entries::ByteEntries;
-pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};
+pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuEntriesIter, PerCpuIter, PerCpuSampler};
 pub(in crate::bpf) use records::Records;
 pub use typed::{Entries, Sampler};
 

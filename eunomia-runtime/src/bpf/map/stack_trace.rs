@@ -9,6 +9,17 @@ use crate::{Result, sample::Plain};
 
 /// Stack traces by the ids that `bpf_get_stackid` returns: `BPF_MAP_TYPE_STACK_TRACE`, since kernel
 /// 4.6.
+///
+/// ```
+/// use eunomia_runtime::bpf::StackTraces;
+///
+/// fn print(stacks: &StackTraces<'_>, id: u32) -> eunomia_runtime::Result<()> {
+///     for address in stacks.get(id)?.unwrap_or_default() {
+///         println!("{address:#x}");
+///     }
+///     Ok(())
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_STACK_TRACE")]
 #[derive(Debug)]
 pub struct StackTraces<'a>(Map<'a>);

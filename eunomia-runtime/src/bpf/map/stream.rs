@@ -21,6 +21,17 @@ use crate::{
 /// Its methods read the available records and do not wait; `wait` of the loaded object does. They
 /// read nothing while polling is paused or after it has ended; for the end of a loop see
 /// [`Control::stop`](crate::reader::Control::stop).
+///
+/// ```
+/// use eunomia_runtime::bpf::RingBuffer;
+///
+/// fn print(events: &RingBuffer<'_, u64>) -> eunomia_runtime::Result<()> {
+///     for event in &events.batch()? {
+///         println!("{event}");
+///     }
+///     Ok(())
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_RINGBUF")]
 #[derive(Debug)]
 pub struct RingBuffer<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
@@ -29,6 +40,14 @@ pub struct RingBuffer<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
 /// `BPF_MAP_TYPE_PERF_EVENT_ARRAY`, since kernel 4.3.
 ///
 /// See [`RingBuffer`] for `E` and for how records are read.
+///
+/// ```
+/// use eunomia_runtime::bpf::PerfEventArray;
+///
+/// fn print(events: &PerfEventArray<'_, u64>) -> eunomia_runtime::Result<u64> {
+///     events.for_each(|event| println!("{event}"))
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_PERF_EVENT_ARRAY")]
 #[derive(Debug)]
 pub struct PerfEventArray<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
@@ -59,55 +78,85 @@ impl Stream<'_> {
     }
 }
 
-macro_rules! stream {
-    ($stream:ident, $is_ring:literal) => {
-        impl<'a, E: ?Sized> $stream<'a, E> {
-            pub(in crate::bpf) fn new(map: Map<'a>, reader: &'a Reader, index: usize) -> Self {
-                Self(Stream { map, reader, index }, PhantomData)
-            }
+impl<'a, E: ?Sized> RingBuffer<'a, E> {
+    pub(in crate::bpf) fn new(map: Map<'a>, reader: &'a Reader, index: usize) -> Self {
+        Self(Stream { map, reader, index }, PhantomData)
+    }
 
-            /// Returns the statistics of its records.
-            pub fn stats(&self) -> Stats {
-                self.0.stats()
-            }
+    /// Returns the statistics of its records.
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
 
-            /// Returns the untyped handle.
-            pub fn as_map(&self) -> &Map<'a> {
-                &self.0.map
-            }
-        }
-
-        impl<E: Delivered> $stream<'_, E> {
-            /// Passes each available record to `f` and returns the number of records. `f` gets the
-            /// record in the buffer if it is aligned for its type there.
-            ///
-            /// # Errors
-            /// Those of [`Reader::poll`].
-            #[inline]
-            pub fn for_each<R: Outcome>(
-                &self,
-                mut f: impl FnMut(E::Borrowed<'_>) -> R,
-            ) -> Result<u64> {
-                self.0.read($is_ring, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
-            }
-        }
-
-        impl $stream<'_, [u8]> {
-            /// Passes each available record to `f` and returns the number of records.
-            /// [`with_event`](crate::sample::with_event) reads one as a type.
-            ///
-            /// # Errors
-            /// Those of [`Reader::poll`].
-            #[inline]
-            pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&[u8]) -> R) -> Result<u64> {
-                self.0.read($is_ring, |record| Verdict::of(Ok(f(record))))
-            }
-        }
-    };
+    /// Returns the untyped handle.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.0.map
+    }
 }
 
-stream!(RingBuffer, true);
-stream!(PerfEventArray, false);
+impl<E: Delivered> RingBuffer<'_, E> {
+    /// Passes each available record to `f` and returns the number of records. `f` gets the
+    /// record in the buffer if it is aligned for its type there.
+    ///
+    /// # Errors
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
+    #[inline]
+    pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(E::Borrowed<'_>) -> R) -> Result<u64> {
+        self.0.read(true, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
+    }
+}
+
+impl RingBuffer<'_, [u8]> {
+    /// Passes each available record to `f` and returns the number of records.
+    /// [`with_event`](crate::sample::with_event) reads one as a type.
+    ///
+    /// # Errors
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
+    #[inline]
+    pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&[u8]) -> R) -> Result<u64> {
+        self.0.read(true, |record| Verdict::of(Ok(f(record))))
+    }
+}
+
+impl<'a, E: ?Sized> PerfEventArray<'a, E> {
+    pub(in crate::bpf) fn new(map: Map<'a>, reader: &'a Reader, index: usize) -> Self {
+        Self(Stream { map, reader, index }, PhantomData)
+    }
+
+    /// Returns the statistics of its records.
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+
+    /// Returns the untyped handle.
+    pub fn as_map(&self) -> &Map<'a> {
+        &self.0.map
+    }
+}
+
+impl<E: Delivered> PerfEventArray<'_, E> {
+    /// Passes each available record to `f` and returns the number of records. `f` gets the
+    /// record in the buffer if it is aligned for its type there.
+    ///
+    /// # Errors
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
+    #[inline]
+    pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(E::Borrowed<'_>) -> R) -> Result<u64> {
+        self.0.read(false, |record| Verdict::of(with_delivered::<E, _>(record, &mut f)))
+    }
+}
+
+impl PerfEventArray<'_, [u8]> {
+    /// Passes each available record to `f` and returns the number of records.
+    /// [`with_event`](crate::sample::with_event) reads one as a type.
+    ///
+    /// # Errors
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
+    #[inline]
+    pub fn for_each<R: Outcome>(&self, mut f: impl FnMut(&[u8]) -> R) -> Result<u64> {
+        self.0.read(false, |record| Verdict::of(Ok(f(record))))
+    }
+}
 
 impl<E: Plain> RingBuffer<'_, E> {
     /// Passes the available records to `f` in slices of up to 16 adjacent ones.
@@ -116,7 +165,7 @@ impl<E: Plain> RingBuffer<'_, E> {
     /// most 8.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
     #[inline]
     pub fn for_runs<R: Outcome>(&self, f: impl FnMut(&[Record<E>]) -> R) -> Result<u64> {
         self.0.map.usable()?;
@@ -129,7 +178,7 @@ impl<E: Delivered> RingBuffer<'_, E> {
     /// batch lives.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
     pub fn batch(&self) -> Result<Batch<'_, E>> {
         self.0.map.usable()?;
         self.0.reader.batch(self.0.index)

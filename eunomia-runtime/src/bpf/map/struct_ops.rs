@@ -22,6 +22,14 @@ use crate::{
 
 /// A table of kernel functions that programs implement, for example a congestion control:
 /// `BPF_MAP_TYPE_STRUCT_OPS`, since kernel 5.6.
+///
+/// ```
+/// use eunomia_runtime::bpf::{Link, StructOps};
+///
+/// fn register(congestion: &StructOps<'_>) -> eunomia_runtime::Result<Link> {
+///     congestion.attach()
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_STRUCT_OPS")]
 #[derive(Debug)]
 pub struct StructOps<'a> {

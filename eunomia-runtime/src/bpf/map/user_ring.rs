@@ -43,6 +43,15 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A ring buffer of records from user space, which programs read with `bpf_user_ringbuf_drain`:
 /// `BPF_MAP_TYPE_USER_RINGBUF`, since kernel 6.1.
+///
+/// ```
+/// use eunomia_runtime::bpf::UserRingBuffer;
+///
+/// fn send(commands: &UserRingBuffer<'_>) -> eunomia_runtime::Result<()> {
+///     let mut producer = commands.producer()?;
+///     producer.send(&7_u64)
+/// }
+/// ```
 #[doc(alias = "BPF_MAP_TYPE_USER_RINGBUF")]
 #[derive(Debug)]
 pub struct UserRingBuffer<'a>(Map<'a>);
@@ -161,7 +170,7 @@ impl Producer {
         const { assert!(align_of::<E>() <= 8, "records are aligned to 8 bytes") };
         let (sample, commit) = self.take(size_of::<E>())?;
         sample.fill(0);
-        let event = E::of_bytes_mut(sample).ok_or_else(|| Error::Mismatch {
+        let event = E::mut_from_prefix(sample).ok_or_else(|| Error::Mismatch {
             name: "ring buffer".to_owned(),
             why: "its mapping is misaligned".to_owned(),
         })?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// The parameters for opening an object.
 #[derive(Debug, Clone, Copy)]
+#[doc(hidden)]
 pub struct Spec<'a> {
     /// The name that libbpf gives the object. Internal maps are named after it.
     pub name: &'a str,
@@ -22,6 +23,7 @@ pub struct Spec<'a> {
 
 /// A map that is read at intervals.
 #[derive(Debug, Clone, Copy)]
+#[doc(hidden)]
 pub struct Sample<'a> {
     /// The name of the map.
     pub map: &'a str,
@@ -33,6 +35,7 @@ pub struct Sample<'a> {
 
 /// A global variable in which programs count the records of a map that found no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Dropped<'a> {
     /// The name of the map.
     pub map: &'a str,

@@ -51,6 +51,7 @@ impl<'a, T> OpenTable<'a, T> {
 
 impl Open {
     /// Returns the names of the tables of functions (struct_ops).
+    #[doc(hidden)]
     pub fn tables(&self) -> Vec<String> {
         let tables = self.object.maps().filter(|map| map.map_type() == MapType::StructOps);
         tables.map(|map| map.name().to_string_lossy().into_owned()).collect()
@@ -82,6 +83,7 @@ impl Open {
     ///
     /// # Errors
     /// Those of [`OpenTable::members`].
+    #[doc(hidden)]
     pub fn table<T>(&mut self, name: &str) -> Result<Variable<'_, T, ReadWrite>> {
         let index = self.find_map(name)?;
         let storage = self

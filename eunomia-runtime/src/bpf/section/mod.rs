@@ -16,6 +16,7 @@ pub use variable::{ON_STACK, Variable};
 /// A kind of access to a section.
 pub trait Access: private::Sealed {
     /// True if variables can be set.
+    #[doc(hidden)]
     const WRITES: bool;
 }
 
@@ -29,9 +30,11 @@ pub enum ReadWrite {}
 pub enum ReadOnly {}
 
 impl Access for ReadWrite {
+    #[doc(hidden)]
     const WRITES: bool = true;
 }
 impl Access for ReadOnly {
+    #[doc(hidden)]
     const WRITES: bool = false;
 }
 
@@ -50,6 +53,7 @@ pub struct Section<'a, A> {
 
 /// A section of at least `SIZE` bytes, which checks offsets of variables at compile time.
 #[derive(Debug, Clone, Copy)]
+#[doc(hidden)]
 pub struct SizedSection<'a, A, const SIZE: usize>(Section<'a, A>);
 
 impl<'a, A: Access> Section<'a, A> {
@@ -80,6 +84,7 @@ impl<'a, A: Access> Section<'a, A> {
     ///
     /// # Errors
     /// [`Error::Mismatch`] if the section has fewer bytes.
+    #[doc(hidden)]
     pub fn sized<const SIZE: usize>(self, name: &str) -> Result<SizedSection<'a, A, SIZE>> {
         if self.size() < SIZE {
             let why = format!("the section has {} bytes, expected {SIZE}", self.size());

@@ -49,6 +49,7 @@ impl Checked {
     /// and whose maps and programs have sizes and types that a kernel may accept.
     ///
     /// Conditions that depend on the kernel are checked by the module `doctor`.
+    #[doc(hidden)]
     pub fn refusals(&self) -> Vec<Diagnostic> {
         self.found().into_shown()
     }

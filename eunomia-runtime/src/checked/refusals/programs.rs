@@ -60,7 +60,7 @@ fn read<'a>(subject: &'a Subject<'a>, calls: &'a Calls) -> Vec<Program<'a>> {
     let questions: Option<BTreeSet<usize>> = relocations.ok().map(|relocations| {
         relocations
             .iter()
-            .filter(|relocation| relocation.kind.is_question())
+            .filter(|relocation| relocation.kind.is_existence_check())
             .filter_map(|relocation| calls.at(relocation.section, relocation.offset.into()))
             .collect()
     });

@@ -276,6 +276,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
 impl Checked {
     /// Returns the section names that the document or the application sets to define the type of a
     /// program (`type`), by program.
+    #[doc(hidden)]
     pub fn program_types(&self) -> HashMap<&str, &str> {
         let types = self.skeleton.programs.iter().filter_map(|program| {
             Some((program.name.as_str(), program.other.get(TYPE)?.as_str()?))

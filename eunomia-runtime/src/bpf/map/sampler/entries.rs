@@ -1,6 +1,6 @@
 //! The entries of a sample, as bytes.
 
-use std::slice::ChunksExact;
+use std::{iter::Zip, slice::ChunksExact};
 
 /// The entries of a sample, as bytes: keys with their values.
 ///
@@ -25,7 +25,7 @@ impl<'s> ByteEntries<'s> {
     }
 
     /// Iterates over the keys with their values.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'s [u8], &'s [u8])> + use<'s> {
+    pub fn iter(&self) -> Zip<ChunksExact<'s, u8>, ChunksExact<'s, u8>> {
         self.keys().zip(self.values())
     }
 
@@ -47,5 +47,23 @@ impl<'s> ByteEntries<'s> {
     /// Returns all values, one after the other.
     pub(super) fn value_bytes(&self) -> &'s [u8] {
         self.values
+    }
+}
+
+impl<'s> IntoIterator for ByteEntries<'s> {
+    type IntoIter = Zip<ChunksExact<'s, u8>, ChunksExact<'s, u8>>;
+    type Item = (&'s [u8], &'s [u8]);
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'s> IntoIterator for &ByteEntries<'s> {
+    type IntoIter = Zip<ChunksExact<'s, u8>, ChunksExact<'s, u8>>;
+    type Item = (&'s [u8], &'s [u8]);
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }

@@ -1,6 +1,10 @@
 //! Typed samplers of maps with a value for each CPU.
 
-use std::{iter::Sum, marker::PhantomData};
+use std::{
+    iter::{FilterMap, Map as Mapped, Sum, Zip},
+    marker::PhantomData,
+    slice::{self, ChunksExact},
+};
 
 use super::{ByteEntries, ByteSampler, Map, typed::aligned};
 use crate::{
@@ -26,12 +30,23 @@ pub struct PerCpuEntries<'s, K, V> {
     types: PhantomData<fn() -> (K, V)>,
 }
 
-/// The values of one key, one for each possible CPU.
+/// The values of one key in a sample, one for each possible CPU.
+///
+/// [`PerCpuValues`](crate::bpf::PerCpuValues) are those of a single lookup.
 #[derive(Debug, Clone, Copy)]
 pub struct PerCpu<'s, V> {
     bytes: &'s [u8],
     types: PhantomData<fn() -> V>,
 }
+
+/// An iterator over the entries of a sample of a per-CPU map.
+pub type PerCpuEntriesIter<'s, K, V> = Mapped<
+    Zip<slice::Iter<'s, K>, ChunksExact<'s, u8>>,
+    fn((&'s K, &'s [u8])) -> (&'s K, PerCpu<'s, V>),
+>;
+
+/// An iterator over the values of one key, in the order of the CPU numbers.
+pub type PerCpuIter<'s, V> = FilterMap<ChunksExact<'s, u8>, fn(&'s [u8]) -> Option<&'s V>>;
 
 impl<K: Plain, V: Plain> PerCpuHashMap<'_, K, V> {
     /// Returns a sampler that reads the whole table at once.
@@ -88,11 +103,11 @@ impl<K: Plain, V: Plain> PerCpuSampler<K, V> {
 impl<'s, K: Plain, V: Plain> PerCpuEntries<'s, K, V> {
     /// Returns the keys. Those of arrays are the indexes in order.
     pub fn keys(&self) -> &'s [K] {
-        K::slice_of_bytes(self.bytes.key_bytes())
+        K::slice_from_bytes(self.bytes.key_bytes())
     }
 
     /// Iterates over the keys with their values.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'s K, PerCpu<'s, V>)> + use<'s, K, V> {
+    pub fn iter(&self) -> PerCpuEntriesIter<'s, K, V> {
         self.keys()
             .iter()
             .zip(self.bytes.values())
@@ -112,10 +127,12 @@ impl<'s, K: Plain, V: Plain> PerCpuEntries<'s, K, V> {
 
 impl<'s, V: Plain> PerCpu<'s, V> {
     /// Iterates over the values, in the order of the CPU numbers.
-    pub fn iter(&self) -> impl Iterator<Item = &'s V> + use<'s, V> {
+    pub fn iter(&self) -> PerCpuIter<'s, V> {
         // Read in place: the memory is aligned, and the stride is a multiple of any alignment that
         // a type of this size can have.
-        self.bytes.chunks_exact(size_of::<V>().next_multiple_of(8).max(1)).filter_map(V::of_bytes)
+        self.bytes
+            .chunks_exact(size_of::<V>().next_multiple_of(8).max(1))
+            .filter_map(V::ref_from_prefix)
     }
 
     /// Returns the sum of a number over all CPUs. It is summed in its own type: convert it to a
@@ -135,5 +152,41 @@ impl<'s, V: Plain> PerCpu<'s, V> {
         let mut merged = values.next().copied().unwrap_or_else(V::zeroed);
         values.for_each(|value| add(&mut merged, value));
         merged
+    }
+}
+
+impl<'s, K: Plain, V: Plain> IntoIterator for PerCpuEntries<'s, K, V> {
+    type IntoIter = PerCpuEntriesIter<'s, K, V>;
+    type Item = (&'s K, PerCpu<'s, V>);
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'s, K: Plain, V: Plain> IntoIterator for &PerCpuEntries<'s, K, V> {
+    type IntoIter = PerCpuEntriesIter<'s, K, V>;
+    type Item = (&'s K, PerCpu<'s, V>);
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'s, V: Plain> IntoIterator for PerCpu<'s, V> {
+    type IntoIter = PerCpuIter<'s, V>;
+    type Item = &'s V;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'s, V: Plain> IntoIterator for &PerCpu<'s, V> {
+    type IntoIter = PerCpuIter<'s, V>;
+    type Item = &'s V;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }

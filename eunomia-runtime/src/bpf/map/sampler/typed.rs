@@ -110,8 +110,8 @@ impl<K: Plain, V: Plain> Sampler<K, V> {
     pub fn entries(&self) -> Entries<'_, K, V> {
         let entries = self.bytes.entries();
         Entries {
-            keys: K::slice_of_bytes(entries.key_bytes()),
-            values: V::slice_of_bytes(entries.value_bytes()),
+            keys: K::slice_from_bytes(entries.key_bytes()),
+            values: V::slice_from_bytes(entries.value_bytes()),
         }
     }
 }
@@ -155,6 +155,15 @@ impl<'s, K, V> Entries<'s, K, V> {
 }
 
 impl<'s, K, V> IntoIterator for Entries<'s, K, V> {
+    type IntoIter = Zip<slice::Iter<'s, K>, slice::Iter<'s, V>>;
+    type Item = (&'s K, &'s V);
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'s, K, V> IntoIterator for &Entries<'s, K, V> {
     type IntoIter = Zip<slice::Iter<'s, K>, slice::Iter<'s, V>>;
     type Item = (&'s K, &'s V);
 
