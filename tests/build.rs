@@ -111,7 +111,7 @@ fn picked() -> Result<String, Box<dyn Error>> {
 
 /// Returns the ids of three types of the streams object: a 64-bit number, a text and bytes.
 fn parts() -> Result<[u32; 3], Box<dyn Error>> {
-    let checked = Skeleton::from_file("bpf/streams.json")?.check("streams")?;
+    let checked = Skeleton::from_file("bpf/streams.json")?.check()?;
     let btf = &checked.layouts.btf;
     let find = |matches: &dyn Fn(TypeId, &Kind) -> bool| {
         let id = btf.iter().find(|(id, ty)| matches(*id, &ty.kind)).map(|(id, _)| id.0);

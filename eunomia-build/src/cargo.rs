@@ -16,6 +16,15 @@ pub(crate) fn watch(files: &[PathBuf]) {
     }
 }
 
+/// Tells cargo, if this is a build script, to run the script again if one of the environment
+/// variables changes.
+#[cfg(feature = "compile")]
+pub(crate) fn watch_environment(names: &[&str]) {
+    if env::var_os("OUT_DIR").is_some() {
+        names.iter().for_each(|name| println!("cargo::rerun-if-env-changed={name}"));
+    }
+}
+
 /// Returns the file, or its directory if the file's name cannot be passed to cargo: a name must be
 /// one line of UTF-8.
 fn watched(file: &Path) -> &Path {

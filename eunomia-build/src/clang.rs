@@ -12,6 +12,11 @@ use std::{
 
 use crate::Error;
 
+/// The environment variables that change what clang makes of a source: more folders with headers,
+/// other arguments, and the time that `__DATE__` and `__TIME__` give.
+pub(crate) const ENVIRONMENT: [&str; 4] =
+    ["CPATH", "C_INCLUDE_PATH", "CCC_OVERRIDE_OPTIONS", "SOURCE_DATE_EPOCH"];
+
 /// Compiles one file to an object and lists in `deps` the files that clang read. Returns what clang
 /// wrote to stderr.
 pub(crate) fn run(

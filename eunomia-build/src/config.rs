@@ -8,7 +8,7 @@ use std::{
 use eunomia_runtime::{
     __private::one_line,
     Skeleton,
-    checked::{Checked, Document, Payload},
+    checked::{Checked, Payload},
     error::{Diagnostic, Diagnostics, JsonPath},
     skeleton::{model::EventType, object_name},
 };
@@ -189,19 +189,14 @@ impl Config {
         let input = self.input(&mut warn)?;
         let name = self.module.as_ref().unwrap_or(&input.name);
         let object_file = format!("{name}.bpf.o");
-        let checked = input.skeleton.check(&input.file)?;
-        let module = text(crate::tokens::of(
-            &checked,
-            &input.file,
-            name,
-            &Embed::File(object_file.clone()),
-        )?)?;
+        let checked = input.skeleton.check()?;
+        let module = text(crate::tokens::of(&checked, name, &Embed::File(object_file.clone()))?)?;
         let object = checked.skeleton.object.as_deref().unwrap_or_default();
         let path = dir.join(format!("{name}.rs"));
-        claim(&path, &input.file, "name one of the modules with `module`")?;
+        claim(&path, checked.skeleton.file(), "name one of the modules with `module`")?;
         files::write(&[(&dir.join(object_file), object), (&path, module.as_bytes())])?;
-        watch(&input.depends_on);
-        note(&input.file, &checked);
+        self.watch(&input.depends_on);
+        note(&checked);
         Ok(())
     }
 
@@ -214,7 +209,7 @@ impl Config {
         let (text, file, depends_on) = self.packed(&mut warn)?;
         claim(path.as_ref(), &file, "use a file for each")?;
         files::write(&[(path.as_ref(), text.as_bytes())])?;
-        watch(&depends_on);
+        self.watch(&depends_on);
         Ok(())
     }
 
@@ -233,9 +228,19 @@ impl Config {
         if let Some(source) = &self.source {
             crate::stale::list(&mut input.skeleton, &source.paths, &input.depends_on);
         }
-        let checked = input.skeleton.check(&input.file)?;
-        checked.loadable(&input.file)?;
-        Ok((checked.documented(&input.file)?.to_json(), input.file, input.depends_on))
+        let checked = input.skeleton.check()?;
+        checked.loadable()?;
+        let file = checked.skeleton.file().to_owned();
+        Ok((checked.documented()?.to_json(), file, input.depends_on))
+    }
+
+    /// Tells cargo what the output depends on.
+    fn watch(&self, files: &[PathBuf]) {
+        watch(files);
+        #[cfg(feature = "compile")]
+        if self.source.is_some() {
+            crate::cargo::watch_environment(&crate::clang::ENVIRONMENT);
+        }
     }
 
     fn input(&self, warn: &mut dyn FnMut(&str)) -> Result<Input, Error> {
@@ -296,7 +301,7 @@ impl Config {
                 .collect::<Vec<_>>()
                 .join(", ");
             let skeleton = Skeleton::from_object(name.clone(), compiled.object, &file)?;
-            return Ok(Input { skeleton, name, file, depends_on: compiled.depends_on });
+            return Ok(Input { skeleton, name, depends_on: compiled.depends_on });
         }
         for path in self.skeleton.iter().chain(&self.object) {
             if path.as_os_str().to_string_lossy().ends_with(".bpf.c") {
@@ -310,28 +315,27 @@ impl Config {
         match (self.skeleton.first(), self.object.first()) {
             (Some(json), object) => {
                 let file = json.display().to_string();
-                let mut document = Document::new(files::read(json)?, &file)?;
+                let mut skeleton = Skeleton::from_slice(&files::read(json)?, &file)?;
                 if let Some(object) = object {
                     // Diagnostics of the object alone are reported with the object's name.
-                    document = document
+                    skeleton = skeleton
                         .with_object(files::read(object)?, &object.display().to_string())?;
                 }
-                let skeleton = document.skeleton;
-                let stale = crate::stale(&skeleton, json, &file);
-                if let Some(diagnostic) = stale.diagnostic.filter(|_| !self.stale) {
+                let stale = crate::stale(&skeleton, json);
+                if let Some(diagnostics) = stale.diagnostics.filter(|_| !self.stale) {
                     // The build script must run again if the source is changed back.
                     watch(&stale.depends_on);
-                    return Err(Diagnostics::one(file, diagnostic).into());
+                    return Err(diagnostics.into());
                 }
                 let mut depends_on: Vec<_> =
                     [Some(json), object].into_iter().flatten().cloned().collect();
                 depends_on.extend(stale.depends_on);
-                Ok(Input { skeleton, name: stem(json), file, depends_on })
+                Ok(Input { skeleton, name: stem(json), depends_on })
             }
             (None, Some(object)) => {
                 let (name, file) = (stem(object), object.display().to_string());
                 let skeleton = Skeleton::from_object(name.clone(), files::read(object)?, &file)?;
-                Ok(Input { skeleton, name, file, depends_on: vec![object.clone()] })
+                Ok(Input { skeleton, name, depends_on: vec![object.clone()] })
             }
             (None, None) => {
                 let what = "no input; call `skeleton`, `object` or `source` (feature `compile`)";
@@ -348,19 +352,19 @@ impl Config {
 struct Input {
     skeleton: Skeleton,
     name: String,
-    file: String,
     depends_on: Vec<PathBuf>,
 }
 
 /// Warns, if this is a build script, of records that are delivered as bytes.
-fn note(file: &str, checked: &Checked) {
+fn note(checked: &Checked) {
     if env::var_os("OUT_DIR").is_none() {
         return;
     }
     for stream in &checked.streams {
         if let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) {
             let note = format!(
-                "{file}: the records of `{}` are delivered as bytes: {why}; set their type with `event`",
+                "{}: the records of `{}` are delivered as bytes: {why}; set their type with `event`",
+                checked.skeleton.file(),
                 stream.map
             );
             // A message for cargo ends with its line.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -29,7 +29,7 @@ pub(crate) fn write(files: &[(&Path, &[u8])]) -> Result<(), Error> {
         .iter()
         .filter_map(|(path, bytes)| Staged::new(path, bytes).transpose())
         .collect::<Result<_, _>>()?;
-    staged.iter().try_for_each(Staged::rename)
+    staged.into_iter().try_for_each(Staged::rename)
 }
 
 /// Reads an existing output. Only a regular file is read, because a FIFO would block and
@@ -65,6 +65,7 @@ struct Staged<'a> {
     path: &'a Path,
     /// The file that is replaced; if `path` is a link, the file that it leads to.
     target: PathBuf,
+    /// Empty after the rename.
     temporary: PathBuf,
 }
 
@@ -78,31 +79,43 @@ impl<'a> Staged<'a> {
             _ => {}
         }
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let temporary = target.with_file_name(name);
-        // Another user with write access to the directory may have put a link there by that name.
-        // The link is not followed.
-        let _ = fs::remove_file(&temporary);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)
-            .map_err(|source| failed(path, source))?;
+        let (temporary, mut file) = create(&target).map_err(|source| failed(path, source))?;
         let staged = Self { path, temporary, target };
         file.write_all(bytes).map_err(|source| failed(path, source))?;
         Ok(Some(staged))
     }
 
-    fn rename(&self) -> Result<(), Error> {
-        fs::rename(&self.temporary, &self.target).map_err(|source| failed(self.path, source))
+    fn rename(mut self) -> Result<(), Error> {
+        fs::rename(&self.temporary, &self.target).map_err(|source| failed(self.path, source))?;
+        // A file that has the name now is that of another thread.
+        self.temporary.clear();
+        Ok(())
     }
+}
+
+/// Creates a file beside `target`, with a name that no other file has: the process may write the
+/// same file in another thread, and a process of another container may have the same number.
+/// Another user with write access to the directory may have put a link there; it is not followed.
+fn create(target: &Path) -> io::Result<(PathBuf, File)> {
+    let process = std::process::id();
+    for attempt in 0u32.. {
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{process}-{attempt}.tmp"));
+        let temporary = target.with_file_name(name);
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Ok(file) => return Ok((temporary, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("no free name for a temporary file"))
 }
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        // After the rename the temporary file does not exist any more.
-        let _ = fs::remove_file(&self.temporary);
+        if !self.temporary.as_os_str().is_empty() {
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }
 

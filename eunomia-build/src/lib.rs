@@ -24,9 +24,9 @@ pub use embed::Embed;
 pub use error::Error;
 #[doc(hidden)]
 pub use eunomia_runtime::__private::near;
-pub use eunomia_runtime::{Skeleton, error::Diagnostics, skeleton::object_name};
 #[doc(hidden)]
-pub use eunomia_runtime::{checked::Document, skeleton::model::EventType};
+pub use eunomia_runtime::skeleton::model::EventType;
+pub use eunomia_runtime::{Skeleton, error::Diagnostics, skeleton::object_name};
 #[doc(hidden)]
 pub use files::regular as read;
 #[cfg(feature = "format")]

@@ -116,10 +116,19 @@ impl Source {
             map.push(to);
             map
         };
-        args.extend(env::current_dir().ok().map(|here| map(&here, "=.")));
+        args.extend(env::current_dir().ok().map(|here| match is_mapped(&here) {
+            true => map(&here, "=."),
+            false => "-fdebug-compilation-dir=.".into(),
+        }));
         args.extend(["-I".into(), headers.into(), map(headers, "=libbpf")]);
         args
     }
+}
+
+/// Reports whether clang can replace the path: it takes what follows the first `=` for the
+/// replacement.
+fn is_mapped(path: &Path) -> bool {
+    !path.as_os_str().as_encoded_bytes().contains(&b'=')
 }
 
 /// Writes the headers of libbpf to `folder/bpf`.
@@ -139,7 +148,8 @@ struct TempDir(PathBuf);
 
 impl TempDir {
     fn new() -> Result<Self, Error> {
-        let base = env::var_os("OUT_DIR").map_or_else(env::temp_dir, PathBuf::from);
+        let out = env::var_os("OUT_DIR").map(PathBuf::from).filter(|out| is_mapped(out));
+        let base = out.unwrap_or_else(env::temp_dir);
         for attempt in 0u32.. {
             let path = base.join(format!("eunomia-{}-{attempt}", std::process::id()));
             match fs::create_dir(&path) {

@@ -13,7 +13,7 @@ use eunomia_runtime::skeleton::model::Other;
 use eunomia_runtime::{
     __private::read_file,
     Skeleton,
-    error::{Diagnostic, JsonPath},
+    error::{Diagnostic, Diagnostics, JsonPath},
 };
 
 /// The key of the list in the metadata.
@@ -34,12 +34,11 @@ pub struct Stale {
     /// The files that were compared; if one changes, the package may become stale.
     pub depends_on: Vec<PathBuf>,
     /// The fault, if a source has changed.
-    pub diagnostic: Option<Diagnostic>,
+    pub diagnostics: Option<Diagnostics>,
 }
 
-/// Compares the files beside a package with those that it was built from. `file` names the package
-/// in messages.
-pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
+/// Compares the files beside a package, whose path is `path`, with those that it was built from.
+pub fn stale(skeleton: &Skeleton, path: &Path) -> Stale {
     let mut stale = Stale::default();
     let Some(sources) = skeleton.other.get(SOURCES).and_then(|sources| sources.as_object()) else {
         return stale;
@@ -75,6 +74,7 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
     }
     if !changed.is_empty() {
         let sources = listed.iter().filter(|(_, name, _)| is_source(name));
+        let file = skeleton.file();
         let beside = Path::new(file).parent().unwrap_or(Path::new(""));
         let sources: Vec<String> =
             sources.map(|(_, name, _)| beside.join(name).display().to_string()).collect();
@@ -84,7 +84,8 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
              `Config::stale(true)` or `--stale` of the command",
             sources.join(" ")
         );
-        stale.diagnostic = Some(Diagnostic::at(JsonPath::default(), what, todo));
+        let diagnostic = Diagnostic::at(JsonPath::default(), what, todo);
+        stale.diagnostics = Some(skeleton.diagnostics(vec![diagnostic]));
     }
     stale
 }
@@ -93,8 +94,8 @@ pub fn stale(skeleton: &Skeleton, path: &Path, file: &str) -> Stale {
 #[cfg(feature = "compile")]
 pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[PathBuf]) {
     let Some(first) = sources.first() else { return };
-    let (Ok(source), Ok(here)) =
-        (fs::canonicalize(first), std::env::current_dir().and_then(fs::canonicalize))
+    let (Some(source), Ok(here)) =
+        (in_place(first), std::env::current_dir().and_then(fs::canonicalize))
     else {
         return;
     };
@@ -102,7 +103,7 @@ pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[P
     let out = std::env::var_os("OUT_DIR").and_then(|out| fs::canonicalize(out).ok());
     let mut sources = Other::new();
     for path in depends_on {
-        let Ok(path) = fs::canonicalize(path) else { continue };
+        let Some(path) = in_place(path) else { continue };
         // Headers of the system and outputs of a build script do not belong to the project.
         let own = (path.starts_with(folder) || path.starts_with(&here))
             && !out.as_ref().is_some_and(|out| path.starts_with(out));
@@ -112,6 +113,15 @@ pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[P
         }
     }
     skeleton.other.insert(SOURCES.to_owned(), sources.into());
+}
+
+/// Returns the absolute path of a file. A link is not followed: the package lies beside the link,
+/// and clang looks for headers there, not beside the file that the link leads to.
+#[cfg(feature = "compile")]
+fn in_place(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Some(fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?.join(name))
 }
 
 /// Returns the path from a directory to a file.

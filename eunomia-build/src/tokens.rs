@@ -13,30 +13,20 @@ use crate::{
     module::{self, Module, Types, chosen, verbatim},
 };
 
-/// Generates the module `name` for a skeleton; `file` names the skeleton in messages.
+/// Generates the module `name` for a skeleton.
 ///
 /// # Errors
 /// Every fault of the skeleton at once: where it disagrees with its object, and where no module can
 /// be generated for it.
-pub fn tokens(
-    skeleton: Skeleton,
-    file: &str,
-    name: &str,
-    embed: &Embed,
-) -> Result<TokenStream, Diagnostics> {
-    of(&skeleton.check(file)?, file, name, embed)
+pub fn tokens(skeleton: Skeleton, name: &str, embed: &Embed) -> Result<TokenStream, Diagnostics> {
+    of(&skeleton.check()?, name, embed)
 }
 
-pub(crate) fn of(
-    checked: &Checked,
-    file: &str,
-    name: &str,
-    embed: &Embed,
-) -> Result<TokenStream, Diagnostics> {
+pub(crate) fn of(checked: &Checked, name: &str, embed: &Embed) -> Result<TokenStream, Diagnostics> {
     if let Some(diagnostic) = module::limits(checked, embed) {
-        return Err(Diagnostics::one(file, diagnostic));
+        return Err(checked.skeleton.diagnostics(vec![diagnostic]));
     }
-    let module = match (Module::decide(checked, file), checked.loadable(file)) {
+    let module = match (Module::decide(checked), checked.loadable()) {
         (Ok(module), Ok(())) => module,
         (module, refused) => {
             let diagnostics = [refused.err(), module.err()]
@@ -44,7 +34,7 @@ pub(crate) fn of(
                 .flatten()
                 .flat_map(|diagnostics| diagnostics.diagnostics)
                 .collect();
-            return Err(Diagnostics { file: file.to_owned(), diagnostics });
+            return Err(checked.skeleton.diagnostics(diagnostics));
         }
     };
     Ok(emit::module(&module, &chosen(name).unwrap_or_else(|| verbatim(name)), embed))

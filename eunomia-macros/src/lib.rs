@@ -3,7 +3,7 @@
 
 mod input;
 
-use eunomia_build::{Diagnostics, Document, Embed};
+use eunomia_build::{Diagnostics, Embed, Skeleton};
 use proc_macro::TokenStream;
 use quote::quote;
 
@@ -59,16 +59,15 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     let name = eunomia_build::object_name(
         input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref(),
     );
-    let mut document = Document::new(bytes, file).map_err(diagnostics)?;
+    let mut skeleton = Skeleton::from_slice(&bytes, file).map_err(diagnostics)?;
     if let Some(object) = &input.object {
         // Diagnostics of the object alone are reported on its path.
         let diagnostic = |diagnostics: Diagnostics| refuse(object, diagnostics.to_string());
-        document = document.with_object(object.read()?, &object.text).map_err(diagnostic)?;
+        skeleton = skeleton.with_object(object.read()?, &object.text).map_err(diagnostic)?;
     }
-    let mut skeleton = document.skeleton;
-    let stale = eunomia_build::stale(&skeleton, &input.skeleton.file, file);
-    if let Some(diagnostic) = stale.diagnostic.filter(|_| input.stale != Some(true)) {
-        return Err(diagnostics(Diagnostics::one(file, diagnostic)));
+    let stale = eunomia_build::stale(&skeleton, &input.skeleton.file);
+    if let Some(stale) = stale.diagnostics.filter(|_| input.stale != Some(true)) {
+        return Err(diagnostics(stale));
     }
     skeleton.events.extend(input.events.iter().cloned());
     for (program, section) in &input.programs {
@@ -80,8 +79,7 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
         .module
         .as_ref()
         .map_or(name, |module| module.to_string().trim_start_matches("r#").to_owned());
-    let module =
-        eunomia_build::tokens(skeleton, file, &module, &Embed::Literal).map_err(diagnostics)?;
+    let module = eunomia_build::tokens(skeleton, &module, &Embed::Literal).map_err(diagnostics)?;
     if let Some(debug) = &input.debug {
         debug.write(module.clone())?;
     }

@@ -60,8 +60,7 @@ impl Skeleton {
     /// # Errors
     /// [`Error::Input`] with every fault of the skeleton, else those of [`bpf::Open::new`].
     pub fn open(self) -> Result<Open> {
-        let file = self.name.clone();
-        self.check(&file)?.open(None)
+        self.check()?.open(None)
     }
 }
 
@@ -81,7 +80,6 @@ impl Checked {
     /// Opens the underlying object and sets the values and targets of the document.
     pub(crate) fn opened(&self, kernel: Option<&Path>) -> Result<bpf::Open> {
         let checked = self;
-        let file = checked.skeleton.name.clone();
         let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
         let samples = checked.streams.iter().filter_map(|stream| {
             let sampled = stream.sampled.as_ref()?;
@@ -98,8 +96,8 @@ impl Checked {
             Some(Dropped { map: &stream.map, section: &at.section, offset, size })
         });
         let dropped: Vec<_> = dropped.collect();
-        let setup = checked.setup(&file)?;
-        checked.bounded(&file)?;
+        let setup = checked.setup()?;
+        checked.bounded()?;
         let spec = Spec {
             name: &checked.skeleton.name,
             object: checked.skeleton.object.as_deref().unwrap_or_default(),
@@ -207,7 +205,7 @@ impl Open {
     #[cfg(feature = "clap")]
     pub fn command(&self) -> Result<clap::Command> {
         let checked = &self.checked;
-        Ok(checked.command(&checked.setup(&checked.skeleton.name)?.arguments).to_clap())
+        Ok(checked.command(&checked.setup()?.arguments).to_clap())
     }
 
     /// Sets the variables whose options were given to [`Self::command`].
@@ -220,7 +218,7 @@ impl Open {
     #[cfg(feature = "clap")]
     pub fn args(mut self, matches: &clap::ArgMatches) -> Result<Self> {
         let given = crate::args::Given::of(matches);
-        for argument in self.checked.setup(&self.checked.skeleton.name)?.arguments {
+        for argument in self.checked.setup()?.arguments {
             let (section, variable) = (argument.section, argument.variable);
             let bytes = given.bytes(&argument.arg.long);
             if let Some(bytes) = bytes.filter(|bytes| bytes.len() != argument.default.len()) {

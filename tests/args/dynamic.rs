@@ -6,11 +6,11 @@ use eunomia_tests::fixture;
 use super::{HELP, REFUSALS, VALUES, first_line, line};
 
 fn checked() -> Checked {
-    Skeleton::parse(&fixture("args"), "args").unwrap().check("args").unwrap()
+    Skeleton::parse(&fixture("args"), "args").unwrap().check().unwrap()
 }
 
 fn command(checked: &Checked) -> clap::Command {
-    checked.command(&checked.setup("args").unwrap().arguments).to_clap()
+    checked.command(&checked.setup().unwrap().arguments).to_clap()
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn values_become_bytes() {
     for (words, variable, bytes) in VALUES {
         let matches = command(&checked).try_get_matches_from(line(words)).unwrap();
         let given = Given::of(&matches);
-        let arguments = checked.setup("args").unwrap().arguments;
+        let arguments = checked.setup().unwrap().arguments;
         let (these, others): (Vec<_>, Vec<_>) =
             arguments.iter().partition(|argument| argument.variable.name == variable);
         assert_eq!(given.bytes(&these[0].arg.long), Some(bytes), "{words:?}");
@@ -50,7 +50,7 @@ fn typed_and_dynamic_descriptions_are_equal() {
     let checked = checked();
     assert_eq!(
         eunomia_tests::built::args::Args::describe(),
-        checked.command(&checked.setup("args").unwrap().arguments)
+        checked.command(&checked.setup().unwrap().arguments)
     );
 }
 
@@ -62,7 +62,7 @@ fn long_names_have_help() {
     let on =
         skeleton.sections[0].variables.iter_mut().find(|variable| variable.name == "on").unwrap();
     on.arg.get_or_insert_default().long = Some(long.clone());
-    let checked = skeleton.check("args").unwrap();
+    let checked = skeleton.check().unwrap();
     assert!(command(&checked).render_help().to_string().contains(&format!("--disable-{long}")));
     let matches =
         command(&checked).try_get_matches_from(["prog", &format!("--disable-{long}")]).unwrap();
@@ -85,7 +85,7 @@ fn help_is_plain_text() {
         .as_mut()
         .unwrap()
         .default = Some(escape.into());
-    let checked = skeleton.check("args").unwrap();
+    let checked = skeleton.check().unwrap();
     let help = command(&checked).render_help().to_string();
     assert!(help.contains(r"\u{1b}[31mred\u{7}"), "{help}");
     assert!(!help.contains(|c: char| c.is_control() && c != '\n'));

@@ -72,8 +72,7 @@ fn main() {
 }
 
 fn print(events: &[Process], format: Format) -> f64 {
-    let checked =
-        Skeleton::parse(&fixture("bootstrap"), "bootstrap").unwrap().check("bootstrap").unwrap();
+    let checked = Skeleton::parse(&fixture("bootstrap"), "bootstrap").unwrap().check().unwrap();
     let mut printer = Printer::new(&checked, format).unwrap();
     printer.set_time("12:00:00");
     let (mut out, mut times) = (Vec::new(), Vec::new());
@@ -92,7 +91,7 @@ fn print(events: &[Process], format: Format) -> f64 {
 }
 
 fn measure<E: Event + Serialize>(name: &str, skeleton: &str, events: &[E], ratios: &mut Ratios) {
-    let checked = Skeleton::parse(&fixture(skeleton), skeleton).unwrap().check(skeleton).unwrap();
+    let checked = Skeleton::parse(&fixture(skeleton), skeleton).unwrap().check().unwrap();
     let ty = struct_id(&checked.layouts, E::C_NAME);
     let mut out = Vec::new();
     let mut times = [const { Vec::new() }; 3];

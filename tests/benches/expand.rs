@@ -43,7 +43,7 @@ fn measure(name: &str) -> (f64, f64) {
     let mut times = [0.0; RUNS].map(|_| {
         let start = Instant::now();
         let skeleton = Skeleton::from_slice(&bytes, &path).unwrap();
-        let module = tokens(skeleton, &path, name, &Embed::Literal).unwrap();
+        let module = tokens(skeleton, name, &Embed::Literal).unwrap();
         let time = start.elapsed().as_secs_f64() * 1e3;
         assert!(!module.is_empty());
         time
@@ -53,6 +53,6 @@ fn measure(name: &str) -> (f64, f64) {
 }
 
 fn btf_size(name: &str) -> u64 {
-    let checked = Skeleton::from_file(path(name)).unwrap().check(name).unwrap();
+    let checked = Skeleton::from_file(path(name)).unwrap().check().unwrap();
     checked.layouts.elf.sections.iter().find(|section| section.name == ".BTF").unwrap().size
 }

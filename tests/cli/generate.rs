@@ -22,7 +22,7 @@ use super::{
 fn standard_output_is_self_contained() {
     let text = printed(&["gen", "bpf/bootstrap.json", "--module", "tracer"]);
     let tokens =
-        tokens(Skeleton::from_file("bpf/bootstrap.json").unwrap(), "x", "tracer", &Embed::Literal)
+        tokens(Skeleton::from_file("bpf/bootstrap.json").unwrap(), "tracer", &Embed::Literal)
             .unwrap();
     assert_eq!(
         text,
@@ -359,16 +359,15 @@ fn links_at_temporary_names_are_not_followed() {
     let (folder, path) = folder("links");
     let other = folder.join("other");
     fs::write(&other, "other's").unwrap();
-    for name in ["x.rs", "x.bpf.o"] {
-        std::os::unix::fs::symlink(
-            &other,
-            folder.join(format!("{name}.{}.tmp", std::process::id())),
-        )
-        .unwrap();
+    let links = ["x.bpf.o", "x.rs"].map(|name| format!("{name}.{}-0.tmp", std::process::id()));
+    for link in &links {
+        std::os::unix::fs::symlink(&other, folder.join(link)).unwrap();
     }
     printed(&["gen", "bpf/bootstrap.json", "-o", &format!("{path}/x.rs")]);
+    let [object, module] = links;
+    let expected = ["other".into(), "x.bpf.o".into(), object, "x.rs".into(), module];
     assert_eq!(
         (fs::read_to_string(other).unwrap().as_str(), names(&folder)),
-        ("other's", ["other", "x.bpf.o", "x.rs"].map(str::to_owned).into())
+        ("other's", expected.into())
     );
 }

@@ -1,8 +1,11 @@
 //! The program `cargo-eunomia`, run through cargo and directly.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     io::{BufRead as _, BufReader},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -88,6 +91,29 @@ fn program_runs_through_cargo_and_directly() {
         let output = odd.output().unwrap();
         let (exit, package, err) = said(&output);
         assert!((exit, err) == (Some(0), "") && package.contains("\"x\""), "{name}: {err}");
+    }
+
+    // Equal sources give equal objects wherever they are, and wherever the build script may write.
+    let text = "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n\
+        struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1); __uint(key_size, 4); __uint(value_size, 4); } m SEC(\".maps\");\n\
+        SEC(\"xdp\") int p(void *c) { bpf_tail_call_static(c, &m, 0); return 2; }\n";
+    let package = |name: &OsStr| {
+        let at = folder.join(name);
+        fs::create_dir_all(&at).unwrap();
+        fs::write(at.join("same.bpf.c"), text).unwrap();
+        let mut build = Command::new(&program);
+        build
+            .args(["build", "same.bpf.c", "-o", "-", "--clang", &clang()])
+            .current_dir(&at)
+            .env("OUT_DIR", &at);
+        let output = build.output().unwrap();
+        let (exit, package, err) = said(&output);
+        assert_eq!((exit, err), (Some(0), ""), "{}", at.display());
+        package.to_owned()
+    };
+    let expected = package(OsStr::new("plain"));
+    for name in [&b"a=b c"[..], b"bad\xff", b"$x#y"] {
+        assert_eq!(package(OsStr::from_bytes(name)), expected, "{}", name.escape_ascii());
     }
 
     // A build for another architecture uses Linux headers of that architecture, otherwise those of

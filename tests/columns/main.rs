@@ -42,7 +42,7 @@ fn records<E: Plain>(count: usize) -> Vec<E> {
 
 /// Checks that every column of a batch holds the values that dynamic reading gives.
 fn agree<C: Columns>(name: &str) {
-    let checked = Skeleton::parse(&fixture(name), name).unwrap().check(name).unwrap();
+    let checked = Skeleton::parse(&fixture(name), name).unwrap().check().unwrap();
     let id = struct_id(&checked.layouts, C::Event::C_NAME);
     let events: Vec<C::Event> = records(300);
     let mut batch = C::default();
@@ -90,7 +90,7 @@ fn columns_hold_values_of_events() {
 fn flexible_arrays_become_lists() {
     use tails::{Export, types};
 
-    let checked = Skeleton::parse(&fixture("tails"), "tails").unwrap().check("tails").unwrap();
+    let checked = Skeleton::parse(&fixture("tails"), "tails").unwrap().check().unwrap();
     let mut blobs = types::BlobBatch::default();
     let (mut pairs, mut tables) = (types::PairsBatch::default(), types::TableBatch::default());
     let (mut digests, mut labels) = (types::DigestBatch::default(), types::LabelsBatch::default());
@@ -181,7 +181,7 @@ fn custom_members_have_columns() {
 #[test]
 fn types_with_too_many_columns_have_no_batch() {
     let skeleton = || Skeleton::parse(&fixture("streams"), "streams").unwrap();
-    let checked = skeleton().check("streams").unwrap();
+    let checked = skeleton().check().unwrap();
     let word = checked
         .layouts
         .btf
@@ -200,7 +200,7 @@ fn types_with_too_many_columns_have_no_batch() {
         };
         skeleton.maps.iter_mut().find(|map| map.name == "rb").unwrap().export =
             ExportConfig::Custom((0..members).map(member).collect());
-        tokens(skeleton, "streams", "streams", &Embed::Literal).unwrap().to_string()
+        tokens(skeleton, "streams", &Embed::Literal).unwrap().to_string()
     };
     assert!(module(1024).contains("struct RbBatch"));
     let module = module(1025);

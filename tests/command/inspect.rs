@@ -51,10 +51,9 @@ fn json_describes_object() {
 #[test]
 fn document_without_object_is_completed_by_it() {
     let folder = folder("without");
-    let package = Skeleton::from_file("bpf/bootstrap.json").unwrap();
-    let object = package.object.clone().unwrap();
-    let bare =
-        Skeleton { object: None, format: eunomia_runtime::skeleton::Format::Metadata, ..package };
+    let mut bare = Skeleton::from_file("bpf/bootstrap.json").unwrap();
+    let object = bare.object.take().unwrap();
+    bare.format = eunomia_runtime::skeleton::Format::Metadata;
     let [document, elf] = ["bare.skel.json", "bootstrap.bpf.o"]
         .map(|name| folder.join(name).to_str().unwrap().to_owned());
     std::fs::write(&document, bare.to_json()).unwrap();

@@ -9,7 +9,7 @@ use super::{Ran, folder, printed, refused, run, run_with};
 
 /// Returns a recording with this number of processes that started.
 fn recording(count: i32) -> Vec<u8> {
-    let checked = Skeleton::from_file("bpf/bootstrap.json").unwrap().check("x").unwrap();
+    let checked = Skeleton::from_file("bpf/bootstrap.json").unwrap().check().unwrap();
     let mut recorder = checked.recorder(Vec::new()).unwrap();
     for pid in 0..count {
         recorder.record(0, Event { pid, ..Default::default() }.bytes());

@@ -103,6 +103,20 @@ fn refusal_writes_nothing() {
 }
 
 #[test]
+fn faults_have_line_and_column() {
+    let error = Config::new()
+        .skeleton("documents/misfit.json")
+        .out_dir(folder("misfit"))
+        .generate()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "documents/misfit.json:13:24: meta.bpf_skel.data_sections[0].variables[0].value: `many` is not a value of type `long long`; \
+         expected a number from -9223372036854775808 to 9223372036854775807"
+    );
+}
+
+#[test]
 fn sources_are_compiled_with_their_headers() {
     let dir = folder("source");
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
@@ -173,14 +187,16 @@ fn sources_are_compiled_with_their_headers() {
 /// again as cargo runs a build script.
 #[test]
 fn source_with_warning_compiles() {
-    let dir = folder("warning");
+    // Another test runs this one in a process of its own.
+    let alone = env::args().any(|arg| arg == "--exact");
+    let dir = folder(if alone { "warning-alone" } else { "warning" });
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
     fs::write(dir.join("warn.bpf.c"), "#warning not yet\nint x;\n").unwrap();
     Config::new().source(dir.join("warn.bpf.c")).clang(clang).out_dir(&dir).generate().unwrap();
 }
 
 #[test]
-fn warnings_of_clang_become_warnings_of_cargo() {
+fn cargo_is_told_warnings_and_environment_of_clang() {
     let out = folder("warnings");
     let mut script = Command::new(env::current_exe().unwrap());
     let output = script
@@ -197,6 +213,10 @@ fn warnings_of_clang_become_warnings_of_cargo() {
         [*source, *caret, *sum],
         ["    1 | #warning not yet", "      |  ^", "1 warning generated."]
     );
+    // The variables that clang reads are inputs, too.
+    let variables: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("cargo::rerun-if-env-changed=")).collect();
+    assert_eq!(variables, ["CPATH", "C_INCLUDE_PATH", "CCC_OVERRIDE_OPTIONS", "SOURCE_DATE_EPOCH"]);
 }
 
 fn clang() -> std::ffi::OsString {
@@ -287,6 +307,51 @@ fn several_inputs_are_linked_or_refused() {
         source.starts_with("x.bpf.c: this is C, not a skeleton; pass it to `Config::source`"),
         "{source}"
     );
+}
+
+/// Headers are found beside the link, not beside the file that it leads to.
+#[test]
+fn linked_source_is_compared_in_its_place() {
+    let dir = folder("linked");
+    let [here, there] = ["here", "there"].map(|name| dir.join(name));
+    fs::create_dir(&here).unwrap();
+    fs::create_dir(&there).unwrap();
+    fs::write(there.join("x.bpf.c"), "#include \"x.h\"\nint x = X;\n").unwrap();
+    std::os::unix::fs::symlink("../there/x.bpf.c", here.join("x.bpf.c")).unwrap();
+    fs::write(here.join("x.h"), "#define X 1\n").unwrap();
+    let package = here.join("x.json");
+    Config::new().source(here.join("x.bpf.c")).clang(clang()).package(&package).unwrap();
+    let generate = || {
+        Config::new().skeleton(&package).out_dir(&dir).generate().map_err(|error| error.to_string())
+    };
+    generate().unwrap();
+    fs::write(here.join("x.h"), "#define X 2\n").unwrap();
+    let error = generate().unwrap_err();
+    assert!(error.contains("x.json: `x.h` changed after the skeleton was built"), "{error}");
+    fs::write(here.join("x.h"), "#define X 1\n").unwrap();
+    fs::write(there.join("x.bpf.c"), "#include \"x.h\"\nint y = X;\n").unwrap();
+    let error = generate().unwrap_err();
+    assert!(error.contains("x.json: `x.bpf.c` changed after the skeleton was built"), "{error}");
+}
+
+/// Threads of one build script may write the same package.
+#[test]
+fn threads_write_same_package() {
+    let dir = folder("threads");
+    let package = dir.join("names.json");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    Config::new().skeleton("bpf/names.json").package(&package).unwrap();
+                    fs::write(&package, "").unwrap();
+                }
+            });
+        }
+    });
+    Config::new().skeleton("bpf/names.json").package(&package).unwrap();
+    assert_eq!(fs::read_to_string(&package).unwrap(), fixture("names"));
+    assert_eq!(names(&dir), ["names.json"]);
 }
 
 /// The C source next to a skeleton has changed since.

@@ -198,7 +198,7 @@ fn object_inside_metadata_is_read() {
         (Some(250), &json!({"theme": "dark"}))
     );
     assert_eq!(skeleton.settings.perf_buffer_pages, Some(2));
-    assert_eq!(skeleton.clone().check("x").unwrap().streams.len(), 1);
+    assert_eq!(skeleton.clone().check().unwrap().streams.len(), 1);
     let again = survives(&skeleton);
     assert_eq!((again.format, again.object), (Format::Package, Some(object)));
 }
@@ -250,14 +250,14 @@ fn early_v1_is_read() {
     assert_eq!(skeleton.sections[0].variables[0].other["offset"], 0);
 
     let layout = |skeleton: &Skeleton| {
-        let checked = skeleton.clone().check("x").unwrap();
+        let checked = skeleton.clone().check().unwrap();
         let Payload::Type(ty) = checked.streams[0].payload else { panic!("{:?}", checked.streams) };
         (checked.layouts.c_name(ty), checked.layouts.layout(ty).size)
     };
     assert_eq!(layout(&skeleton), ("struct kinds".to_owned(), 528));
     let mut unknown = document;
     unknown["meta"]["export_types"]["structs"][0]["id"] = json!(99_999);
-    let refused = parse(&unknown).check("x").unwrap_err().to_string();
+    let refused = parse(&unknown).check().unwrap_err().to_string();
     assert!(
         refused.contains(
             "meta.export_types.structs[0].id: `export_btf` of the document has no type 99999; "
@@ -269,6 +269,26 @@ fn early_v1_is_read() {
     assert_eq!((again.format, again.exports[0].size), (Format::Package, Some(528)));
     assert_eq!(again.exports[0].members, kinds.exports[0].members);
     assert_eq!((again.export_btf.as_deref(), layout(&again)), (Some(btf), layout(&skeleton)));
+}
+
+/// Faults found after the document was read have a line and column, because the skeleton keeps the
+/// text.
+#[test]
+fn opening_reports_line_and_column() {
+    let skeleton = || Skeleton::from_file("documents/misfit.json").unwrap();
+    let place = "documents/misfit.json:13:24: meta.bpf_skel.data_sections[0].variables[0].value: ";
+    let opened = skeleton().open().unwrap_err().to_string();
+    assert!(opened.starts_with(place), "{opened}");
+    assert_eq!(skeleton().check().unwrap().setup().unwrap_err().to_string(), opened);
+    // A skeleton that was changed is not that of the text.
+    let mut moved = skeleton();
+    let variable = moved.sections[0].variables[0].clone();
+    moved.sections[0].variables.insert(0, variable);
+    let refused = moved.check().unwrap_err().to_string();
+    assert!(
+        refused.starts_with("documents/misfit.json: meta.bpf_skel.data_sections[0]"),
+        "{refused}"
+    );
 }
 
 /// The first generation has names, and the object as uncompressed base64 with line breaks.
@@ -302,7 +322,7 @@ fn legacy_v0_is_read() {
     assert_eq!(skeleton.maps[0].other["legacy_v0"]["export_data_types"]["Size"], 160);
     // Offsets in the document are ignored; the only dummy pointer of the object gives the type of
     // the only map.
-    let checked = skeleton.clone().check("x").unwrap();
+    let checked = skeleton.clone().check().unwrap();
     let Payload::Type(id) = checked.streams[0].payload else { panic!("{:?}", checked.streams) };
     assert_eq!(checked.layouts.c_name(id), "struct type");
     let again = survives(&skeleton);

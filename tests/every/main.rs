@@ -132,7 +132,7 @@ thread_local! {
     /// Shared by all rows, so that the kernel's BTF is read once.
     static DOCTOR: (Doctor, Checked) = {
         let skeleton = Skeleton::parse(way::DOCUMENT, "every").expect("it is a fixture");
-        (Doctor::new(None), skeleton.check("every").expect("it is a fixture"))
+        (Doctor::new(None), skeleton.check().expect("it is a fixture"))
     };
 }
 

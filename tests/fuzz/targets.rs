@@ -72,7 +72,7 @@ fn steps() -> Vec<Vec<u8>> {
 fn generate(skeleton: Skeleton) -> bool {
     let again = Skeleton::parse(&skeleton.to_json(), "again").map(|again| again.to_json());
     assert_eq!(again.ok(), Some(skeleton.to_json()), "writing and reading changed the skeleton");
-    match tokens(skeleton, "x.json", "x", &Embed::Literal) {
+    match tokens(skeleton, "x", &Embed::Literal) {
         Ok(module) => {
             eunomia_build::format(module).expect("the generator writes Rust");
             true
@@ -86,7 +86,9 @@ fn generate(skeleton: Skeleton) -> bool {
 fn document(input: &[u8]) -> bool {
     static OBJECT: LazyLock<Vec<u8>> = LazyLock::new(|| checked("kinds").skeleton.object.unwrap());
     match Skeleton::from_slice(input, "x.json") {
-        Ok(skeleton) if skeleton.object.is_none() => generate(skeleton.with_object(OBJECT.clone())),
+        Ok(skeleton) if skeleton.object.is_none() => {
+            skeleton.with_object(OBJECT.clone(), "x.bpf.o").is_ok_and(generate)
+        }
         Ok(skeleton) => generate(skeleton),
         Err(faults) => {
             assert!(!faults.to_string().is_empty());
@@ -105,7 +107,7 @@ fn documents() -> Vec<Vec<u8>> {
 
 fn object(input: &[u8]) -> bool {
     Skeleton::from_object("x", input.to_vec(), "x.bpf.o").is_ok_and(|skeleton| {
-        if let Ok(checked) = skeleton.clone().check("x.bpf.o") {
+        if let Ok(checked) = skeleton.clone().check() {
             examine(&checked);
         }
         generate(skeleton)
@@ -157,7 +159,7 @@ fn checked(name: &str) -> Checked {
     } else {
         skeleton
     };
-    skeleton.check(name).expect("fixtures are good")
+    skeleton.check().expect("fixtures are good")
 }
 
 static CHECKED: LazyLock<[Checked; 5]> = LazyLock::new(|| NAMES.map(checked));

@@ -69,10 +69,9 @@ fn macro_and_build_script_agree() {
     for (name, path) in FIXTURES {
         let skeleton = || skeleton(path);
         let object = skeleton().object.unwrap();
-        let included = tokens(skeleton(), path, name, &Embed::Literal).unwrap().to_string();
-        let built = tokens(skeleton(), path, name, &Embed::File(format!("{name}.bpf.o")))
-            .unwrap()
-            .to_string();
+        let included = tokens(skeleton(), name, &Embed::Literal).unwrap().to_string();
+        let built =
+            tokens(skeleton(), name, &Embed::File(format!("{name}.bpf.o"))).unwrap().to_string();
         let literal = proc_macro2::Literal::byte_string(&object).to_string();
         let replaced =
             included.replace(&literal, &format!(":: core :: include_bytes ! (\"{name}.bpf.o\")"));
@@ -107,7 +106,7 @@ fn the_macros_debug_file_is_its_expansion() {
 #[test]
 fn generation_is_deterministic() {
     for (name, path) in FIXTURES {
-        let once = || tokens(skeleton(path), path, name, &Embed::Literal).unwrap().to_string();
+        let once = || tokens(skeleton(path), name, &Embed::Literal).unwrap().to_string();
         assert!(once() == once(), "{name} differs");
     }
 }

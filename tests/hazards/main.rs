@@ -105,7 +105,7 @@ fn generate(name: &str, object: &[u8]) -> Result<String, String> {
             },
         );
     let module = skeleton.and_then(|skeleton| {
-        tokens(skeleton, &file, &eunomia_build::object_name(&file), &Embed::File(file.clone()))
+        tokens(skeleton, &eunomia_build::object_name(&file), &Embed::File(file.clone()))
     });
     let module = module.map_err(|faults| faults.to_string())?;
     Ok(format(module).unwrap())

@@ -94,8 +94,7 @@ fn generate(case: &Case, package: &Crate) -> Result<Object, Diagnostics> {
     let name = name(case);
     let object = Object::read(fs::read(package.path(&format!("src/{name}.bpf.o"))).unwrap());
     let skeleton = Skeleton::from_object(name.clone(), object.file.clone(), &name)?;
-    let module =
-        format(tokens(skeleton, &name, &name, &Embed::File(format!("{name}.bpf.o")))?).unwrap();
+    let module = format(tokens(skeleton, &name, &Embed::File(format!("{name}.bpf.o")))?).unwrap();
     package.write(&format!("src/{name}.value"), &object.value);
     package.write(&format!("src/{name}_case.rs"), rust::Generated(&module).module(case, &name));
     package.write(&format!("src/{name}.rs"), module);

@@ -33,7 +33,7 @@ fn tags(open: Open) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sy
 pub(crate) fn cached_btf_relocates_like_whole_btf() -> Outcome {
     let folder = tempfile::tempdir()?;
     let cache = BtfCache::new(folder.path().join("cache"))?;
-    let checked = Skeleton::from_file("bpf/bootstrap.json")?.check("bootstrap")?;
+    let checked = Skeleton::from_file("bpf/bootstrap.json")?.check()?;
     let object = checked.skeleton.object.clone().unwrap_or_default();
     let path = cache.file(&object)?.ok_or("no file, but the object reads kernel fields")?;
     let bytes = fs::read(&path)?;

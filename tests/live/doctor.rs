@@ -6,14 +6,14 @@ use eunomia_runtime::{
     doctor::examine,
 };
 
-use super::Outcome;
+use super::{Outcome, refusals::sources};
 
 pub(crate) fn skeleton(name: &str) -> eunomia_runtime::Result<Skeleton> {
     Skeleton::from_file(format!("bpf/{name}.json"))
 }
 
 pub(crate) fn examined(name: &str) -> Result<Preflight, Box<dyn std::error::Error>> {
-    Ok(examine(&skeleton(name)?.check(name)?))
+    Ok(examine(&skeleton(name)?.check()?))
 }
 
 /// Returns the one check named `what` whose finding begins with `found`.
@@ -121,5 +121,20 @@ pub(crate) fn missing_kernel_parts_are_reported() -> Outcome {
         let error = open.load().unwrap_err();
         assert!(error.to_string().contains(&format!("prog '{program}': ")), "{error}");
     }
+    Ok(())
+}
+
+/// Neither libbpf nor the kernel knows the type. A newer kernel could, so the build accepts it.
+pub(crate) fn map_type_of_no_kernel_is_reported() -> Outcome {
+    let list = "//= x\nstruct { __uint(type, 60000); __uint(max_entries, 4); __type(key, int); __type(value, u64); } m SEC(\".maps\");";
+    let source = sources::read(list).pop().ok_or("no source")?;
+    let checked = Skeleton::from_object("x", sources::compile(&source), "x")?.check()?;
+    checked.loadable()?;
+    let examined = examine(&checked);
+    assert_eq!(
+        state(find(&examined, "map type 60000", "not supported by this kernel; maps m")),
+        "FAIL",
+        "{examined}"
+    );
     Ok(())
 }

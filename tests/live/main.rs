@@ -430,6 +430,7 @@ const TESTS: &[Test] = &[
     ("programs::links_each_reports_each_program", programs::links_each_reports_each_program),
     ("doctor::loadable_object_passes", doctor::loadable_object_passes),
     ("relocations::relocations_use_given_btf_file", relocations::relocations_use_given_btf_file),
+    ("doctor::map_type_of_no_kernel_is_reported", doctor::map_type_of_no_kernel_is_reported),
     ("doctor::missing_kernel_parts_are_reported", doctor::missing_kernel_parts_are_reported),
     (
         "relocations::relocations_resolve_as_in_libbpf",

@@ -142,7 +142,7 @@ pub(crate) fn typeless(_: &str) -> Outcome {
     mount("none", "/sys/kernel/btf", "tmpfs", MountFlags::empty(), None)?;
     let text = file.to_str().ok_or("the path is not UTF-8")?;
     let dynamic = |btf: Option<&Path>| -> eunomia_runtime::Result<()> {
-        drop(Skeleton::from_file(JSON)?.check(JSON)?.open(btf)?.load()?.attach()?);
+        drop(Skeleton::from_file(JSON)?.check()?.open(btf)?.load()?.attach()?);
         Ok(())
     };
     tried("typed", bootstrap::open().and_then(bootstrap::Open::load).map_err(Into::into));

@@ -209,7 +209,7 @@ pub(crate) fn trial_load_finds_kernel_refusals() -> Outcome {
     // The kernel also refuses the BTF, which must not be given as the reason.
     assert!(!error.contains("BTF LOAD LOG") && !error.contains("RLIMIT_MEMLOCK"), "{error}");
     // An object that the verifier refuses.
-    let examined = examine(&skeleton("refused")?.check("refused")?);
+    let examined = examine(&skeleton("refused")?.check()?);
     let check = find(&examined, "loading", "Permission denied (os error 13): ");
     assert!(state(check) == "FAIL" && check.found.contains("invalid mem access"), "{examined}");
     Ok(())

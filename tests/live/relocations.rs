@@ -17,7 +17,7 @@ use super::{
 pub(crate) fn relocations_use_given_btf_file() -> Outcome {
     const KERNEL: &str = "/sys/kernel/btf/vmlinux";
     const FILE: &str = "BTF for CO-RE relocations";
-    let checked = skeleton("bootstrap")?.check("bootstrap")?;
+    let checked = skeleton("bootstrap")?.check()?;
     let examined = Doctor::new(Some(KERNEL.as_ref())).examine(&checked);
     assert!(
         examined.ok() && examined.checks.iter().all(|check| check.ok && check.what != "kernel BTF"),
@@ -37,7 +37,7 @@ pub(crate) fn relocations_use_given_btf_file() -> Outcome {
     let examined = Doctor::new(Some(&foreign)).examine(&checked);
     find(&examined, FILE, &foreign.display().to_string());
     assert_eq!(state(find(&examined, "CO-RE relocation", "no `struct task_struct`")), "warn");
-    assert!(skeleton("bootstrap")?.check("bootstrap")?.open(Some(&foreign))?.load().is_err());
+    assert!(skeleton("bootstrap")?.check()?.open(Some(&foreign))?.load().is_err());
 
     for (bytes, why) in [(&b""[..], ""), (b"no BTF", ""), (b"\x7fELF", "")] {
         std::fs::write(&foreign, bytes)?;
@@ -48,7 +48,7 @@ pub(crate) fn relocations_use_given_btf_file() -> Outcome {
     // An object without relocations does not need the file.
     assert!(
         Doctor::new(Some(&foreign))
-            .examine(&skeleton("args")?.check("args")?)
+            .examine(&skeleton("args")?.check()?)
             .checks
             .iter()
             .all(|check| check.what != FILE)

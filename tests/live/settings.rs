@@ -39,8 +39,7 @@ fn renamed(names: &[(&str, &str)]) -> Result<Vec<u8>, Failed> {
 
 /// Returns the doctor's check of the kernel configuration.
 fn examined(object: &[u8]) -> Result<Check, Failed> {
-    let checked =
-        Skeleton::from_object("settings", object.to_vec(), "settings.bpf.o")?.check("settings")?;
+    let checked = Skeleton::from_object("settings", object.to_vec(), "settings.bpf.o")?.check()?;
     let check =
         examine(&checked).checks.into_iter().find(|check| check.what == "kernel configuration");
     Ok(check.ok_or("no check of the configuration")?)

@@ -48,7 +48,7 @@ pub(crate) fn kernel_pointers_are_named() -> Outcome {
         .ok_or("no symbol `schedule` in /proc/kallsyms")?;
     let address = u64::from_str_radix(line.split(' ').next().unwrap_or_default(), 16)?;
     let event = Kinds { pointer: (address + 1).into(), ..Kinds::default() };
-    let checked = Skeleton::parse(&fixture("kinds"), "kinds")?.check("kinds")?;
+    let checked = Skeleton::parse(&fixture("kinds"), "kinds")?.check()?;
     let symbols = Symbols::new();
     let mut named = Vec::new();
     checked.deliver(0, event.bytes(), |event| {

@@ -15,7 +15,7 @@ use eunomia_tests::{built, fixture};
 fn checked(name: &str, change: impl FnOnce(&mut Skeleton)) -> Checked {
     let mut skeleton = Skeleton::parse(&fixture(name), name).unwrap();
     change(&mut skeleton);
-    skeleton.check(name).unwrap()
+    skeleton.check().unwrap()
 }
 
 /// Returns the output for records of these maps.

@@ -208,7 +208,7 @@ fn histogram_needs_slots() {
 fn layouts(object: &[u8]) -> eunomia_runtime::object::Layouts {
     eunomia_runtime::Skeleton::from_object("x", object.to_vec(), "x")
         .unwrap()
-        .check("x")
+        .check()
         .unwrap()
         .layouts
 }

@@ -181,7 +181,7 @@ fn recordings_are_written_as_committed() {
     let mut differ = Vec::new();
     for name in NAMES {
         let recording = typed_recording(name);
-        let checked = skeleton(name).check(name).unwrap();
+        let checked = skeleton(name).check().unwrap();
         let streams = checked.recorded_streams();
         assert!(
             fill(checked.recorder(Vec::new()).unwrap(), &streams, &records(name)) == recording,
@@ -275,7 +275,7 @@ fn record_shorter_than_its_tagged_type_is_recorded() {
 /// For each damaged byte, typed and dynamic replay give the same text or the same error.
 #[test]
 fn typed_and_dynamic_replay_agree_on_damage() {
-    let checked = skeleton("streams").check("streams").unwrap();
+    let checked = skeleton("streams").check().unwrap();
     let recording = committed("streams");
     for at in 0..recording.len() {
         let mut damaged = recording.clone();
@@ -299,7 +299,7 @@ fn typed_and_dynamic_replay_agree_on_damage() {
 fn record_of_unknown_map_fails() {
     let typed = streams::Export::deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
     let dynamic = skeleton("streams")
-        .check("streams")
+        .check()
         .unwrap()
         .deliver(3, &[0; 64], |_| -> () { panic!("delivered") });
     for verdict in [typed, dynamic] {

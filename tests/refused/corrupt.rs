@@ -128,7 +128,7 @@ fn random_damage_never_panics() {
             object.truncate(random(object.len()));
         }
         let result = Skeleton::from_object("x", object, "x.bpf.o")
-            .and_then(|skeleton| tokens(skeleton, "x.bpf.o", "x", &Embed::Literal));
+            .and_then(|skeleton| tokens(skeleton, "x", &Embed::Literal));
         match result {
             Ok(module) => {
                 accepted += 1;

@@ -112,8 +112,8 @@ fn license() -> Section<'static> {
 #[track_caller]
 fn assert_refused(object: &[u8], expected: &str) {
     let skeleton = || Skeleton::from_object("x", object.to_vec(), "x.bpf.o").unwrap();
-    let checked = skeleton().check("x.bpf.o").unwrap();
-    let built = checked.loadable("x.bpf.o").unwrap_err().to_string();
+    let checked = skeleton().check().unwrap();
+    let built = checked.loadable().unwrap_err().to_string();
     let opened = skeleton().open().unwrap_err().to_string();
     for said in [built, opened] {
         assert!(said.contains(expected), "{}", &said[..said.len().min(1000)]);

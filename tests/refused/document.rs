@@ -2,7 +2,6 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use eunomia_build::{Diagnostics, Skeleton};
-use eunomia_runtime::checked::Document;
 use serde_json::{Value as Json, json};
 
 use super::{Case, edited, elf, package, refusal};
@@ -46,8 +45,7 @@ fn byte_order_mark_is_ignored() {
     ] {
         assert_eq!(refusal(&marked(&text)), refusal(&text));
         let checked = |text: String| {
-            Document::new(text.into_bytes(), "x.json")
-                .and_then(|document| document.check().map(drop))
+            Skeleton::parse(&text, "x.json").and_then(|skeleton| skeleton.check().map(drop))
         };
         assert_eq!(checked(marked(&text)).unwrap_err(), checked(text).unwrap_err());
     }
@@ -231,7 +229,7 @@ fn changed(edit: impl FnOnce(&mut Json)) -> String {
 
 /// Returns the faults of a document whose object disagrees with it.
 fn disagreement(text: String) -> Diagnostics {
-    Document::new(text.into_bytes(), "x.json").unwrap().check().unwrap_err()
+    Skeleton::parse(&text, "x.json").unwrap().check().unwrap_err()
 }
 
 /// The first faults are shown with their lines, the rest are counted.
@@ -298,7 +296,7 @@ fn long_names_are_cut_in_faults() {
     let skeleton = Skeleton::parse(&package().to_string(), "x.json")
         .unwrap()
         .with_event(&*name, "struct event");
-    let refused = skeleton.check("x.json").unwrap_err().to_string();
+    let refused = skeleton.check().unwrap_err().to_string();
     assert!(
         refused
             .starts_with(&format!("x.json: events.{cut}: no map `{cut}` that delivers records (")),

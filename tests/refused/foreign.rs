@@ -58,7 +58,7 @@ fn other_files_are_not_objects() {
         (b"\0", "not an ELF file; compile it with"),
     ] {
         let said = Skeleton::from_object("x", bytes.to_vec(), "x")
-            .and_then(|skeleton| skeleton.check("x"))
+            .and_then(|skeleton| skeleton.check())
             .unwrap_err()
             .to_string();
         assert!(said.starts_with(&format!("x: {what}")), "{said}");
@@ -104,11 +104,8 @@ fn unused_pointers_name_the_type_of_records() {
         let object = compile(
             &read(Box::leak(format!("//= unused\n{declared}\n{MAPS}").into_boxed_str()))[0],
         );
-        let summary = Skeleton::from_object("x", object, "x.bpf.o")
-            .unwrap()
-            .check("x.bpf.o")
-            .unwrap()
-            .summary();
+        let summary =
+            Skeleton::from_object("x", object, "x.bpf.o").unwrap().check().unwrap().summary();
         assert!(summary.contains(delivered), "{declared}: {summary}");
     }
 }
@@ -120,7 +117,7 @@ fn event_type_must_be_in_btf() {
     let refused = |c_type: &str| {
         let skeleton =
             Skeleton::from_object("x", object.clone(), "x").unwrap().with_event("rb", c_type);
-        tokens(skeleton, "x", "x", &Embed::Literal).unwrap_err().to_string()
+        tokens(skeleton, "x", &Embed::Literal).unwrap_err().to_string()
     };
     let line = "add `const struct record *unused __attribute__((unused));` to the C source";
     let said = refused("struct record");
@@ -135,14 +132,14 @@ fn event_type_must_be_in_btf() {
     let checked = Skeleton::from_object("x", object.clone(), "x")
         .unwrap()
         .with_event("rb", "struct even")
-        .check("x")
+        .check()
         .unwrap();
-    let written = Skeleton::parse(&checked.documented("x").unwrap().to_json(), "x").unwrap();
+    let written = Skeleton::parse(&checked.documented().unwrap().to_json(), "x").unwrap();
     assert_eq!(
         written.exports.iter().map(|export| export.name.as_str()).collect::<Vec<_>>(),
         ["even"]
     );
-    assert!(written.check("x").unwrap().summary().contains("exports: rb (struct even)"));
+    assert!(written.check().unwrap().summary().contains("exports: rb (struct even)"));
 }
 
 /// Returns an ELF file with these numbers of sections and symbols, all of one name.
@@ -197,7 +194,7 @@ fn sections_and_symbols_are_limited() {
 fn size_of_modules_is_limited() {
     let of = |text: String| {
         let object = compile(&read(Box::leak(format!("//= large\n{text}").into_boxed_str()))[0]);
-        tokens(Skeleton::from_object("x", object, "x").unwrap(), "x", "x", &Embed::Literal)
+        tokens(Skeleton::from_object("x", object, "x").unwrap(), "x", &Embed::Literal)
             .map(drop)
             .map_err(|faults| faults.to_string())
     };

@@ -11,7 +11,7 @@ use crate::sources::{Source, compile, loaded, read};
 fn said(object: &[u8], file: &str) -> Result<(), String> {
     let skeleton =
         Skeleton::from_object("x", object.to_vec(), file).map_err(|faults| faults.to_string())?;
-    tokens(skeleton, file, "x", &Embed::Literal).map(drop).map_err(|faults| faults.to_string())
+    tokens(skeleton, "x", &Embed::Literal).map(drop).map_err(|faults| faults.to_string())
 }
 
 fn opens(object: &[u8]) -> bool {
@@ -46,8 +46,7 @@ fn objects_that_libbpf_does_not_open_are_refused() {
 fn objects_that_libbpf_does_not_open_are_explained() {
     let mut seen = 0;
     for source in read(include_str!("opened.c")).iter().filter(|source| !source.fault.is_empty()) {
-        let Ok(checked) =
-            Skeleton::from_object("x", compile(source), "x.bpf.o").unwrap().check("x.bpf.o")
+        let Ok(checked) = Skeleton::from_object("x", compile(source), "x.bpf.o").unwrap().check()
         else {
             continue;
         };
@@ -90,7 +89,7 @@ fn objects_that_libbpf_opens_are_accepted() {
         let file = path.display().to_string();
         let Some(object) = skeleton.object.clone() else { continue };
         assert!(opens(&object), "{file}");
-        skeleton.check(&file).unwrap().loadable(&file).unwrap();
+        skeleton.check().unwrap().loadable().unwrap();
         seen += 1;
     }
     assert!(seen >= 20, "{seen}");
@@ -102,7 +101,7 @@ fn program_type_can_be_set() {
     let object = compile(&read("//= hook\nSEC(\"ext/hook\") int hook(void *c) { return 0; }")[0]);
     let skeleton = || Skeleton::from_object("x", object.clone(), "x.bpf.o").unwrap();
     let text = |skeleton: Skeleton| {
-        tokens(skeleton, "x.bpf.o", "x", &Embed::Literal).map(|tokens| tokens.to_string())
+        tokens(skeleton, "x", &Embed::Literal).map(|tokens| tokens.to_string())
     };
     assert!(
         text(skeleton())

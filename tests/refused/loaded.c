@@ -313,3 +313,186 @@ SEC("raw_tp/x") int p(void *c) { return LINUX_HAS_BPF_COOKIE[1]; }
 extern int LINUX_KERNEL_VERSION __attribute__((section(".kconfig")));
 extern bool LINUX_HAS_BPF_COOKIE __attribute__((section(".kconfig")));
 SEC("raw_tp/x") int p(void *c) { return LINUX_KERNEL_VERSION + LINUX_HAS_BPF_COOKIE; }
+
+//= calls_by_pointer: program `p` calls a function through a pointer (callx), which no kernel supports
+int (*hook)(void *);
+SEC("raw_tp/x") int p(void *c) { return hook(c); }
+
+//= calls_by_pointer_below: program `p` calls a function through a pointer in `f` (callx), which no kernel supports
+int (*hook)(void *);
+static __attribute__((noinline)) int f(void *c) { return hook(c) + 1; }
+SEC("raw_tp/x") int p(void *c) { return f(c) + 1; }
+
+//= calls_by_pointer_off
+int (*hook)(void *);
+SEC("?raw_tp/x") int p(void *c) { return hook(c); }
+
+//= calls_by_pointer_unreached
+int (*hook)(void *);
+__attribute__((noinline)) int f(void *c) { return hook(c) + 1; }
+SEC("raw_tp/x") int p(void *c) { return 0; }
+
+//= no_licence: program `p` calls bpf_trace_printk, bpf_get_current_task, which the kernel allows only under a licence compatible with the GPL, but the object names none
+// Without a license.
+static long (*trace)(const char *, unsigned, ...) = (void *)6;
+static long (*current)(void) = (void *)35;
+SEC("raw_tp/x") int p(void *c) { char s[4] = "hi"; trace(s, 3); return current() != 0; }
+
+//= other_licence: program `p` calls bpf_probe_read_kernel, which the kernel allows only under a licence compatible with the GPL, but its licence is "MIT"
+char licence[] SEC("license") = "MIT";
+static long (*probe)(void *, unsigned, const void *) = (void *)113;
+static __attribute__((noinline)) int f(void *c) { long v = 0; probe(&v, 8, c); return v; }
+SEC("tp/x") int p(void *c) { return f(c) + 1; }
+
+//= dual_licence
+char licence[] SEC("license") = "Dual BSD/GPL";
+static long (*trace)(const char *, unsigned, ...) = (void *)6;
+SEC("raw_tp/x") int p(void *c) { char s[4] = "hi"; trace(s, 3); return 0; }
+
+//= free_helper
+// Without a license.
+static long (*now)(void) = (void *)5;
+SEC("raw_tp/x") int p(void *c) { return now() != 0; }
+
+//= restricted_helper_of_constant
+// Without a license.
+const volatile bool on = 0;
+static long (*trace)(const char *, unsigned, ...) = (void *)6;
+SEC("raw_tp/x") int p(void *c) { char s[4] = "hi"; if (on) trace(s, 3); return 0; }
+
+//= restricted_helper_off
+// Without a license.
+static long (*trace)(const char *, unsigned, ...) = (void *)6;
+SEC("?raw_tp/x") int p(void *c) { char s[4] = "hi"; trace(s, 3); return 0; }
+
+//= stacks_of_perf_events
+// Without a license.
+struct { __uint(type, 7); __uint(max_entries, 1); __uint(key_size, 4); __uint(value_size, 80); } m SEC(".maps");
+static long (*stack)(void *, void *, long) = (void *)27;
+SEC("perf_event") int p(void *c) { return stack(c, &m, 0) < 0; }
+
+//= kernel_function_without_licence: program `p` calls `bpf_rcu_read_lock`, a function of the kernel, which the kernel allows only under
+// Without a license.
+extern void bpf_rcu_read_lock(void) __attribute__((section(".ksyms")));
+extern void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms")));
+SEC("tp_btf/sched_switch") int p(void *c) { bpf_rcu_read_lock(); bpf_rcu_read_unlock(); return 0; }
+
+//= kernel_function_with_licence
+char licence[] SEC("license") = "GPL";
+extern void bpf_rcu_read_lock(void) __attribute__((section(".ksyms")));
+extern void bpf_rcu_read_unlock(void) __attribute__((section(".ksyms")));
+SEC("tp_btf/sched_switch") int p(void *c) { bpf_rcu_read_lock(); bpf_rcu_read_unlock(); return 0; }
+
+//= kernel_function_that_may_be_missing
+// Without a license.
+extern void bpf_none_of_this_name(void) __attribute__((section(".ksyms"), weak));
+SEC("tp_btf/sched_switch") int p(void *c) { if (bpf_none_of_this_name) bpf_none_of_this_name(); return 0; }
+
+//= lsm_without_licence: program `p` is of type lsm, which the kernel allows only under a licence compatible with the GPL
+// Without a license.
+SEC("lsm/file_open") int p(void *c) { return 0; }
+
+//= programs_of_two_types: map `m` holds programs of different types: `b` is of type sched_cls, `a` of type xdp
+SEC("xdp") int a(void *c) { return 0; }
+SEC("tc") int b(void *c) { return 0; }
+struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __array(values, int (void *)); } m SEC(".maps") = {
+    .values = { (void *)&a, (void *)&b } };
+
+//= program_of_another_type_off: map `m` holds programs of different types: `b` is of type sched_cls, `a` of type xdp
+SEC("xdp") int a(void *c) { return 0; }
+SEC("?tc") int b(void *c) { return 0; }
+struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __array(values, int (void *)); } m SEC(".maps") = {
+    .values = { (void *)&a, (void *)&b } };
+
+//= array_of_one_type
+static long (*tail)(void *, void *, unsigned) = (void *)12;
+SEC("tc") int a(void *c) { return 0; }
+struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __array(values, int (void *)); } m SEC(".maps") = { .values = { (void *)&a } };
+SEC("classifier") int b(void *c) { tail(c, &m, 0); return 0; }
+SEC("?xdp") int d(void *c) { tail(c, &m, 0); return 0; }
+
+//= array_with_fragments: map `m` holds programs of different types: `a` is of type xdp, `b` of type xdp with fragments
+SEC("xdp") int a(void *c) { return 0; }
+SEC("xdp.frags") int b(void *c) { return 0; }
+struct { __uint(type, 3); __uint(max_entries, 2); __uint(key_size, 4); __array(values, int (void *)); } m SEC(".maps") = {
+    .values = { (void *)&a, (void *)&b } };
+
+//= held_too_many_of_hash: max_entries of map `m` is 1, but it has 2 values
+struct inner { __uint(type, HASH); __uint(max_entries, 1); __type(key, int); __type(value, int); } i SEC(".maps");
+struct { __uint(type, 13); __uint(max_entries, 1); __uint(key_size, 4); __array(values, struct inner); } m SEC(".maps") = {
+    .values = { &i, [5] = &i } };
+
+//= held_by_hash
+struct inner { __uint(type, HASH); __uint(max_entries, 1); __type(key, int); __type(value, int); } i SEC(".maps");
+struct { __uint(type, 13); __uint(max_entries, 2); __uint(key_size, 4); __array(values, struct inner); } m SEC(".maps") = {
+    .values = { &i, [5] = &i } };
+
+//= storage_large: no kernel creates map `m` (BPF_MAP_TYPE_TASK_STORAGE): value size is 65408, expected at most 65407
+struct large { char c[65408]; };
+struct { __uint(type, 29); __uint(map_flags, 1); __type(key, int); __type(value, struct large); } m SEC(".maps");
+
+//= storage_largest
+struct large { char c[65407]; };
+struct { __uint(type, 29); __uint(map_flags, 1); __type(key, int); __type(value, struct large); } m SEC(".maps");
+
+//= socket_storage_large: no kernel creates map `m` (BPF_MAP_TYPE_SK_STORAGE): value size is 100000, expected at most 65407
+struct large { char c[100000]; };
+struct { __uint(type, 24); __uint(map_flags, 1); __type(key, int); __type(value, struct large); } m SEC(".maps");
+
+//= old_cgroup_storage_large: no kernel creates map `m` (BPF_MAP_TYPE_CGROUP_STORAGE): value size is 70000, expected at most 
+struct large { char c[70000]; };
+struct { __uint(type, 19); __type(key, long); __type(value, struct large); } m SEC(".maps");
+
+//= percpu_cgroup_storage_large: no kernel creates map `m` (BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE): value size is 70000, expected at most 
+struct large { char c[70000]; };
+struct { __uint(type, 21); __type(key, long); __type(value, struct large); } m SEC(".maps");
+
+//= hash_large: no kernel creates map `m` (BPF_MAP_TYPE_HASH): value size is 629145600, expected at most 
+struct { __uint(type, HASH); __uint(max_entries, 1); __type(key, int); __uint(value_size, 600 << 20); } m SEC(".maps");
+
+//= trie_large: no kernel creates map `m` (BPF_MAP_TYPE_LPM_TRIE): value size is 629145600, expected at most 
+struct k { int len; char data[4]; };
+struct { __uint(type, 11); __uint(max_entries, 1); __type(key, struct k); __uint(value_size, 600 << 20); __uint(map_flags, 1); } m SEC(".maps");
+
+//= queue_large: no kernel creates map `m` (BPF_MAP_TYPE_QUEUE): value size is 629145600, expected at most 
+struct { __uint(type, 22); __uint(max_entries, 1); __uint(value_size, 600 << 20); } m SEC(".maps");
+
+//= devices_entries: no kernel creates map `m` (BPF_MAP_TYPE_DEVMAP_HASH): max_entries is 2147483649, expected at most 2147483648
+struct { __uint(type, 25); __uint(max_entries, 2147483649); __type(key, int); __type(value, int); } m SEC(".maps");
+
+//= sockets_entries: no kernel creates map `m` (BPF_MAP_TYPE_SOCKHASH): max_entries is 268435456, expected at most 134217728
+struct { __uint(type, 18); __uint(max_entries, 1 << 28); __type(key, int); __type(value, int); } m SEC(".maps");
+
+//= stacks_entries: no kernel creates map `m` (BPF_MAP_TYPE_STACK_TRACE): max_entries is 2147483649, expected at most 2147483648
+struct { __uint(type, 7); __uint(max_entries, 2147483649); __uint(key_size, 4); __uint(value_size, 80); } m SEC(".maps");
+
+//= ring_entries: no kernel creates map `m` (BPF_MAP_TYPE_RINGBUF): max_entries is 3221225472, expected at most 2147483648
+struct { __uint(type, RINGBUF); __uint(max_entries, 3221225472); } m SEC(".maps");
+
+//= cpus_entries: no kernel creates map `m` (BPF_MAP_TYPE_CPUMAP): max_entries is 8193, expected at most 8192
+struct { __uint(type, 16); __uint(max_entries, 8193); __type(key, int); __type(value, int); } m SEC(".maps");
+
+//= arena_entries: no kernel creates map `m` (BPF_MAP_TYPE_ARENA): max_entries is 1048577, expected at most 1048576
+struct { __uint(type, 33); __uint(map_flags, 1024); __uint(max_entries, 1048577); } m SEC(".maps");
+
+//= arena_across: no kernel creates map `m` (BPF_MAP_TYPE_ARENA): 2 pages from 0xfffff000 (map_extra) cross a multiple of 4 GiB
+struct { __uint(type, 33); __uint(map_flags, 1024); __uint(max_entries, 2); __uint(map_extra, 0xfffff000); } m SEC(".maps");
+
+//= sockets_key_large: no kernel creates map `m` (BPF_MAP_TYPE_SOCKHASH): key size is 516, expected 1 to 512
+struct { __uint(type, 18); __uint(max_entries, 1); __uint(key_size, 516); __type(value, int); } m SEC(".maps");
+
+//= map_name: the kernel does not accept the name of map `m$n`
+struct { __uint(type, HASH); __uint(max_entries, 1); __type(key, int); __type(value, int); } m$n SEC(".maps");
+
+//= program_name: the kernel does not accept the name of program `pü`
+SEC("raw_tp/x") int pü(void *c) { return 0; }
+
+//= program_name_off
+SEC("?raw_tp/x") int p$q(void *c) { return 0; }
+
+//= names
+struct { __uint(type, HASH); __uint(max_entries, 1); __type(key, int); __type(value, int); } m_with_a_long_name$ SEC(".maps");
+int v$w SEC(".data.a$b") = 1;
+static __attribute__((noinline)) int f$g(int a) { return a + v$w; }
+SEC("raw_tp/x") int p(void *c) { return f$g(1); }
+SEC("raw_tp/x") int p_with_a_long_name$(void *c) { return 0; }

@@ -30,8 +30,8 @@ fn elf() -> Vec<u8> {
 
 /// Returns the error of the generator for a document, as the macro and a build script report it.
 fn refusal(text: &str) -> String {
-    let result = Skeleton::parse(text, "x.json")
-        .and_then(|skeleton| tokens(skeleton, "x.json", "x", &Embed::Literal));
+    let result =
+        Skeleton::parse(text, "x.json").and_then(|skeleton| tokens(skeleton, "x", &Embed::Literal));
     result.expect_err("the input is accepted").to_string()
 }
 

@@ -382,7 +382,7 @@ fn event_types_of_application_are_checked() {
     let named = |map: &str, c_type: &str| {
         let skeleton =
             Skeleton::parse(&package().to_string(), "x.json").unwrap().with_event(map, c_type);
-        tokens(skeleton, "x.json", "x", &Embed::Literal).unwrap_err().to_string()
+        tokens(skeleton, "x", &Embed::Literal).unwrap_err().to_string()
     };
     assert_eq!(
         named("exec_start", "struct event"),
@@ -408,7 +408,7 @@ fn tagged_events_are_checked() {
     fn named(map: &str, member: &str, types: &[(&'static str, &'static str)]) -> String {
         let skeleton = Skeleton::parse(&eunomia_tests::fixture("tagged"), "x.json").unwrap();
         let skeleton = skeleton.with_tagged_event(map, member, types.iter().copied());
-        tokens(skeleton, "x.json", "x", &Embed::Literal).unwrap_err().to_string()
+        tokens(skeleton, "x", &Embed::Literal).unwrap_err().to_string()
     }
     let open = ("KIND_OPEN", "struct open_event");
     assert_eq!(
@@ -490,14 +490,7 @@ fn targets_of_programs_are_checked() {
     programs[1]["tchook"]["attach_point"] = json!("BPF_TC_CUSTOM");
     let at = "x.json: meta.bpf_skel.progs";
     assert_eq!(
-        tokens(
-            Skeleton::parse(&json.to_string(), "x.json").unwrap(),
-            "x.json",
-            "x",
-            &Embed::Literal
-        )
-        .unwrap_err()
-        .to_string(),
+        of(&json),
         format!(
             "{at}[0].flags: expected a whole number from 0 to 4294967295, found -1\n\
              {at}[0].xdpopts.old_prog_fd: 3 is a file descriptor of another process; remove the key; no program is \
@@ -511,14 +504,7 @@ fn targets_of_programs_are_checked() {
         serde_json::from_str(&eunomia_tests::fixture("programs")).unwrap();
     json["meta"]["bpf_skel"]["progs"][1]["tchook"]["order"] = json!("second");
     assert_eq!(
-        tokens(
-            Skeleton::parse(&json.to_string(), "x.json").unwrap(),
-            "x.json",
-            "x",
-            &Embed::Literal
-        )
-        .unwrap_err()
-        .to_string(),
+        of(&json),
         format!(
             "{at}[1].tchook.order: expected \"first\" or \"last\"; to place it next to another program, attach it by its handle"
         )
@@ -531,14 +517,10 @@ fn docs_stay_text() {
     let mut json = package();
     json["meta"]["bpf_skel"]["doc"] =
         json!({"brief": "x\n```\nstd::process::abort()\n```\n    indented()"});
-    let module = tokens(
-        Skeleton::parse(&json.to_string(), "x.json").unwrap(),
-        "x.json",
-        "x",
-        &Embed::Literal,
-    )
-    .unwrap()
-    .to_string();
+    let module =
+        tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x", &Embed::Literal)
+            .unwrap()
+            .to_string();
     assert!(
         module.starts_with("# [doc = \" The BPF object `bootstrap`: x \\\\`\\\\`` std::process::abort() `\\\\`\\\\`     indented()\"]"),
         "{}",
@@ -546,14 +528,10 @@ fn docs_stay_text() {
     );
     json["meta"]["bpf_skel"]["doc"] = json!({"brief": "<script>alert(3)</script> *a* [b](c)"});
     json["meta"]["bpf_skel"]["obj_name"] = json!("a` <b>");
-    let module = tokens(
-        Skeleton::parse(&json.to_string(), "x.json").unwrap(),
-        "x.json",
-        "x",
-        &Embed::Literal,
-    )
-    .unwrap()
-    .to_string();
+    let module =
+        tokens(Skeleton::parse(&json.to_string(), "x.json").unwrap(), "x", &Embed::Literal)
+            .unwrap()
+            .to_string();
     let title = r"The BPF object `a' <b>`: \\<script\\>alert(3)\\</script\\> \\*a\\* \\[b\\](c)";
     assert!(module.starts_with(&format!("# [doc = \" {title}\"]")), "{}", &module[..200]);
 }

@@ -34,6 +34,9 @@ pub(crate) fn compile(source: &Source) -> Vec<u8> {
     fs::write(&c, format!("#include \"hazard.h\"\n{}\n", source.text)).unwrap();
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
     let mut command = Command::new(clang);
+    if source.text.contains("license") {
+        command.arg("-DOWN_LICENSE");
+    }
     command.args([
         "-target",
         "bpf",

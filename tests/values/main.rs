@@ -14,7 +14,7 @@ use eunomia_tests::{built, fixture, struct_id};
 use serde_core::Serialize;
 
 fn checked(name: &str) -> Checked {
-    Skeleton::parse(&fixture(name), name).unwrap().check(name).unwrap()
+    Skeleton::parse(&fixture(name), name).unwrap().check().unwrap()
 }
 
 /// Reads pseudo-random bytes both ways, in enough rounds to cover most enum values, bools and

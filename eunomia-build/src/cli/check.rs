@@ -11,10 +11,10 @@ pub(super) fn run(
     stdin: &mut dyn Read,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    let Input { document, .. } =
-        Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
-    let file = &document.file;
-    let checked = document.check()?;
-    checked.loadable(file).map_err(|diagnostics| document.locate(diagnostics))?;
-    Ok(output::print(out, format!("{}: {}\n", one_line(file), checked.summary()).as_bytes())?)
+    let input = Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
+    let checked = input.skeleton.check()?;
+    checked.setup()?;
+    checked.loadable()?;
+    let summary = format!("{}: {}\n", one_line(checked.skeleton.file()), checked.summary());
+    Ok(output::print(out, summary.as_bytes())?)
 }

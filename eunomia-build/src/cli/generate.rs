@@ -19,20 +19,17 @@ pub(super) fn run(
     if let Some(file) = file {
         output::apart(file, inputs())?;
     }
-    let Input { mut document, name } =
+    let Input { mut skeleton, name } =
         Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
     for (map, c_type) in &args.events {
-        document.skeleton = document.skeleton.with_event(map, c_type);
+        skeleton = skeleton.with_event(map, c_type);
     }
     for (program, section) in &args.programs {
-        document.skeleton = document.skeleton.with_program(program, section);
+        skeleton = skeleton.with_program(program, section);
     }
     let name = args.module.as_ref().unwrap_or(&name);
     let module = |embed| -> Result<String, CommandError> {
-        Ok(text(
-            tokens(document.skeleton.clone(), &document.file, name, &embed)
-                .map_err(|diagnostics| document.locate(diagnostics))?,
-        )?)
+        Ok(text(tokens(skeleton.clone(), name, &embed)?)?)
     };
     let Some(file) = file else {
         return Ok(output::print(out, module(Embed::Literal)?.as_bytes())?);
@@ -41,10 +38,11 @@ pub(super) fn run(
     // of the same name.
     let object_file = file.with_extension("bpf.o");
     let module = module(Embed::File(utf8_name(&object_file)?))?;
-    let object = document.skeleton.object.as_deref().unwrap_or_default();
+    let object = skeleton.object.as_deref().unwrap_or_default();
     // The object beside the module may be the input itself. If it is up to date, it is not written,
     // so it may be an input.
-    if !output::stale(&[(&object_file, object)], &document.file).is_ok_and(|stale| stale.is_empty())
+    if !output::stale(&[(&object_file, object)], skeleton.file())
+        .is_ok_and(|stale| stale.is_empty())
     {
         output::apart(&object_file, inputs())?;
     }
@@ -52,7 +50,7 @@ pub(super) fn run(
     if !args.check {
         return Ok(files::write(&files)?);
     }
-    match output::stale(&files, &document.file)? {
+    match output::stale(&files, skeleton.file())? {
         stale if stale.is_empty() => Ok(()),
         stale => Err(CommandError::Stale(stale)),
     }

@@ -8,8 +8,8 @@ use std::{
 use clap::error::ErrorKind;
 use eunomia_runtime::{
     __private::{MOST, read_any, read_from},
-    checked::Document,
-    error::Diagnostics,
+    Skeleton,
+    skeleton::Format,
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 use crate::{Error, config::stem, stale};
 
 pub(super) struct Input {
-    pub(super) document: Document,
+    pub(super) skeleton: Skeleton,
     /// The module's name unless `--module` is given.
     pub(super) name: String,
 }
@@ -44,24 +44,22 @@ impl Input {
         } else {
             (read(path)?, stem(path), path.display().to_string())
         };
-        let mut document = Document::new(bytes, &file)?;
+        let mut skeleton = Skeleton::from_slice(&bytes, &file)?;
         // Standard input has no directory in which a source could lie.
-        if let Some(diagnostic) = stale(&document.skeleton, path, &file)
-            .diagnostic
-            .filter(|_| !is_accepted && !is_stream(path))
-        {
-            return Err(Diagnostics::one(file, diagnostic).into());
+        let is_compared = !is_accepted && !is_stream(path);
+        if let Some(diagnostics) = stale(&skeleton, path).diagnostics.filter(|_| is_compared) {
+            return Err(diagnostics.into());
         }
         if let Some(object) = object {
-            if document.is_object() {
+            if skeleton.format == Format::Object {
                 return Err(usage(
                     ErrorKind::ArgumentConflict,
                     "`--object` belongs to a skeleton, but the input is an object",
                 ));
             }
-            document = document.with_object(read(object)?, &object.display().to_string())?;
+            skeleton = skeleton.with_object(read(object)?, &object.display().to_string())?;
         }
-        Ok(Self { document, name })
+        Ok(Self { skeleton, name })
     }
 }
 

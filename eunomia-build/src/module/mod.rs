@@ -49,8 +49,8 @@ pub(crate) struct Module<'a> {
 }
 
 impl<'a> Module<'a> {
-    /// Decides the whole module. `file` names the input in messages.
-    pub(crate) fn decide(checked: &'a Checked, file: &str) -> Result<Self, Diagnostics> {
+    /// Decides the whole module.
+    pub(crate) fn decide(checked: &'a Checked) -> Result<Self, Diagnostics> {
         let mut diagnostics = Vec::new();
         let mut types = Types::new(&checked.layouts);
         let place = checked.skeleton.skel_place();
@@ -65,7 +65,7 @@ impl<'a> Module<'a> {
         let batches = columns::decide(&exports, &customs, &mut types);
         // Named last, so that no other type changes its name for them.
         signatures::types(checked).into_iter().for_each(|id| types.offer(id));
-        match checked.setup(file) {
+        match checked.setup() {
             Ok(Setup { values, arguments, targets }) if diagnostics.is_empty() => {
                 let args = args::decide(arguments, &sections);
                 Ok(Self {
@@ -84,7 +84,7 @@ impl<'a> Module<'a> {
             }
             setup => {
                 diagnostics.extend(setup.err().into_iter().flat_map(|more| more.diagnostics));
-                Err(Diagnostics { file: file.to_owned(), diagnostics })
+                Err(checked.skeleton.diagnostics(diagnostics))
             }
         }
     }

@@ -30,19 +30,17 @@ pub struct Checked {
 }
 
 impl Skeleton {
-    /// Checks the skeleton against its object. Messages call it `file`.
+    /// Checks the skeleton against its object.
     ///
     /// # Errors
     /// [`Diagnostics`] with every mismatch: a missing or unreadable object, maps, programs and variables
     /// that the object does not have, and export types that differ from its BTF.
-    pub fn check(self, file: &str) -> Result<Checked, Diagnostics> {
+    pub fn check(self) -> Result<Checked, Diagnostics> {
         let top = JsonPath::default();
         let Some(object) = &self.object else {
             let todo = "pass the object as well, or use the package that the compiler wrote";
-            return Err(Diagnostics::one(
-                file,
-                Diagnostic::new(top, "the document contains no BPF object", todo),
-            ));
+            let what = "the document contains no BPF object";
+            return Err(self.diagnostics(vec![Diagnostic::new(top, what, todo)]));
         };
         let place = match self.format {
             Format::Package | Format::EarlyV1 => top.key("bpf_object"),
@@ -51,7 +49,7 @@ impl Skeleton {
             Format::Metadata | Format::Object => top,
         };
         let layouts = Layouts::new(object, self.export_btf.as_deref())
-            .map_err(|(what, todo)| Diagnostics::one(file, Diagnostic::new(place, what, todo)))?;
+            .map_err(|(what, todo)| self.diagnostics(vec![Diagnostic::new(place, what, todo)]))?;
 
         let mut diagnostics = Found::default();
         if self.name.contains('\0') {
@@ -85,11 +83,8 @@ impl Skeleton {
         let counters = calls.unwrap_or_default().counters;
         let streams =
             exports::resolve(&self, &layouts, (&maps, &counters), &sections, &mut diagnostics);
-        Diagnostics::or(
-            file,
-            diagnostics,
-            Some(Checked { skeleton: self, layouts, maps, sections, programs, streams }),
-        )
+        self.verdict(diagnostics)?;
+        Ok(Checked { skeleton: self, layouts, maps, sections, programs, streams })
     }
 
     /// Returns the place of `bpf_skel` in the document.

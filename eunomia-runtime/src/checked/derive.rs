@@ -5,6 +5,7 @@ use crate::{
     error::{Diagnostic, Diagnostics, Found, JsonPath},
     object::{DataSection, Kind, Layouts},
     skeleton::{
+        Source,
         model::{
             ExportConfig, Format, Interpreter, Map, Program, Section, Settings, Skeleton, Variable,
         },
@@ -13,8 +14,8 @@ use crate::{
 };
 
 impl Skeleton {
-    /// Returns a skeleton of an object without any description.
-    pub(crate) fn bare(name: String, object: Vec<u8>) -> Self {
+    /// Returns a skeleton of an object without any description. Messages call it `file`.
+    pub(crate) fn bare(name: String, object: Vec<u8>, file: &str) -> Self {
         Self {
             format: Format::Object,
             name,
@@ -33,6 +34,7 @@ impl Skeleton {
             package_other: Default::default(),
             events: Default::default(),
             option_prefix: String::new(),
+            source: Source::object(file),
         }
     }
 
@@ -50,7 +52,7 @@ impl Skeleton {
         object: Vec<u8>,
         file: &str,
     ) -> Result<Self, Diagnostics> {
-        let checked = Self::bare(name.into(), object).check(file)?;
+        let checked = Self::bare(name.into(), object, file).check()?;
         let layouts = &checked.layouts;
         let mut diagnostics = Found::default();
         let mut skeleton = checked.skeleton;
@@ -100,7 +102,8 @@ impl Skeleton {
                 )),
             }
         }
-        Diagnostics::or(file, diagnostics, Some(skeleton))
+        skeleton.verdict(diagnostics)?;
+        Ok(skeleton)
     }
 }
 
@@ -109,28 +112,22 @@ impl Checked {
     /// ([`Skeleton::with_event`]) written into the document: as `export_types` or, if several maps
     /// deliver, as the maps' own `export_config`.
     ///
-    /// Messages call it `file`.
-    ///
     /// # Errors
     /// [`Diagnostics`] for what a document cannot express: records of several types in one map, or a map
     /// without a type if others have one.
-    pub fn documented(&self, file: &str) -> Result<Skeleton, Diagnostics> {
+    pub fn documented(&self) -> Result<Skeleton, Diagnostics> {
         let mut skeleton = self.skeleton.clone();
         let events = std::mem::take(&mut skeleton.events);
         if events.is_empty() {
             return Ok(skeleton);
         }
         let mut diagnostics = Found::default();
-        let refuse = |what: String, todo: &str| {
-            Diagnostic::new(JsonPath::default().key("events"), what, todo)
-        };
+        let refuse = |what: String, todo: &str| Diagnostic::new(JsonPath::events(), what, todo);
         if skeleton.export_btf.is_some() {
             let what = "the document's export types refer to its own BTF, which has no other types"
                 .to_owned();
-            return Err(Diagnostics::one(
-                file,
-                refuse(what, "rebuild the package from the object"),
-            ));
+            let todo = "rebuild the package from the object";
+            return Err(self.skeleton.diagnostics(vec![refuse(what, todo)]));
         }
         // The format's other tools can read this form, too.
         if let [stream] = self.streams.as_slice()
@@ -171,7 +168,8 @@ impl Checked {
             }
         }
         skeleton.multiple_exports = true;
-        Diagnostics::or(file, diagnostics, Some(skeleton))
+        self.skeleton.verdict(diagnostics)?;
+        Ok(skeleton)
     }
 }
 

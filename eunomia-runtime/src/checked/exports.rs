@@ -155,7 +155,7 @@ fn check_events(skeleton: &Skeleton, sources: &[Source<'_>], diagnostics: &mut F
         let similar =
             near(map, names.iter().copied()).map(|similar| format!("did you mean `{similar}`?"));
         Diagnostic::new(
-            JsonPath::default().key("events").key(map),
+            JsonPath::events().key(map),
             what,
             similar.unwrap_or_else(|| "use one of them".to_owned()),
         )
@@ -221,7 +221,7 @@ impl Resolver<'_> {
         diagnostics: &mut Found,
     ) -> Option<Payload> {
         let map = &source.def.name;
-        let place = JsonPath::default().key("events").key(map);
+        let place = JsonPath::events().key(map);
         match event {
             EventType::One(c_type) => {
                 named(c_type, &place, self.layouts, diagnostics).map(Payload::Type)

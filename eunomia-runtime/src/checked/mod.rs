@@ -7,11 +7,11 @@ mod code;
 mod custom;
 mod declared;
 mod derive;
-mod document;
 mod dropped;
 mod dummies;
 mod exports;
 mod fingerprint;
+mod input;
 mod named;
 mod options;
 mod payload;
@@ -27,7 +27,6 @@ pub use self::{
     args::Argument,
     check::Checked,
     custom::CustomField,
-    document::Document,
     dropped::Dropped,
     exports::Stream,
     payload::Payload,

@@ -92,12 +92,18 @@ impl<'a> Reader<'a> {
     fn check_prefix(&mut self) {
         let prefix = &self.checked.skeleton.option_prefix;
         if prefix.starts_with('-') || !prefix.chars().all(is_option) || prefix.len() > MAX_NAME {
-            let what = format!("{prefix:?} is not a valid option prefix");
-            self.diagnostics.push(Diagnostic::new(
-                JsonPath::default(),
-                what,
-                "use letters, digits and dashes, without the leading dashes: `net-`",
-            ));
+            let (what, todo) = match prefix.len() {
+                // A prefix of this length is not repeated in the message.
+                len if len > MAX_NAME => (
+                    format!("the option prefix is {len} bytes long"),
+                    format!("use at most {MAX_NAME} bytes"),
+                ),
+                _ => (
+                    format!("{prefix:?} is not a valid option prefix"),
+                    "use letters, digits and dashes, without the leading dashes: `net-`".to_owned(),
+                ),
+            };
+            self.diagnostics.push(Diagnostic::new(JsonPath::default(), what, todo));
         }
     }
 

@@ -38,17 +38,18 @@ impl Checked {
         pages.next_power_of_two() as usize
     }
 
-    /// Returns the settings that the document requests. Messages call it `file`.
+    /// Returns the settings that the document requests.
     ///
     /// # Errors
     /// [`Diagnostics`] with every value that does not fit its variable, every invalid option, and every
     /// target of a wrong type or range.
-    pub fn setup(&self, file: &str) -> Result<Setup<'_>, Diagnostics> {
+    pub fn setup(&self) -> Result<Setup<'_>, Diagnostics> {
         let mut diagnostics = Found::default();
         let values = self.values(&mut diagnostics);
         let arguments = self.arguments(&mut diagnostics);
         let targets = self.targets(&mut diagnostics);
-        Diagnostics::or(file, diagnostics, Some(Setup { values, arguments, targets }))
+        self.skeleton.verdict(diagnostics)?;
+        Ok(Setup { values, arguments, targets })
     }
 
     fn values(&self, diagnostics: &mut Found) -> Vec<InitialValue<'_>> {

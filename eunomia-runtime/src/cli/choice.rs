@@ -11,12 +11,12 @@ use super::{
     args::{Choice, usage},
 };
 use crate::{
-    Error, Result,
+    Error, Result, Skeleton,
     bpf::{self, Target},
-    checked::Document,
     diagnosis::{map::deepest, matches_pattern},
     dynamic::Open,
     object::Layouts,
+    skeleton::model::EventType,
 };
 
 /// A program and the target to attach it to.
@@ -122,13 +122,13 @@ fn pair(text: &str) -> Option<(&str, &str)> {
 
 impl Choice {
     /// Sets the types of events that `--event` names.
-    pub(super) fn name_events(&self, document: &mut Document) {
+    pub(super) fn name_events(&self, skeleton: &mut Skeleton) {
         if self.events.is_empty() {
             return;
         }
-        let object = document.skeleton.object.as_deref().unwrap_or_default();
-        // An object that cannot be read is reported when the document is checked.
-        let known: HashSet<String> = Layouts::new(object, document.skeleton.export_btf.as_deref())
+        let object = skeleton.object.as_deref().unwrap_or_default();
+        // An object that cannot be read is reported when the skeleton is checked.
+        let known: HashSet<String> = Layouts::new(object, skeleton.export_btf.as_deref())
             .map(|layouts| layouts.own_types().map(|(id, _)| layouts.c_name(id)).collect())
             .unwrap_or_default();
         for Event { map, c_type } in &self.events {
@@ -142,7 +142,7 @@ impl Choice {
                 .filter(|name| known.contains(name))
                 .or_else(tagged)
                 .unwrap_or_else(|| c_type.clone());
-            document.skeleton = document.skeleton.clone().with_event(map, c_type);
+            skeleton.events.insert(map.clone(), EventType::One(c_type));
         }
     }
 

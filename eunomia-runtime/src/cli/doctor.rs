@@ -22,9 +22,9 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Comman
             &Source { file: file.clone(), object: args.object.clone() },
             streams.input,
         )?;
-        args.choice.name_events(&mut input.document);
+        args.choice.name_events(&mut input.skeleton);
         let btf = input.kernel_btf(args.btf.as_deref())?;
-        let (doctor, checked) = (doctor::Doctor::new(btf.as_deref()), input.document.check()?);
+        let (doctor, checked) = (doctor::Doctor::new(btf.as_deref()), input.check()?);
         let of_object = match checked.clone().open(btf.as_deref()) {
             Ok(mut open) => {
                 match args.choice.apply(&mut open) {

@@ -27,7 +27,7 @@ use crate::{
 /// Opens a skeleton and applies the options of the command line, those of the skeleton's variables
 /// included.
 pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, CommandError> {
-    let checked = input.document.check()?;
+    let checked = input.check()?;
     if live.mount {
         [mount::tracefs, mount::bpffs].into_iter().try_for_each(|mount| mount().map(drop))?;
     }
@@ -41,7 +41,7 @@ pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Co
     let own = open
         .command()?
         .no_binary_name(true)
-        .bin_name(format!("eunomia {command} {} --", input.document.file));
+        .bin_name(format!("eunomia {command} {} --", input.skeleton.file()));
     let mut open = open.args(&own.try_get_matches_from(&live.args)?)?;
     live.choice.apply(&mut open)?;
     Ok(open)

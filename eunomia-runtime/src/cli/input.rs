@@ -15,13 +15,15 @@ use super::{
     args::{Source, usage},
 };
 use crate::{
-    Error, bpf,
-    checked::Document,
+    Error, Skeleton, bpf,
+    checked::Checked,
+    error::Diagnostics,
     file::{self, MOST},
+    skeleton::Format,
 };
 
 pub(super) struct Input {
-    pub(super) document: Document,
+    pub(super) skeleton: Skeleton,
     /// BTF of the running kernel from the archive.
     btf: Option<Unnamed>,
 }
@@ -35,18 +37,25 @@ impl Input {
         read_once(&source.paths())?;
         let (bytes, file) = read(&source.file, stdin)?;
         let (bytes, btf) = if is_tar(&bytes) { unpack(&bytes, &file)? } else { (bytes, None) };
-        let mut document = Document::new(bytes, &file)?;
+        let mut skeleton = Skeleton::from_slice(&bytes, &file)?;
         if let Some(object) = &source.object {
-            if document.is_object() {
+            if skeleton.format == Format::Object {
                 return Err(usage(
                     ErrorKind::ArgumentConflict,
                     "`--object` belongs to a skeleton, but the input is an object",
                 ));
             }
-            document =
-                document.with_object(read(object, stdin)?.0, &object.display().to_string())?;
+            skeleton =
+                skeleton.with_object(read(object, stdin)?.0, &object.display().to_string())?;
         }
-        Ok(Self { document, btf })
+        Ok(Self { skeleton, btf })
+    }
+
+    /// Checks the skeleton against its object, including all values and targets that it sets.
+    pub(super) fn check(&self) -> Result<Checked, Diagnostics> {
+        let checked = self.skeleton.clone().check()?;
+        checked.setup()?;
+        Ok(checked)
     }
 
     /// Returns the BTF file to open the object with, or `None` for the kernel's own. A file that

@@ -14,7 +14,7 @@ use crate::{Result, recording::Recorder, sample::Verdict};
 
 pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let mut input = Input::read(&args.source, streams.input)?;
-    args.live.choice.name_events(&mut input.document);
+    args.live.choice.name_events(&mut input.skeleton);
     let open = events::open(&input, &args.live, "record")?;
     let checked = Arc::clone(open.checked());
     let out = Out { to: streams.out, own: streams.own };

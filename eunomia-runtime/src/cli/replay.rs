@@ -18,7 +18,7 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Comman
     let mut inputs = args.source.paths();
     inputs.push(path);
     read_once(&inputs)?;
-    let checked = Input::read(&args.source, streams.input)?.document.check()?;
+    let checked = Input::read(&args.source, streams.input)?.check()?;
     can_be_raw(&checked, args.shown.format)?;
     let mut file;
     let from: &mut dyn Read = if is_stream(path) {

@@ -16,7 +16,7 @@ use crate::checked::Checked;
 
 pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let mut input = Input::read(&args.source, streams.input)?;
-    args.live.choice.name_events(&mut input.document);
+    args.live.choice.name_events(&mut input.skeleton);
     let open = events::open(&input, &args.live, "run")?;
     let checked = Arc::clone(open.checked());
     can_be_raw(&checked, args.shown.format)?;

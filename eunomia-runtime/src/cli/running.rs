@@ -1,12 +1,11 @@
 //! A skeleton whose programs run, and what is said about it when they start.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io};
 
 use super::{Messages, error_text};
 use crate::{
     Result,
-    bpf::Check,
-    doctor::security_module,
+    doctor::{active_modules, by_active_modules},
     dynamic::{Attached, Loaded},
     plain::line,
 };
@@ -19,8 +18,8 @@ pub(super) struct Running {
     pub(super) skel: Attached,
     attached: usize,
     wanted: usize,
-    /// A failed check of programs on hooks of security modules.
-    unheard: Option<Check>,
+    /// The warning about programs on hooks of security modules that never run.
+    unheard: Option<String>,
     /// The indices of iterators among the links, with their names.
     pub(super) iterators: Vec<(usize, String)>,
 }
@@ -63,9 +62,10 @@ impl Running {
             .iter()
             .filter_map(|name| Some((section(&loaded, name)?, name.as_str())))
             .collect();
-        let unheard =
-            security_module(sections.iter().map(|(section, name)| (section.as_str(), *name)), true)
-                .filter(|check| !check.ok);
+        let unheard = unheard(
+            sections.iter().map(|(section, name)| (section.as_str(), *name)),
+            active_modules,
+        );
         let (attached, wanted) = (attached.len(), wanted.len());
         Ok(Self {
             skel: Attached::new(loaded, links.into_iter().collect()),
@@ -103,13 +103,41 @@ impl Running {
             "{}: {}{total} program{plural} attached, {delivers}{ends}",
             checked.skeleton.name, self.attached
         )));
-        if let Some(Check { what, found, todo, .. }) = &self.unheard {
-            err.print(&line(&format!("{what}: {found}; {}", todo.for_command())));
+        if let Some(warning) = &self.unheard {
+            err.print(warning);
         }
     }
+}
+
+/// Returns the warning about attached programs, given by section and name, that the kernel does not
+/// run because of its active security modules.
+fn unheard<'a>(
+    programs: impl Iterator<Item = (&'a str, &'a str)>,
+    active: impl FnOnce() -> io::Result<String>,
+) -> Option<String> {
+    let check = by_active_modules(active, programs, true).filter(|check| !check.ok)?;
+    let text = format!("{}: {}; {}", check.what, check.found, check.todo.for_command());
+    Some(line(&text).into_owned())
 }
 
 /// Returns the section of a program; a struct_ops map has none.
 fn section(loaded: &Loaded, program: &str) -> Option<String> {
     Some(loaded.object().program(program).ok()?.section().to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_of_inactive_security_module_are_named() {
+        let attached = [("lsm/file_open", "watch"), ("tp/x", "other"), ("lsm.s/bprm", "check")];
+        let warning =
+            |active: &'static str| unheard(attached.into_iter(), || Ok(active.to_owned()));
+        assert_eq!(warning("lockdown,bpf\n"), None);
+        let expected = "security module bpf: not among the active modules (lockdown,yama), so programs would never run; used by watch, check; boot with lsm=..,bpf";
+        assert_eq!(warning("lockdown,yama\n").as_deref(), Some(expected));
+        // Without programs on such hooks, the list is not read.
+        assert_eq!(unheard([("xdp", "p")].into_iter(), || unreachable!()), None);
+    }
 }

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! # fn main() -> eunomia_runtime::Result<()> {
-//! let checked = eunomia_runtime::Skeleton::from_file("bootstrap.json")?.check("bootstrap.json")?;
+//! let checked = eunomia_runtime::Skeleton::from_file("bootstrap.json")?.check()?;
 //! let examined = eunomia_runtime::doctor::examine(&checked);
 //! print!("{examined}");
 //! if !examined.ok() {
@@ -53,7 +53,10 @@ use self::{
     targets::Places,
 };
 #[cfg(feature = "cli")]
-pub(crate) use self::{requirements::security_module, targets::TARGET_OF};
+pub(crate) use self::{
+    requirements::{active_modules, by_active_modules},
+    targets::TARGET_OF,
+};
 use crate::{
     Error, KernelError,
     bpf::{self, Check, Preflight},
@@ -230,7 +233,7 @@ impl Doctor {
         checks.extend(programs::examine(&patient));
         let places = Places::of(&patient, object);
         checks.extend(requirements::examine(&patient, &places));
-        checks.extend(programs::examine_maps(object, permitted));
+        checks.extend(programs::examine_maps(object, kernel, permitted));
         checks.extend(maps::examine(open));
         checks.extend(programs::examine_tables(&patient, places.must_be()));
         checks.extend(helpers::examine(&patient));

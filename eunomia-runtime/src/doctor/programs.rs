@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io};
 
 use libbpf_rs::{AsRawLibbpf as _, OpenObject, ProgramType, libbpf_sys};
 
-use super::{Patient, Program, check, list, requirements};
+use super::{Kernel, Patient, Program, check, list, requirements};
 use crate::{
     bpf::Check,
     diagnosis::requirement::{Requirement, UNATTACHED, of_tables, of_type},
@@ -102,7 +102,7 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
 }
 
 /// Returns a check for each map type.
-pub(super) fn examine_maps(object: &OpenObject, permitted: bool) -> Vec<Check> {
+pub(super) fn examine_maps(object: &OpenObject, kernel: &Kernel, permitted: bool) -> Vec<Check> {
     let mut types = BTreeMap::<u32, Vec<String>>::new();
     for map in object.maps().filter(|map| map.autocreate()) {
         // libbpf-rs does not know all types.
@@ -113,6 +113,18 @@ pub(super) fn examine_maps(object: &OpenObject, permitted: bool) -> Vec<Check> {
     let checks = types.into_iter().map(|(ty, names)| {
         let what = format!("map type {}", MapKind(ty).to_string().trim_start_matches("map type "));
         let names = list(names.iter().map(String::as_str));
+        let unsupported = || {
+            check::missing(
+                what.clone(),
+                true,
+                format!("not supported by this kernel; maps {names}"),
+                "run a newer kernel, or use another map type",
+            )
+        };
+        // A newer libbpf and kernel may have types that this libbpf does not know.
+        if ty > LAST_TYPE && has_type(kernel, ty) == Some(false) {
+            return unsupported();
+        }
         if !permitted {
             return check::untold(what, format!("{UNPERMITTED}; maps {names}"), AS_ROOT);
         }
@@ -126,18 +138,29 @@ pub(super) fn examine_maps(object: &OpenObject, permitted: bool) -> Vec<Check> {
             Support::Refused => {
                 check::missing(what, true, format!("{REFUSED}; maps {names}"), PERMIT)
             }
-            Support::No => check::missing(
-                what,
-                true,
-                format!("not supported by this kernel; maps {names}"),
-                "run a newer kernel, or use another map type",
-            ),
+            Support::No => unsupported(),
             Support::Untold => {
                 check::untold(what, format!("libbpf cannot probe it; maps {names}"), LOAD)
             }
         }
     });
     checks.collect()
+}
+
+/// The last map type that libbpf can probe.
+const LAST_TYPE: u32 = libbpf_sys::BPF_MAP_TYPE_ARENA;
+
+/// Returns whether the kernel has a map type with this number, or `None` if its types cannot be
+/// read.
+fn has_type(kernel: &Kernel, ty: u32) -> Option<bool> {
+    let (_, types) = kernel.types().ok()?;
+    let of_kernel = types.named("bpf_map_type");
+    let numbers = of_kernel.iter().find_map(|(_, ty)| match &ty.kind {
+        Kind::Enum { values, .. } => Some(values),
+        _ => None,
+    })?;
+    // `__MAX_BPF_MAP_TYPE` is the number of types.
+    Some(numbers.iter().any(|(name, number)| *number == i128::from(ty) && !name.starts_with("__")))
 }
 
 /// Returns a check for each struct_ops map: whether the kernel has a type that accepts it.

@@ -55,7 +55,21 @@ fn named(program: &Program) -> (&str, &str) {
 
 /// Checks the BPF security module for the LSM programs among `programs`, given by section and name;
 /// `None` if there are none. If the module is not active, they are attached and never run.
-pub(crate) fn security_module<'a>(
+fn security_module<'a>(
+    programs: impl Iterator<Item = (&'a str, &'a str)>,
+    required: bool,
+) -> Option<Check> {
+    by_active_modules(active_modules, programs, required)
+}
+
+/// Reads the active security modules, separated by commas.
+pub(crate) fn active_modules() -> io::Result<String> {
+    fs::read_to_string(ACTIVE)
+}
+
+/// The same as [`security_module`], for the active modules that `active` reads.
+pub(crate) fn by_active_modules<'a>(
+    active: impl FnOnce() -> io::Result<String>,
     programs: impl Iterator<Item = (&'a str, &'a str)>,
     required: bool,
 ) -> Option<Check> {
@@ -65,13 +79,12 @@ pub(crate) fn security_module<'a>(
         .filter(|(section, _)| on_hook(section.trim_start_matches('?')))
         .map(|(_, name)| name)
         .collect();
-    (!names.is_empty())
-        .then(|| by_active_modules(fs::read_to_string(ACTIVE), &list(names.into_iter()), required))
+    (!names.is_empty()).then(|| of_users(active(), &list(names.into_iter()), required))
 }
 
 const ACTIVE: &str = "/sys/kernel/security/lsm";
 
-fn by_active_modules(active: io::Result<String>, users: &str, required: bool) -> Check {
+fn of_users(active: io::Result<String>, users: &str, required: bool) -> Check {
     let what = "security module bpf";
     match active {
         Ok(active) if active.trim().split(',').any(|module| module == "bpf") => {
@@ -123,11 +136,11 @@ fn has_constant(kernel: &Kernel, name: &str) -> Option<bool> {
 mod tests {
     use std::io;
 
-    use super::{by_active_modules, security_module};
+    use super::{of_users, security_module};
 
     #[test]
     fn lsm_programs_need_the_active_module() {
-        let of = |active: &str| by_active_modules(Ok(active.to_owned()), "hook", true);
+        let of = |active: &str| of_users(Ok(active.to_owned()), "hook", true);
         assert!(of("lockdown,capability,bpf\n").ok);
         let missing = of("lockdown,capability,bpfx\n");
         let found = "not among the active modules (lockdown,capability,bpfx), so programs would never run; used by hook";
@@ -135,7 +148,7 @@ mod tests {
             (missing.ok, missing.required, missing.found.as_str(), &*missing.todo),
             (false, true, found, "boot with lsm=..,bpf")
         );
-        let untold = by_active_modules(Err(io::ErrorKind::NotFound.into()), "hook", true);
+        let untold = of_users(Err(io::ErrorKind::NotFound.into()), "hook", true);
         assert!(
             !untold.ok
                 && !untold.required

@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::locate;
 use crate::plain::{line, message, name};
 
 /// A single fault of the input.
@@ -10,7 +9,7 @@ use crate::plain::{line, message, name};
 pub struct Diagnostic {
     /// The place in the document.
     pub place: JsonPath,
-    /// The line and column of the place, both from 1, if the text is known.
+    /// The line and column of the place, both from 1, if the text has it.
     pub line: Option<(usize, usize)>,
     /// What is wrong.
     pub what: String,
@@ -29,6 +28,9 @@ pub(crate) enum Step {
 }
 
 /// All faults of one input; never empty.
+///
+/// Faults of a document have a line and column, no matter when they are found: a
+/// [`Skeleton`](crate::Skeleton) keeps its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
     /// The name of the file, or of the input in its place.
@@ -36,6 +38,9 @@ pub struct Diagnostics {
     /// The faults, in the order of the document.
     pub diagnostics: Vec<Diagnostic>,
 }
+
+/// The key in places of types that the application set.
+const EVENTS: &str = "events";
 
 /// The number of faults that are shown. A document with more faults is probably of another kind,
 /// and nobody reads them all.
@@ -131,6 +136,17 @@ impl JsonPath {
         Self(steps)
     }
 
+    /// Returns the place of the types that the application set. No document has it.
+    pub(crate) fn events() -> Self {
+        Self::default().key(EVENTS)
+    }
+
+    /// Reports whether the place is one inside a document: neither the document as a whole nor what
+    /// the application set.
+    pub(crate) fn is_in_text(&self) -> bool {
+        self.0.first().is_some_and(|step| !matches!(step, Step::Key(key) if key == EVENTS))
+    }
+
     /// Returns the place of a list item below this one; indices start at 0.
     pub fn index(&self, index: usize) -> Self {
         let mut steps = self.0.clone();
@@ -190,29 +206,6 @@ impl Diagnostics {
     #[doc(hidden)]
     pub fn one(file: impl Into<String>, diagnostic: Diagnostic) -> Self {
         Self { file: file.into(), diagnostics: vec![diagnostic] }
-    }
-
-    /// Sets the line and column of each fault that has a JSON path but no line, by looking up the
-    /// path in the document's text.
-    ///
-    /// [`Skeleton::parse`](crate::Skeleton::parse) has done this for its faults. Later faults are
-    /// found when the text is no longer there.
-    #[must_use]
-    pub fn locate(mut self, text: &str) -> Self {
-        locate::fill_lines(
-            text,
-            self.diagnostics.iter_mut().filter(|diagnostic| !diagnostic.place.0.is_empty()),
-        );
-        self
-    }
-
-    /// Returns `value` if it is there and nothing is wrong with it, otherwise the faults: the first
-    /// hundred, and how many more there are.
-    pub(crate) fn or<T>(file: &str, found: Found, value: Option<T>) -> Result<T, Self> {
-        match value {
-            Some(value) if found.is_empty() => Ok(value),
-            _ => Err(Self { file: file.to_owned(), diagnostics: found.into_shown() }),
-        }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Function {
     /// True if it reads constants (`.rodata`), which user space may set before the object is
     /// loaded.
     pub constants: bool,
+    /// True if it calls a function through a pointer, which no kernel supports.
+    pub indirect: bool,
     /// The functions that it calls or passes on, by index.
     callees: BTreeSet<usize>,
 }
@@ -90,6 +92,7 @@ impl Calls {
             (function.range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
         while let Some((at, bytes)) = places.next() {
             let Some(instruction) = Instruction::read(bytes) else { continue };
+            function.indirect |= instruction.code == Instruction::CALL_POINTER;
             match (instruction.code, references.symbol((section, at))) {
                 (Instruction::CALL, None) if instruction.source == 0 => {
                     function.helpers.insert(instruction.immediate.cast_unsigned());
@@ -185,6 +188,7 @@ fn functions(elf: &Elf) -> Vec<Function> {
             helpers: BTreeSet::new(),
             externs: BTreeSet::new(),
             constants: false,
+            indirect: false,
             callees: BTreeSet::new(),
         }
     });
@@ -204,6 +208,7 @@ mod tests {
             helpers: BTreeSet::new(),
             externs: BTreeSet::new(),
             constants: false,
+            indirect: false,
             callees: BTreeSet::new(),
         };
         let calls = Calls {
@@ -228,6 +233,7 @@ mod tests {
                 helpers,
                 externs,
                 constants: false,
+                indirect: false,
                 callees,
             });
         }

@@ -15,6 +15,8 @@ impl Instruction {
     pub(crate) const SIZE: usize = 8;
     /// `BPF_JMP | BPF_CALL`
     pub(crate) const CALL: u8 = 0x85;
+    /// `BPF_JMP | BPF_CALL | BPF_X`: the call of the function whose address is in a register.
+    pub(crate) const CALL_POINTER: u8 = 0x8d;
     /// `BPF_LD | BPF_DW | BPF_IMM`, which takes two instruction slots.
     pub(crate) const LOAD64: u8 = 0x18;
     /// `BPF_PSEUDO_CALL`: the call of a function, not of a helper.

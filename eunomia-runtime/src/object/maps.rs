@@ -83,6 +83,7 @@ kinds! {
     31 USER_RINGBUF
     32 CGRP_STORAGE
     33 ARENA
+    34 INSN_ARRAY
 }
 
 impl fmt::Display for MapKind {

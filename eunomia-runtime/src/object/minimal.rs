@@ -263,7 +263,7 @@ mod tests {
         let skeleton =
             crate::Skeleton::parse(include_str!("../../../tests/bpf/kinds.json"), "kinds").unwrap();
         let object = skeleton.object.clone().unwrap();
-        let checked = skeleton.check("kinds").unwrap();
+        let checked = skeleton.check().unwrap();
         let section =
             checked.layouts.elf.sections.iter().find(|section| section.name == ".BTF").unwrap();
         let at = usize::try_from(section.offset.unwrap()).unwrap();

@@ -5,12 +5,14 @@ mod maps;
 pub mod model;
 mod package;
 mod read;
+mod source;
 mod table;
 pub(crate) mod write;
 
 use std::str::FromStr;
 
 pub use model::{Format, Skeleton};
+pub(crate) use source::Source;
 
 use crate::{
     error::{Diagnostics, locate},
@@ -23,7 +25,9 @@ impl Skeleton {
     /// # Errors
     /// All faults of the document at once, each with its JSON path, line and column.
     pub fn parse(text: &str, file: &str) -> Result<Self, Diagnostics> {
-        read::document(locate::without_mark(text), file)
+        let text = locate::without_mark(text);
+        let skeleton = read::document(text, file)?;
+        Ok(Self { source: Source::document(file, text), ..skeleton })
     }
 
     /// Sets the type of the records of a ring buffer or perf event array, in place of the
@@ -86,12 +90,6 @@ impl Skeleton {
     #[must_use]
     pub fn with_option_prefix(self, prefix: impl Into<String>) -> Self {
         Self { option_prefix: prefix.into(), ..self }
-    }
-
-    /// Sets the object, in place of one that the document may carry.
-    #[must_use]
-    pub fn with_object(self, object: Vec<u8>) -> Self {
-        Self { object: Some(object), ..self }
     }
 }
 

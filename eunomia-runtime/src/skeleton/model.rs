@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map as JsonMap, Value as Json};
 
+use super::Source;
+
 /// The key of a program in the document that names the section by which a program gets its type.
 pub(crate) const TYPE: &str = "type";
 
@@ -54,6 +56,8 @@ pub struct Skeleton {
     /// Prefix of the options of variables that the application set
     /// ([`Skeleton::with_option_prefix`]). It is not part of the document.
     pub option_prefix: String,
+    /// The input that it was read from. Faults that are found later have a file and line by it.
+    pub(crate) source: Source,
 }
 
 /// The type of a map's records as the application set it, in C's spelling.

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use serde_json::Value as Json;
 
 use super::{
+    Source,
     maps::map,
     model::{
         CmdArg, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Other, Program,
@@ -20,7 +21,7 @@ use crate::error::{Diagnostic, Diagnostics, JsonPath, SHOWN, locate};
 /// Values of a document, each of which takes a hundred times its two characters while it is read.
 const MOST_VALUES: usize = 1 << 18;
 
-/// Reads a document; messages call it `file`.
+/// Reads a document; messages call it `file`. The skeleton has no source yet.
 pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Diagnostics> {
     locate::count(text, MOST_VALUES).map_err(|line| {
         let what =
@@ -34,10 +35,14 @@ pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Diagnostics> 
         serde_json::from_str(text).map_err(|error| Diagnostics::one(file, malformed(&error)))?;
     let diagnostics = RefCell::default();
     let skeleton = generation(&Node::root(&json, &diagnostics));
-    Diagnostics::or(file, diagnostics.into_inner(), skeleton).map_err(|mut diagnostics| {
-        locate::fill_lines(text, diagnostics.diagnostics.iter_mut().take(SHOWN));
-        diagnostics
-    })
+    match (skeleton, diagnostics.into_inner()) {
+        (Some(skeleton), found) if found.is_empty() => Ok(skeleton),
+        (_, found) => {
+            let mut diagnostics = found.into_shown();
+            locate::fill_lines(text, diagnostics.iter_mut().take(SHOWN));
+            Err(Diagnostics { file: file.to_owned(), diagnostics })
+        }
+    }
 }
 
 fn malformed(error: &serde_json::Error) -> Diagnostic {
@@ -132,6 +137,7 @@ fn metadata(table: &Table<'_>) -> Option<Skeleton> {
         package_other: Default::default(),
         events: Default::default(),
         option_prefix: String::new(),
+        source: Source::default(),
     })
 }
 
@@ -311,6 +317,7 @@ fn legacy(table: &Table<'_>) -> Option<Skeleton> {
         package_other: Default::default(),
         events: Default::default(),
         option_prefix: String::new(),
+        source: Source::default(),
     })
 }
 

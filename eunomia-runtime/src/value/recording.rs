@@ -43,7 +43,6 @@ impl Skeleton {
         from: impl Read,
         f: impl FnMut(Event<'_>) -> R,
     ) -> Result<Replayed> {
-        let file = self.name.clone();
-        self.check(&file)?.replay(from, f)
+        self.check()?.replay(from, f)
     }
 }

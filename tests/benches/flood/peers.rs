@@ -33,7 +33,7 @@ impl Peer {
         if case.ring > 0 {
             map.set_max_entries(case.ring).unwrap();
         }
-        let checked = Skeleton::from_file("bpf/flood.json").unwrap().check("flood").unwrap();
+        let checked = Skeleton::from_file("bpf/flood.json").unwrap().check().unwrap();
         let variables = checked
             .sections
             .into_iter()

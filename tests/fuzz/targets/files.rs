@@ -133,7 +133,7 @@ fn in_memory(bytes: &[u8]) -> File {
 pub(super) fn arguments(input: &[u8]) -> bool {
     static COMMAND: LazyLock<clap::Command> = LazyLock::new(|| {
         let checked = checked("args");
-        checked.command(&checked.setup("args").expect("it is good").arguments).to_clap()
+        checked.command(&checked.setup().expect("it is good").arguments).to_clap()
     });
     let words = || input.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
     let program = || std::iter::once(OsString::from("args"));

@@ -17,6 +17,7 @@ mod words;
 
 use std::{
     io,
+    mem::offset_of,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
@@ -40,6 +41,25 @@ pub use probe::ProbePoint;
 pub(super) use socket::OnMap;
 pub use target::Target;
 
+/// The members for tcx, netkit and cgroups are at the same offsets, so that those for tcx stand for
+/// all of them.
+const _: () = {
+    use libbpf_sys::{
+        bpf_link_create_opts__bindgen_ty_1__bindgen_ty_6 as Tcx,
+        bpf_link_create_opts__bindgen_ty_1__bindgen_ty_7 as Netkit,
+        bpf_link_create_opts__bindgen_ty_1__bindgen_ty_8 as Cgroup,
+    };
+
+    assert!(
+        offset_of!(Tcx, relative_fd) == offset_of!(Netkit, relative_fd)
+            && offset_of!(Tcx, relative_id) == offset_of!(Netkit, relative_id)
+            && offset_of!(Tcx, expected_revision) == offset_of!(Netkit, expected_revision)
+            && offset_of!(Tcx, relative_fd) == offset_of!(Cgroup, relative_fd)
+            && offset_of!(Tcx, relative_id) == offset_of!(Cgroup, relative_id)
+            && offset_of!(Tcx, expected_revision) == offset_of!(Cgroup, expected_revision)
+    );
+};
+
 impl<K> Program<'_, K> {
     /// Creates a link with `BPF_LINK_CREATE`.
     fn link_to(
@@ -54,8 +74,7 @@ impl<K> Program<'_, K> {
             flags: position.flags,
             ..Default::default()
         };
-        // The members for netkit and cgroups are at the same offsets. For other attach types libbpf
-        // refuses values other than zero.
+        // For other attach types libbpf refuses values other than zero.
         opts.__bindgen_anon_1.tcx = libbpf_sys::bpf_link_create_opts__bindgen_ty_1__bindgen_ty_6 {
             relative_fd: position.raw_fd(),
             relative_id: position.id,

@@ -30,7 +30,7 @@ use crate::{
 /// # fn main() -> eunomia_runtime::Result<()> {
 /// use eunomia_runtime::{Skeleton, bpf::BtfCache};
 ///
-/// let checked = Skeleton::from_file("bootstrap.json")?.check("bootstrap.json")?;
+/// let checked = Skeleton::from_file("bootstrap.json")?.check()?;
 /// let object = checked.skeleton.object.as_deref().unwrap_or_default();
 /// let btf = BtfCache::new("/var/cache/tracer")?.file(object)?;
 /// let skel = checked.open(btf.as_deref())?.load()?.attach()?;
@@ -112,8 +112,7 @@ impl BtfCache {
         if self.read(&name).is_ok_and(|btf| is_whole(&btf)) {
             return Ok(Some(path));
         }
-        let checked =
-            Skeleton::from_object("object", object.to_vec(), "object")?.check("object")?;
+        let checked = Skeleton::from_object("object", object.to_vec(), "object")?.check()?;
         let Some(names) = names(&checked) else { return Ok(None) };
         // A process that cannot read the kernel's BTF cannot load the object either, and gets the
         // error then.

@@ -52,6 +52,13 @@ pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &JsonPath, diagnosti
             "use an array or a hash table as the inner map",
         ));
     }
+    if !is_accepted_name(&def.name) {
+        diagnostics.push(Diagnostic::new(
+            place.clone(),
+            format!("the kernel does not accept the name of map `{}`", def.name),
+            RENAME,
+        ));
+    }
     for def in with_inner(def) {
         let mut refuse = |what: String, todo: &str| {
             let what = format!("no kernel creates map `{}` ({}): {what}", def.name, def.kind);
@@ -105,12 +112,14 @@ pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &JsonPath, diagnosti
                 "reduce the size of the value",
             );
         }
-        // `htab_map_alloc`: the buckets of 16 bytes each must be countable in 32 bits.
-        if is_hash(def.kind) && def.max_entries > 1 << 27 {
+        if let Some(most) = max_entries(def.kind).filter(|most| def.max_entries > *most) {
             refuse(
-                format!("max_entries is {}, expected at most {}", def.max_entries, 1 << 27),
+                format!("max_entries is {}, expected at most {most}", def.max_entries),
                 "reduce `max_entries`",
             );
+        }
+        if let Some(what) = check_arena_range(def) {
+            refuse(what, "reduce `max_entries`, or set another start address");
         }
         if no_entries(def.kind) && def.max_entries != 0 {
             refuse(
@@ -119,6 +128,17 @@ pub(crate) fn check(def: &MapDef, layouts: &Layouts, place: &JsonPath, diagnosti
             );
         }
     }
+}
+
+pub(crate) const RENAME: &str =
+    "use only the letters a to z and A to Z, digits and `_` in the first 15 bytes";
+
+/// Reports whether the kernel accepts the name of a map or program: `bpf_obj_name_cpy`. libbpf
+/// cuts off what follows the first 15 bytes, and replaces other characters only in the names of
+/// sections.
+pub(crate) fn is_accepted_name(name: &str) -> bool {
+    let is_accepted = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    name.bytes().take(15).all(is_accepted)
 }
 
 /// The sizes that a kernel accepts. A size of 0 is left to the loader, unless the map must have
@@ -187,6 +207,8 @@ fn key_sizes(kind: MapKind) -> Option<(Sizes, &'static str)> {
         MapKind::LPM_TRIE => {
             (Sizes::Between(5, 260), "make it a struct of a `__u32` and up to 256 bytes of data")
         }
+        // `sock_hash_alloc`: `MAX_BPF_STACK`.
+        MapKind::SOCKHASH => (Sizes::Between(1, 512), "reduce the size of the key"),
         // `cgroup_storage_map_alloc`
         MapKind::CGROUP_STORAGE | MapKind::PERCPU_CGROUP_STORAGE => (
             Sizes::Of(&[8, 16]),
@@ -334,6 +356,17 @@ fn check_storage(def: &MapDef, layouts: &Layouts) -> Option<(&'static str, &'sta
 
 /// Returns the maximum size of a value.
 fn max_value_size(def: &MapDef) -> Option<u32> {
+    /// `KMALLOC_MAX_SIZE`: a block of the largest order of pages, which only some architectures can
+    /// configure.
+    const KMALLOC: u32 = if cfg!(any(target_arch = "x86_64", target_arch = "riscv64")) {
+        4 << 20
+    } else {
+        512 << 20
+    };
+    // `BPF_LOCAL_STORAGE_MAX_VALUE_SIZE`: with its head, an element's size must fit into 16 bits.
+    // The head has 128 bytes or more.
+    const STORAGE: u32 = u16::MAX as u32 - 128;
+
     match def.kind {
         // Per-CPU memory is allocated in units of at most this size (`PCPU_MIN_UNIT_SIZE`). Hash
         // tables without preallocated entries are created nevertheless.
@@ -341,8 +374,57 @@ fn max_value_size(def: &MapDef) -> Option<u32> {
         MapKind::PERCPU_HASH if def.flags & NO_PREALLOC == 0 => Some(PAGE.max(32 << 10)),
         // `array_map_alloc_check`
         MapKind::ARRAY => i32::MAX.try_into().ok(),
+        // `htab_map_alloc_check`, `trie_alloc`, `queue_stack_map_alloc_check`
+        MapKind::HASH
+        | MapKind::LRU_HASH
+        | MapKind::PERCPU_HASH
+        | MapKind::LPM_TRIE
+        | MapKind::QUEUE
+        | MapKind::STACK => Some(KMALLOC),
+        // `bpf_local_storage_map_alloc_check`
+        kind if is_storage(kind) => Some(STORAGE),
+        // `cgroup_storage_map_alloc`: first a page, then the limit of the other storages.
+        MapKind::CGROUP_STORAGE => Some(STORAGE.max(PAGE)),
+        MapKind::PERCPU_CGROUP_STORAGE => Some(PAGE.max(32 << 10)),
         _ => None,
     }
+}
+
+/// Returns the maximum number of entries, or of bytes or pages.
+fn max_entries(kind: MapKind) -> Option<u32> {
+    match kind {
+        // `htab_map_alloc`, `sock_hash_alloc`: the buckets of 16 bytes each must be countable in
+        // 32 bits.
+        MapKind::SOCKHASH => Some(1 << 27),
+        kind if is_hash(kind) => Some(1 << 27),
+        // `dev_map_init_map`, `stack_map_alloc`: the number of buckets is the next power of two,
+        // and must fit into 32 bits.
+        MapKind::DEVMAP_HASH | MapKind::STACK_TRACE => Some(1 << 31),
+        // `ringbuf_map_alloc`: a power of two. libbpf rounds up if the result fits into 32 bits
+        // (`adjust_ringbuf_sz`).
+        MapKind::RINGBUF | MapKind::USER_RINGBUF => Some(1 << 31),
+        // `cpu_map_alloc`: `NR_CPUS`, which no architecture can configure to be larger.
+        MapKind::CPUMAP => Some(8192),
+        // `arena_map_alloc`: 4 GiB of pages.
+        MapKind::ARENA => Some(1 << 20),
+        _ => None,
+    }
+}
+
+/// Checks the addresses of an arena: `arena_map_alloc` accepts none that cross a multiple of 4 GiB.
+/// With pages of more than 4 KiB, an arena is even larger.
+fn check_arena_range(def: &MapDef) -> Option<String> {
+    let last = u64::from(def.max_entries.max(1)).checked_mul(4096)? - 1;
+    let crosses = def.kind == MapKind::ARENA
+        && def.max_entries <= 1 << 20
+        && def.extra != 0
+        && def.extra >> 32 != def.extra.wrapping_add(last) >> 32;
+    crosses.then(|| {
+        format!(
+            "{} pages from {:#x} (map_extra) cross a multiple of 4 GiB",
+            def.max_entries, def.extra
+        )
+    })
 }
 
 /// Reports whether a map of this type can be an inner map. `bpf_map_meta_alloc` rejects types

@@ -9,6 +9,8 @@ mod costs;
 mod creation;
 mod definitions;
 mod externs;
+mod licence;
+mod programs;
 mod references;
 mod types;
 
@@ -34,12 +36,12 @@ use crate::{
 };
 
 impl Checked {
-    /// Checks the object for [`Self::refusals`]. Messages call the input `file`.
+    /// Checks the object for [`Self::refusals`].
     ///
     /// # Errors
     /// [`Diagnostics`] with every refusal.
-    pub fn loadable(&self, file: &str) -> Result<(), Diagnostics> {
-        Diagnostics::or(file, self.found(), Some(()))
+    pub fn loadable(&self) -> Result<(), Diagnostics> {
+        self.skeleton.verdict(self.found())
     }
 
     /// Returns the reasons why libbpf does not open the object, or why no kernel loads it: faults
@@ -52,19 +54,19 @@ impl Checked {
     }
 
     /// Checks that libbpf can open the object without crashing, and without taking time or memory
-    /// out of proportion to its size. Messages call the input `file`.
+    /// out of proportion to its size.
     ///
     /// # Errors
-    /// [`Faults`] with each limit that the object exceeds.
+    /// [`Diagnostics`] with each limit that the object exceeds.
     #[cfg(feature = "load")]
-    pub(crate) fn bounded(&self, file: &str) -> Result<(), Diagnostics> {
+    pub(crate) fn bounded(&self) -> Result<(), Diagnostics> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         let mut diagnostics = Found::default();
         // libbpf refuses what cannot be read.
         if let Ok(raw) = Raw::read(object) {
             costs::check(&Subject::new(self, raw), &mut diagnostics);
         }
-        Diagnostics::or(file, diagnostics, Some(()))
+        self.skeleton.verdict(diagnostics)
     }
 
     fn found(&self) -> Found {
@@ -79,8 +81,9 @@ impl Checked {
         sections(&subject, &mut diagnostics);
         externs::check(&subject, &mut diagnostics);
         definitions::check(&subject, &mut diagnostics);
-        references::check(&subject, &mut diagnostics);
+        let held = references::check(&subject, &mut diagnostics);
         types::check(&subject, &mut diagnostics);
+        programs::check(&subject, &held, &mut diagnostics);
         for def in &self.maps {
             creation::check(def, &self.layouts, &subject.map(&def.name), &mut diagnostics);
         }

@@ -17,7 +17,11 @@ use crate::{
 const CALL: u8 = 0x85;
 const LOAD64: u8 = 0x18;
 
-pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
+/// The names of the maps or programs that a map initially holds, by map.
+pub(crate) type Held<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+/// Checks all references, and returns what the maps initially hold.
+pub(crate) fn check<'a>(subject: &'a Subject<'a>, diagnostics: &mut Found) -> Held<'a> {
     let Subject { checked, raw, .. } = subject;
     // Programs by section and offset. Relocations outside of them belong to replaced functions, and
     // libbpf skips them.
@@ -36,7 +40,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         Some(*name)
     };
     let place = Places::new(subject);
-    let mut in_tables = HashSet::new();
+    let (mut in_tables, mut held) = (HashSet::new(), Held::new());
     // A broken table could refer to the same section many times.
     let mut budget = checked.skeleton.object.as_ref().map_or(0, Vec::len);
     for header in raw.headers.iter().filter(|header| header.sh_type == SHT_REL) {
@@ -55,7 +59,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
             &[]
         };
         for relocation in relocations {
-            let Some(left) = budget.checked_sub(1) else { return };
+            let Some(left) = budget.checked_sub(1) else { return held };
             budget = left;
             let Some(symbol) = raw.symbols.get(relocation.r_sym as usize) else { continue };
             let diagnostic = if is_table {
@@ -73,6 +77,9 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
                     Diagnostic::new(subject.program(program), what, todo)
                 })
             } else {
+                if let Some((_, map)) = place.maps.range(..=relocation.r_offset).next_back() {
+                    held.entry(*map).or_default().push(place.symbol(symbol));
+                }
                 place.map_fault(relocation.r_offset, symbol)
             };
             if let Some(diagnostic) = diagnostic
@@ -81,8 +88,19 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
                 diagnostics.push(diagnostic);
             }
             if diagnostics.len() > crate::error::SHOWN {
-                return;
+                return held;
             }
+        }
+    }
+    // Hash tables use the positions of values as keys, so that only their number counts
+    // (`alloc_htab_elem`).
+    for (map, values) in &held {
+        let Some(def) = place.defs.get(map) else { continue };
+        let most = usize::try_from(def.max_entries).unwrap_or(usize::MAX);
+        if def.kind == MapKind::HASH_OF_MAPS && most != 0 && values.len() > most {
+            let what =
+                format!("max_entries of map `{map}` is {most}, but it has {} values", values.len());
+            diagnostics.push(Diagnostic::new(subject.map(map), what, "increase `max_entries`"));
         }
     }
     // `libbpf_prepare_prog_load`: the position in a table determines the kernel function that the
@@ -102,6 +120,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
             "put it into a table in SEC(\".struct_ops\"), or remove it",
         ));
     }
+    held
 }
 
 type Wrong = (String, &'static str);
@@ -249,7 +268,6 @@ impl<'a> Places<'a> {
         if let Some((what, todo)) = wrong {
             return Some(Diagnostic::new(place, format!("map `{map}` {what}"), todo));
         }
-        // Hash tables use their slots as keys.
         let slot = self
             .first_slot(map)
             .and_then(|first| (offset - start).checked_sub(first))

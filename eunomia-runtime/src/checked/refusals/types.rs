@@ -1,6 +1,6 @@
 //! Program types by section: `section_defs` and `find_sec_def` of libbpf 1.7.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use super::{Checked, Subject};
 use crate::{
@@ -128,6 +128,109 @@ pub(crate) fn is_typed(section: &str) -> bool {
     EXACT.contains(&section) || WITH_TARGET.contains(&head)
 }
 
+macro_rules! families {
+    ($($name:ident $text:literal,)*) => {
+        /// A program type of the kernel; XDP programs that support fragments are one of their own.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Family {
+            $($name,)*
+        }
+
+        impl fmt::Display for Family {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$name => $text,)*
+                })
+            }
+        }
+    };
+}
+
+families! {
+    SocketFilter "socket_filter",
+    SkReuseport "sk_reuseport",
+    Kprobe "kprobe",
+    SchedCls "sched_cls",
+    SchedAct "sched_act",
+    Tracepoint "tracepoint",
+    RawTracepoint "raw_tracepoint",
+    RawTracepointWritable "raw_tracepoint_writable",
+    Tracing "tracing",
+    Lsm "lsm",
+    StructOps "struct_ops",
+    Syscall "syscall",
+    Xdp "xdp",
+    XdpFrags "xdp with fragments",
+    PerfEvent "perf_event",
+    LwtIn "lwt_in",
+    LwtOut "lwt_out",
+    LwtXmit "lwt_xmit",
+    LwtSeg6local "lwt_seg6local",
+    SockOps "sock_ops",
+    SkSkb "sk_skb",
+    SkMsg "sk_msg",
+    LircMode2 "lirc_mode2",
+    FlowDissector "flow_dissector",
+    CgroupSkb "cgroup_skb",
+    CgroupSock "cgroup_sock",
+    CgroupSockAddr "cgroup_sock_addr",
+    CgroupSysctl "cgroup_sysctl",
+    CgroupSockopt "cgroup_sockopt",
+    CgroupDevice "cgroup_device",
+    SkLookup "sk_lookup",
+    Netfilter "netfilter",
+}
+
+/// Returns the type of the programs in a section. `None` if the section has no type, and for
+/// `freplace`: such a program is of the type of the program that it replaces.
+pub(crate) fn family(section: &str) -> Option<Family> {
+    if !is_typed(section) {
+        return None;
+    }
+    let (head, rest) = section.split_once('/').unwrap_or((section, ""));
+    Some(match head.strip_suffix(".s").unwrap_or(head) {
+        "socket" => Family::SocketFilter,
+        "sk_reuseport" => Family::SkReuseport,
+        "tc" | "tcx" | "classifier" | "netkit" => Family::SchedCls,
+        "action" => Family::SchedAct,
+        "tracepoint" | "tp" => Family::Tracepoint,
+        "raw_tracepoint" | "raw_tp" => Family::RawTracepoint,
+        "raw_tracepoint.w" | "raw_tp.w" => Family::RawTracepointWritable,
+        "tp_btf" | "fentry" | "fexit" | "fmod_ret" | "fsession" | "iter" => Family::Tracing,
+        "lsm" | "lsm_cgroup" => Family::Lsm,
+        "struct_ops" => Family::StructOps,
+        "syscall" => Family::Syscall,
+        "xdp" => Family::Xdp,
+        "xdp.frags" => Family::XdpFrags,
+        "perf_event" => Family::PerfEvent,
+        "lwt_in" => Family::LwtIn,
+        "lwt_out" => Family::LwtOut,
+        "lwt_xmit" => Family::LwtXmit,
+        "lwt_seg6local" => Family::LwtSeg6local,
+        "sockops" => Family::SockOps,
+        "sk_skb" => Family::SkSkb,
+        "sk_msg" => Family::SkMsg,
+        "lirc_mode2" => Family::LircMode2,
+        "flow_dissector" => Family::FlowDissector,
+        "cgroup_skb" => Family::CgroupSkb,
+        "sk_lookup" => Family::SkLookup,
+        "netfilter" => Family::Netfilter,
+        "cgroup" => match rest {
+            "skb" => Family::CgroupSkb,
+            "sock" | "sock_create" | "sock_release" | "post_bind4" | "post_bind6" => {
+                Family::CgroupSock
+            }
+            "sysctl" => Family::CgroupSysctl,
+            "getsockopt" | "setsockopt" => Family::CgroupSockopt,
+            "dev" => Family::CgroupDevice,
+            _ => Family::CgroupSockAddr,
+        },
+        "freplace" => return None,
+        // Functions of the kernel and of programs, and system calls.
+        _ => Family::Kprobe,
+    })
+}
+
 /// Checks program types. libbpf opens an object with a program that has no type, but does not load
 /// it unless the caller sets a type.
 pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
@@ -205,4 +308,34 @@ fn similar(section: &str) -> Option<&'static str> {
 
 fn is_exact(section: &str) -> Option<&'static str> {
     EXACT.iter().copied().find(|known| *known == section)
+}
+
+#[cfg(all(test, feature = "load"))]
+mod tests {
+    use std::{collections::BTreeMap, ffi::CString};
+
+    use super::*;
+
+    /// Each type is one of libbpf's, and each of libbpf's is one type, except for fragments.
+    #[test]
+    fn types_are_those_of_libbpf() {
+        let targets = WITH_TARGET.iter().map(|section| format!("{section}/x"));
+        let mut types = BTreeMap::<u32, Option<Family>>::new();
+        let mut families = BTreeMap::<Family, u32>::new();
+        for section in EXACT.iter().map(|section| (*section).to_owned()).chain(targets) {
+            let name = CString::new(section.as_str()).unwrap();
+            let (mut ty, mut attach) = (0, 0);
+            // SAFETY: the name ends with a NUL, and both numbers are written before the call ends.
+            let found = unsafe {
+                libbpf_rs::libbpf_sys::libbpf_prog_type_by_name(name.as_ptr(), &mut ty, &mut attach)
+            };
+            assert_eq!(found, 0, "{section}");
+            let family = family(&section);
+            let merged = family.map(|of| if of == Family::XdpFrags { Family::Xdp } else { of });
+            assert_eq!(*types.entry(ty).or_insert(merged), merged, "{section}");
+            if let Some(family) = family {
+                assert_eq!(*families.entry(family).or_insert(ty), ty, "{section}");
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::{Description, Export, Field, Map, Part, Program, Variable};
 use crate::{
     Result,
-    checked::{Argument, Checked, Document, Payload, Stream},
+    checked::{Argument, Checked, Payload, Stream},
     object::{MapKind, TypeId},
     skeleton::{Format, Skeleton},
     value::Value,
@@ -18,13 +18,13 @@ const LONGEST: u64 = 4096;
 
 impl Description {
     /// Describes a skeleton by its object.
-    pub(super) fn of_object(file: &str, checked: &Checked) -> Result<Self> {
+    pub(super) fn of_object(checked: &Checked) -> Result<Self> {
         let layouts = &checked.layouts;
         let part = |ty: Option<TypeId>, size: u32| Part {
             ty: ty.map_or("bytes".to_owned(), |ty| layouts.c_name(ty)),
             size: size.into(),
         };
-        let setup = checked.setup(file)?;
+        let setup = checked.setup()?;
         let unlinked: HashSet<&str> = checked
             .skeleton
             .programs
@@ -81,13 +81,12 @@ impl Description {
             maps: maps.collect(),
             variables: variables.collect(),
             exports: checked.streams.iter().map(|stream| export(checked, stream, part)).collect(),
-            ..Self::head(file, &checked.skeleton)
+            ..Self::head(&checked.skeleton)
         })
     }
 
     /// Describes a skeleton by its document, without the object.
-    pub(super) fn of_document(document: &Document) -> Self {
-        let skeleton = &document.skeleton;
+    pub(super) fn of_document(skeleton: &Skeleton) -> Self {
         let programs = skeleton.programs.iter().map(|program| Program {
             name: program.name.clone(),
             section: program.attach.clone(),
@@ -153,14 +152,14 @@ impl Description {
             maps: maps.collect(),
             variables: variables.collect(),
             exports: exports.collect(),
-            ..Self::head(&document.file, skeleton)
+            ..Self::head(skeleton)
         }
     }
 
-    fn head(file: &str, skeleton: &Skeleton) -> Self {
+    fn head(skeleton: &Skeleton) -> Self {
         let doc = skeleton.doc.clone().unwrap_or_default();
         Self {
-            file: file.to_owned(),
+            file: skeleton.file().to_owned(),
             format: match skeleton.format {
                 Format::Package => "package",
                 Format::Metadata => "metadata",

@@ -84,10 +84,10 @@ struct Field {
 }
 
 pub(super) fn run(args: &Inspect, streams: &mut Streams<'_>) -> Result<(), CommandError> {
-    let document = Input::read(&args.source, streams.input)?.document;
-    let description = match document.skeleton.object {
-        Some(_) => Description::of_object(&document.file, &document.check()?)?,
-        None => Description::of_document(&document),
+    let input = Input::read(&args.source, streams.input)?;
+    let description = match input.skeleton.object {
+        Some(_) => Description::of_object(&input.check()?)?,
+        None => Description::of_document(&input.skeleton),
     };
     let text = if args.json {
         plain::json(&format!("{:#}\n", description.json())).into_owned()

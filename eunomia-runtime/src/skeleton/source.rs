@@ -1,0 +1,158 @@
+//! The input that a skeleton was read from: its name, and the text in which faults have lines.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    model::{Program, Skeleton, TYPE},
+    read,
+};
+use crate::error::{Diagnostic, Diagnostics, Found, locate};
+
+/// The name of an input and, if it is a document, its text.
+///
+/// It says nothing about the skeleton: skeletons from different files are equal if their contents
+/// are, and `Debug` shows the name alone.
+#[derive(Clone, Default)]
+pub(crate) struct Source {
+    file: Arc<str>,
+    /// Clones of a skeleton share it: it may hold a whole object.
+    text: Option<Arc<str>>,
+}
+
+impl Source {
+    /// Returns the source of a skeleton that is made from an object.
+    pub(crate) fn object(file: &str) -> Self {
+        Self { file: file.into(), text: None }
+    }
+
+    /// Returns the source of a document.
+    pub(crate) fn document(file: &str, text: &str) -> Self {
+        Self { file: file.into(), text: Some(text.into()) }
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.file.fmt(f)
+    }
+}
+
+impl Skeleton {
+    /// Returns the name of the input in messages: that of the file, or what
+    /// [`Self::parse`] and the like were given in its place.
+    pub fn file(&self) -> &str {
+        &self.source.file
+    }
+
+    /// Returns faults of the skeleton as an error that names the file and gives the line and column
+    /// of each fault whose place is in the text.
+    ///
+    /// The generator reports its faults with it.
+    #[doc(hidden)]
+    pub fn diagnostics(&self, mut diagnostics: Vec<Diagnostic>) -> Diagnostics {
+        let is_of_text =
+            |diagnostic: &Diagnostic| diagnostic.line.is_none() && diagnostic.place.is_in_text();
+        if let Some(text) = &self.source.text
+            && diagnostics.iter().any(is_of_text)
+            && self.is_as_read(text)
+        {
+            locate::fill_lines(text, diagnostics.iter_mut().filter(|fault| is_of_text(fault)));
+        }
+        Diagnostics { file: self.file().to_owned(), diagnostics }
+    }
+
+    /// Returns an error if there are faults.
+    pub(crate) fn verdict(&self, found: Found) -> Result<(), Diagnostics> {
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(self.diagnostics(found.into_shown())),
+        }
+    }
+
+    /// Reports whether the text says what the skeleton holds, apart from what the `with_` functions
+    /// set.
+    ///
+    /// The fields are public. If an application has changed one, a place in the skeleton may be
+    /// another place in the text, and no line is better than a wrong one.
+    fn is_as_read(&self, text: &str) -> bool {
+        let Ok(read) = read::document(text, self.file()) else { return false };
+        let count = read.programs.len();
+        let untyped = |program: &Program| {
+            let mut program = program.clone();
+            program.other.remove(TYPE);
+            program
+        };
+        let document = |skeleton: &Self| Self {
+            programs: skeleton.programs.iter().take(count).map(untyped).collect(),
+            object: None,
+            events: Default::default(),
+            option_prefix: String::new(),
+            ..skeleton.clone()
+        };
+        document(&read) == document(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::JsonPath;
+
+    const TEXT: &str = r#"{"bpf_skel": {
+        "obj_name": "x",
+        "maps": [{"name": "a", "ident": "a"},
+                 {"name": "b", "ident": "b"}],
+        "progs": [{"name": "p", "attach": "xdp", "link": true}]
+    }}"#;
+
+    fn lines(skeleton: &Skeleton) -> String {
+        let skel = JsonPath::default().key("bpf_skel");
+        let places = [
+            skel.key("maps").index(1).key("name"),
+            JsonPath::default(),
+            JsonPath::events().key("b").key("1"),
+            skel.key("progs").index(1),
+        ];
+        let faults = places.map(|place| Diagnostic::new(place, "wrong", ""));
+        skeleton.diagnostics(faults.into()).to_string()
+    }
+
+    #[test]
+    fn places_of_text_have_lines() {
+        let skeleton = Skeleton::parse(TEXT, "x.json").unwrap();
+        let expected = "x.json:4:27: bpf_skel.maps[1].name: wrong\n\
+                        x.json: wrong\n\
+                        x.json: events.b.1: wrong\n\
+                        x.json:5:18: bpf_skel.progs[1]: wrong";
+        assert_eq!(lines(&skeleton), expected);
+        // Settings of the application leave the places as they are.
+        let set = skeleton
+            .clone()
+            .with_event("b", "struct event")
+            .with_program("p", "tc")
+            .with_program("q", "xdp")
+            .with_option_prefix("x-");
+        assert_eq!(lines(&set), expected);
+    }
+
+    #[test]
+    fn changed_skeleton_has_no_lines() {
+        let mut skeleton = Skeleton::parse(TEXT, "x.json").unwrap();
+        skeleton.maps.remove(0);
+        assert!(lines(&skeleton).starts_with("x.json: bpf_skel.maps[1].name: wrong\n"));
+    }
+
+    #[test]
+    fn source_does_not_count_in_comparisons() {
+        let [a, b] = ["a.json", "b.json"].map(|file| Skeleton::parse(TEXT, file).unwrap());
+        assert_eq!(a, b);
+        assert_eq!((a.file(), b.file()), ("a.json", "b.json"));
+        assert!(format!("{a:?}").contains("source: \"a.json\""));
+    }
+}
