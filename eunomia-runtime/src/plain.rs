@@ -128,9 +128,9 @@ pub(crate) fn push(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(line(name).as_bytes());
 }
 
-#[cfg(feature = "dynamic")]
 /// Formats names as `a`, `b`, or "none". Long lists are cut.
-pub(crate) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+#[cfg(feature = "dynamic")]
+pub(crate) fn quoted<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 16;
     let shown: Vec<String> =
         names.by_ref().take(SHOWN).map(|name| format!("`{}`", self::name(name))).collect();

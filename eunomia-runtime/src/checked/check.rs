@@ -7,7 +7,7 @@ use super::exports::{self, Stream};
 use crate::{
     error::{Diagnostic, Diagnostics, Found, JsonPath, SHOWN},
     object::{Calls, DataSection, Kind, Layouts, MapDef, MapKind, maps, sections},
-    plain::list,
+    plain::quoted,
     skeleton::{Format, Skeleton, model},
     suggestion::near,
 };
@@ -265,7 +265,7 @@ fn unknown<'a>(
     diagnostics: &mut Found,
 ) {
     let todo = stale(name, known.clone(), diagnostics.len());
-    diagnostics.push(Diagnostic::new(place, format!("{what}, it has {}", list(known)), todo));
+    diagnostics.push(Diagnostic::new(place, format!("{what}, it has {}", quoted(known)), todo));
 }
 
 /// Returns the hint for an unknown name, given the number of earlier faults.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::{Diagnostic, Found, JsonPath},
     object::{DataSection, Layouts, MapDef, MapKind},
-    plain::list,
+    plain::quoted,
     skeleton::{
         Skeleton,
         model::{EventType, ExportConfig, Map, Sample},
@@ -150,7 +150,7 @@ fn check_events(skeleton: &Skeleton, sources: &[Source<'_>], diagnostics: &mut F
     diagnostics.extend(unknown.map(|map| {
         let what = format!(
             "no map `{map}` that delivers records (maps that do: {})",
-            list(names.iter().copied())
+            quoted(names.iter().copied())
         );
         let similar =
             near(map, names.iter().copied()).map(|similar| format!("did you mean `{similar}`?"));

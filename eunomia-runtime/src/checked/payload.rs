@@ -8,7 +8,7 @@ use super::{
 use crate::{
     error::{Diagnostic, Found, JsonPath},
     object::{Layouts, MapDef, TypeId},
-    plain::list,
+    plain::quoted,
     skeleton::model::{Export, ExportConfig},
 };
 
@@ -45,7 +45,7 @@ pub(super) fn single_mode(
             let names: Vec<String> = dummies.iter().map(|id| layouts.c_name(*id)).collect();
             bytes(format!(
                 "the object declares {}, and {streams} maps deliver records",
-                list(names.iter().map(String::as_str))
+                quoted(names.iter().map(String::as_str))
             ))
         }
         ([_], _, 1) => bytes("its export type is invalid".to_owned()),
@@ -54,7 +54,7 @@ pub(super) fn single_mode(
         )),
         _ => bytes(format!(
             "the document does not say which of {} it is",
-            list(exports.iter().map(|export| export.name.as_str()))
+            quoted(exports.iter().map(|export| export.name.as_str()))
         )),
     }
 }

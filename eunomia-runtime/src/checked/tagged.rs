@@ -8,7 +8,7 @@ use crate::{
         Field, Kind, Layouts, TypeId,
         encode::{constants, parse},
     },
-    plain::list,
+    plain::quoted,
     suggestion::near,
 };
 
@@ -125,7 +125,7 @@ fn discriminant<'a>(
             let what = format!(
                 "`{}` has no member `{name}`, it has {}",
                 layouts.c_name(inside),
-                list(names())
+                quoted(names())
             );
             diagnostics.push(Diagnostic::new(
                 place.clone(),

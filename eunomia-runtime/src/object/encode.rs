@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::{Map, Value as Json};
 
 use super::{Kind, Layouts, TypeId};
-use crate::{plain::list, scalar::Scalar};
+use crate::{plain::quoted, scalar::Scalar};
 
 /// The largest value that can be encoded. A variable may be as large as its section, and a damaged
 /// object can claim any size.
@@ -54,7 +54,7 @@ fn members_of(
         let Some(field) = fields.iter().find(|field| field.name == name) else {
             return Err(format!(
                 "`{ty}` has no member `{name}`, it has {}",
-                list(fields.iter().map(|field| field.name))
+                quoted(fields.iter().map(|field| field.name))
             ));
         };
         let (Some(ty_of_member), None) = (field.ty, field.bits) else {
