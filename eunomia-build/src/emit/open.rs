@@ -33,7 +33,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// Those of [`open`]. Diagnostics of the file show when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(kernel: ::core::option::Option<&::std::path::Path>) -> ::eunomia_runtime::Result<Open> {
             let spec = #spec;
