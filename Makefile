@@ -76,7 +76,7 @@ asan:
 
 # The live tests that `make test` runs with AddressSanitizer: those of the modules that read, write
 # or lend memory that they do not own (docs/unsafe.md).
-UNSAFE = callbacks:: commands:: given:: maps:: perf:: readers:: sampled:: samples:: set:: shared:: test_runs:: variables::
+UNSAFE = callbacks:: commands:: definitions:: given:: maps:: perf:: readers:: sampled:: samples:: set:: shared:: test_runs:: variables::
 
 # Sends records at full rate to every kind of map for SECONDS and checks that losses are counted and
 # memory does not grow; `make test` runs 120.

@@ -1,10 +1,8 @@
 //! The configuration of a build script, and the generation of its files.
 
 use std::{
-    collections::BTreeMap,
     env,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
 
 use eunomia_runtime::{
@@ -15,7 +13,11 @@ use eunomia_runtime::{
     skeleton::{model::EventType, object_name},
 };
 
-use crate::{Embed, Error, files};
+use crate::{
+    Embed, Error,
+    cargo::{warn, watch},
+    files::{self, claim},
+};
 
 /// A builder that generates a module in a build script.
 ///
@@ -338,60 +340,10 @@ impl Config {
     }
 }
 
-/// Refuses an output that this process wrote from another input. If a build script had two sources
-/// with the same stem, the later module would overwrite the earlier one.
-fn claim(output: &Path, input: &str, todo: &str) -> Result<(), Error> {
-    static WRITTEN: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
-
-    let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let path = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
-    match written.get(&path) {
-        Some(other) if other != input => Err(Error::Config(format!(
-            "{other} and {input} would both be written to {}; {todo}",
-            output.display()
-        ))),
-        _ => {
-            written.insert(path, input.to_owned());
-            Ok(())
-        }
-    }
-}
-
 struct Input {
     skeleton: Skeleton,
     name: String,
     depends_on: Vec<PathBuf>,
-}
-
-/// Tells cargo, if this is a build script, to run the script again if one of the files changes.
-fn watch(files: &[PathBuf]) {
-    if env::var_os("OUT_DIR").is_some() {
-        files
-            .iter()
-            .for_each(|file| println!("cargo::rerun-if-changed={}", watched(file).display()));
-    }
-}
-
-/// Returns the file, or its directory if the file's name cannot be passed to cargo: a name must be
-/// one line of UTF-8.
-fn watched(file: &Path) -> &Path {
-    match file.to_str() {
-        Some(name) if !name.contains(['\n', '\r']) => file,
-        _ => {
-            file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-        }
-    }
-}
-
-/// Prints clang's warnings as warnings of cargo, or to standard error outside of a build script.
-fn warn(text: &str) {
-    match env::var_os("OUT_DIR") {
-        Some(_) => text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .for_each(|line| println!("cargo::warning={}", one_line(line))),
-        None => eprint!("{text}"),
-    }
 }
 
 /// Warns, if this is a build script, of records that are delivered as bytes.

@@ -1,9 +1,11 @@
 //! Reading and writing of files, with the path in every error.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use eunomia_runtime::__private::{MOST, read_file};
@@ -36,6 +38,25 @@ pub(crate) fn written(path: &Path) -> io::Result<Vec<u8>> {
     match fs::metadata(path)?.is_file() {
         true => fs::read(path),
         false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+/// Refuses an output that this process wrote from another input. If a build script had two sources
+/// with the same stem, the later module would overwrite the earlier one.
+pub(crate) fn claim(output: &Path, input: &str, todo: &str) -> Result<(), Error> {
+    static WRITTEN: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+
+    let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
+    match written.get(&path) {
+        Some(other) if other != input => Err(Error::Config(format!(
+            "{other} and {input} would both be written to {}; {todo}",
+            output.display()
+        ))),
+        _ => {
+            written.insert(path, input.to_owned());
+            Ok(())
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod cargo;
 #[cfg(feature = "compile")]
 mod clang;
 #[cfg(feature = "cli")]

@@ -40,7 +40,7 @@ pub struct Open {
 /// A loaded skeleton.
 ///
 /// It is polled and attached like a generated module's, and also has [`Handles`].
-pub type Loaded = bpf::Typed<Handles>;
+pub type Loaded = bpf::LoadedSkeleton<Handles>;
 
 /// Access to a loaded skeleton's variables and statistics by name.
 #[derive(Debug)]
@@ -97,6 +97,7 @@ impl Checked {
         });
         let dropped: Vec<_> = dropped.collect();
         let setup = checked.setup()?;
+        checked.bounded()?;
         let spec = Spec {
             name: &checked.skeleton.name,
             object: checked.skeleton.object.as_deref().unwrap_or_default(),

@@ -7,7 +7,7 @@ use std::{fs::File, io, path::Path};
 
 /// An upper bound for packages, objects and BTF files. A larger file is something else, and must
 /// not take up all memory.
-#[cfg(feature = "dynamic")]
+#[cfg(any(feature = "dynamic", feature = "load"))]
 pub const MOST: u64 = 256 << 20;
 
 /// Reads a regular file of `most` bytes at most.
@@ -66,7 +66,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     };
 }
 
-#[cfg(feature = "symbolize")]
+#[cfg(any(feature = "symbolize", feature = "load"))]
 pub(crate) use linux::reopen;
 
 #[cfg(target_os = "linux")]
@@ -138,7 +138,7 @@ mod linux {
     }
 
     fn link(handle: &impl AsFd) -> String {
-        format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd())
+        format!("/proc/thread-self/fd/{}", handle.as_fd().as_raw_fd())
     }
 }
 

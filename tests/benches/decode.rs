@@ -16,7 +16,7 @@ use eunomia_runtime::{
 };
 use eunomia_tests::{
     built::kinds::types::Kinds, fixture, included::bootstrap::types::Event as Process,
-    included::flood::types::Large,
+    included::flood::types::Large, struct_id,
 };
 use flood::{Ratios, median};
 use serde_core::Serialize;
@@ -92,7 +92,7 @@ fn print(events: &[Process], format: Format) -> f64 {
 
 fn measure<E: Event + Serialize>(name: &str, skeleton: &str, events: &[E], ratios: &mut Ratios) {
     let checked = Skeleton::parse(&fixture(skeleton), skeleton).unwrap().check().unwrap();
-    let ty = struct_id(&checked, E::C_NAME);
+    let ty = struct_id(&checked.layouts, E::C_NAME);
     let mut out = Vec::new();
     let mut times = [const { Vec::new() }; 3];
     for round in 0..ROUNDS {
@@ -139,12 +139,4 @@ fn measure<E: Event + Serialize>(name: &str, skeleton: &str, events: &[E], ratio
 
 fn value<'a, E: Event>(checked: &'a Checked, ty: TypeId, event: &'a E) -> Value<'a> {
     Value::new(&checked.layouts, ty, event.bytes()).unwrap()
-}
-
-fn struct_id(checked: &Checked, c_name: &str) -> TypeId {
-    let known = checked.layouts.btf.iter().map(|(id, _)| id);
-    known
-        .filter(|id| checked.layouts.layout(*id).size > 0)
-        .find(|id| checked.layouts.c_name(*id) == c_name)
-        .unwrap()
 }

@@ -18,6 +18,7 @@ use std::{
 };
 
 use eunomia_build::cli::{self, Exit};
+use eunomia_tests::names;
 
 /// The result of a command.
 struct Ran {
@@ -59,15 +60,6 @@ fn folder(name: &str) -> (PathBuf, String) {
     fs::create_dir_all(&folder).unwrap();
     let text = folder.to_str().unwrap().to_owned();
     (folder, text)
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort_unstable();
-    names
 }
 
 /// Returns the name of the clang for tests.

@@ -12,14 +12,14 @@ use eunomia_build::{Embed, tokens};
 use eunomia_runtime::{
     Skeleton,
     columns::{Columns, Text},
-    object::{Kind, Layouts, TypeId},
+    object::Kind,
     sample::{CharArray, Event as _, Plain},
     skeleton::model::{CustomMember, ExportConfig, Other},
     value::Value,
 };
 use eunomia_tests::{
     built::{kinds, names, picked, shapes, streams, tails},
-    fixture,
+    fixture, struct_id,
 };
 
 /// Returns records of pseudo-random bytes, among them enum values, bools and short texts.
@@ -38,17 +38,6 @@ fn records<E: Plain>(count: usize) -> Vec<E> {
         });
     }
     records
-}
-
-fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
-    let is_struct =
-        |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
-    layouts
-        .btf
-        .iter()
-        .map(|(id, _)| id)
-        .find(|&id| layouts.c_name(id) == c_name && is_struct(id))
-        .unwrap()
 }
 
 /// Checks that every column of a batch holds the values that dynamic reading gives.

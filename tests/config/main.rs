@@ -10,7 +10,7 @@ use std::{
 };
 
 use eunomia_build::{Config, Error};
-use eunomia_tests::fixture;
+use eunomia_tests::{fixture, names};
 
 /// Creates an empty folder for a test.
 fn folder(name: &str) -> PathBuf {
@@ -18,15 +18,6 @@ fn folder(name: &str) -> PathBuf {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     folder
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort_unstable();
-    names
 }
 
 #[test]

@@ -5,16 +5,10 @@ mod files;
 use std::{fmt::Display, fs, sync::LazyLock};
 
 use eunomia_build::{Embed, Skeleton, tokens};
-use eunomia_runtime::{
-    Error,
-    checked::Checked,
-    reader::fuzz,
-    recording::{Replay, Replayed},
-    sample::Verdict,
-};
+use eunomia_runtime::{Error, checked::Checked, reader::fuzz, recording::Replay, sample::Verdict};
 use eunomia_tests::{
     built::{kinds, sampled, shapes, streams, tagged},
-    fixture,
+    fixture, typed_replay,
 };
 
 pub(crate) struct Target {
@@ -257,26 +251,13 @@ fn recording(input: &[u8]) -> bool {
         let dynamic = CHECKED[fixture]
             .replay(input, |event| lines.push(line(&event)))
             .map(|replayed| (lines, replayed));
-        match (replayed(NAMES[fixture], input), dynamic) {
+        match (typed_replay(NAMES[fixture], input), dynamic) {
             (Ok(typed), Ok(dynamic)) => assert_eq!(typed, dynamic),
             (Err(typed), Err(dynamic)) => assert_eq!(typed.to_string(), dynamic.to_string()),
             (typed, dynamic) => panic!("{typed:?} {dynamic:?}"),
         }
     }
     !damaged
-}
-
-fn replayed(name: &str, recording: &[u8]) -> Result<(Vec<String>, Replayed), Error> {
-    let mut lines = Vec::new();
-    let mut take = |export: &dyn Display| lines.push(export.to_string());
-    let replayed = match name {
-        "kinds" => kinds::replay(recording, |export| take(&export)),
-        "sampled" => sampled::replay(recording, |export| take(&export)),
-        "shapes" => shapes::replay(recording, |export| take(&export)),
-        "tagged" => tagged::replay(recording, |export| take(&export)),
-        _ => streams::replay(recording, |export| take(&export)),
-    }?;
-    Ok((lines, replayed))
 }
 
 fn recordings() -> Vec<Vec<u8>> {

@@ -186,7 +186,7 @@ pub mod arena {
         }
         /// The object with its maps and programs in the kernel. Dropping it unloads them. Typed
         /// access is through [`Handles`].
-        pub type Loaded = ::eunomia_runtime::bpf::Typed<Handles>;
+        pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
         pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {

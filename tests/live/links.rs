@@ -23,10 +23,11 @@ use libbpf_rs::{TC_EGRESS, TcHookBuilder, Xdp, XdpFlags, query::ProgInfoIter};
 
 use super::{
     Outcome, errno,
-    hooks::{Group, pair, remove_filters_of_lo, runs},
+    hooks::{Group, remove_filters_of_lo, runs},
     host::{apart, connect_under},
     pins::Pin,
     programs::{PROBED, eunomia_live_probed},
+    sockets::pair,
     tables::known_controls,
 };
 

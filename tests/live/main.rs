@@ -8,16 +8,19 @@
 //! `VM_KERNELS="6.1 7.2"` runs the same tests on these kernels instead, each in a virtual machine
 //! (`tests/vm`).
 
+mod allowed;
 mod args;
 mod attacked;
 mod bootstrap;
 mod btf_cache;
 mod callbacks;
 mod child;
+mod choices;
 mod columns;
 mod command;
 mod commands;
 mod control;
+mod definitions;
 mod doctor;
 mod errors;
 mod faults;
@@ -27,19 +30,23 @@ mod hooks;
 mod host;
 mod killed;
 mod links;
+mod lockdown;
 mod machines;
 mod maps;
 mod missing;
+mod namespaces;
 mod needs;
 mod netfilter;
 mod order;
 mod perf;
 mod pins;
+mod predictions;
 mod privileges;
 mod programs;
 mod readers;
 mod recording;
 mod refusals;
+mod relocations;
 mod sampled;
 mod samples;
 mod secure;
@@ -48,6 +55,7 @@ mod settings;
 mod shared;
 mod shown;
 mod soak;
+mod sockets;
 mod streams;
 mod summary;
 mod tables;
@@ -98,13 +106,13 @@ const TESTS: &[Test] = &[
     ("command::run_ends_when_output_fails", command::run_ends_when_output_fails),
     ("command::recording_is_replayed", command::recording_is_replayed),
     ("command::kernel_refusal_sets_exit_code", command::kernel_refusal_sets_exit_code),
-    ("command::options_select_programs", command::options_select_programs),
+    ("choices::options_select_programs", choices::options_select_programs),
     (
-        "command::attach_failure_leaves_other_programs_running",
-        command::attach_failure_leaves_other_programs_running,
+        "choices::attach_failure_leaves_other_programs_running",
+        choices::attach_failure_leaves_other_programs_running,
     ),
     ("command::run_prints_text_of_iterators", command::run_prints_text_of_iterators),
-    ("command::doctor_predicts_exit_of_run", command::doctor_predicts_exit_of_run),
+    ("choices::doctor_predicts_exit_of_run", choices::doctor_predicts_exit_of_run),
     ("command::run_ends_while_output_is_blocked", command::run_ends_while_output_is_blocked),
     (
         "btf_cache::cached_btf_relocates_like_whole_btf",
@@ -146,10 +154,13 @@ const TESTS: &[Test] = &[
         given::program_reads_perf_events_from_user_space,
     ),
     ("given::object_works_without_one_map", given::object_works_without_one_map),
-    ("given::perf_event_array_replaces_ring_buffer", given::perf_event_array_replaces_ring_buffer),
-    ("given::map_types_and_sizes_are_set", given::map_types_and_sizes_are_set),
-    ("given::data_sections_grow", given::data_sections_grow),
-    ("given::inner_map_is_set", given::inner_map_is_set),
+    (
+        "definitions::perf_event_array_replaces_ring_buffer",
+        definitions::perf_event_array_replaces_ring_buffer,
+    ),
+    ("definitions::map_types_and_sizes_are_set", definitions::map_types_and_sizes_are_set),
+    ("definitions::data_sections_grow", definitions::data_sections_grow),
+    ("definitions::inner_map_is_set", definitions::inner_map_is_set),
     ("pins::pinned_map_opens_without_object", pins::pinned_map_opens_without_object),
     ("given::prefixes_convert_to_trie_keys", given::prefixes_convert_to_trie_keys),
     ("given::program_type_is_set", given::program_type_is_set),
@@ -174,6 +185,16 @@ const TESTS: &[Test] = &[
         "shared::arena_is_not_mapped_over_other_memory",
         shared::arena_is_not_mapped_over_other_memory,
     ),
+    (
+        "shared::maps_with_declared_contents_keep_their_type",
+        shared::maps_with_declared_contents_keep_their_type,
+    ),
+    ("shared::arena_replaces_no_other_map", shared::arena_replaces_no_other_map),
+    (
+        "shared::map_is_identified_in_a_thread_with_descriptors_of_its_own",
+        shared::map_is_identified_in_a_thread_with_descriptors_of_its_own,
+    ),
+    ("shared::usdt_maps_of_other_sizes_are_refused", shared::usdt_maps_of_other_sizes_are_refused),
     ("shared::arena_that_would_fault_is_refused", shared::arena_that_would_fault_is_refused),
     (
         "test_runs::struct_ops_programs_are_not_test_run",
@@ -303,6 +324,10 @@ const TESTS: &[Test] = &[
         "recording::dynamic_recording_is_replayed_typed",
         recording::dynamic_recording_is_replayed_typed,
     ),
+    (
+        "perf::losses_of_cpus_without_a_ring_are_unknown",
+        perf::losses_of_cpus_without_a_ring_are_unknown,
+    ),
     ("perf::samples_are_aligned_and_complete", perf::samples_are_aligned_and_complete),
     ("perf::lost_samples_are_counted", perf::lost_samples_are_counted),
     ("perf::losses_at_end_of_burst_are_counted", perf::losses_at_end_of_burst_are_counted),
@@ -359,11 +384,11 @@ const TESTS: &[Test] = &[
     ("functions::kprobe_multi_counts_calls", functions::kprobe_multi_counts_calls),
     ("functions::ksyscall_counts_calls", functions::ksyscall_counts_calls),
     ("functions::freplace_replaces_function", functions::freplace_replaces_function),
-    ("hooks::socket_filter_attaches_and_detaches", hooks::socket_filter_attaches_and_detaches),
-    ("hooks::sk_reuseport_attaches_and_detaches", hooks::sk_reuseport_attaches_and_detaches),
-    ("hooks::sockmap_programs_see_sockets", hooks::sockmap_programs_see_sockets),
+    ("sockets::socket_filter_attaches_and_detaches", sockets::socket_filter_attaches_and_detaches),
+    ("sockets::sk_reuseport_attaches_and_detaches", sockets::sk_reuseport_attaches_and_detaches),
+    ("sockets::sockmap_programs_see_sockets", sockets::sockmap_programs_see_sockets),
     ("hooks::cgroup_program_sees_processes", hooks::cgroup_program_sees_processes),
-    ("hooks::sk_lookup_attaches_to_namespace", hooks::sk_lookup_attaches_to_namespace),
+    ("sockets::sk_lookup_attaches_to_namespace", sockets::sk_lookup_attaches_to_namespace),
     ("netfilter::netfilter_program_sees_packets", netfilter::netfilter_program_sees_packets),
     ("netfilter::taken_priority_is_explained", netfilter::taken_priority_is_explained),
     ("hooks::tc_filters_attach_and_detach", hooks::tc_filters_attach_and_detach),
@@ -401,22 +426,35 @@ const TESTS: &[Test] = &[
     ("programs::uprobe_counts_calls", programs::uprobe_counts_calls),
     ("programs::cookie_reaches_program", programs::cookie_reaches_program),
     ("programs::task_iterator_lists_process", programs::task_iterator_lists_process),
+    ("programs::target_stays_open_until_loading", programs::target_stays_open_until_loading),
     ("programs::links_each_reports_each_program", programs::links_each_reports_each_program),
     ("doctor::loadable_object_passes", doctor::loadable_object_passes),
-    ("doctor::relocations_use_given_btf_file", doctor::relocations_use_given_btf_file),
+    ("relocations::relocations_use_given_btf_file", relocations::relocations_use_given_btf_file),
     ("doctor::missing_kernel_parts_are_reported", doctor::missing_kernel_parts_are_reported),
-    ("doctor::relocations_resolve_as_in_libbpf", doctor::relocations_resolve_as_in_libbpf),
-    ("doctor::doctor_and_errors_give_same_reason", doctor::doctor_and_errors_give_same_reason),
     (
-        "doctor::doctor_and_errors_give_same_reason_for_probes",
-        doctor::doctor_and_errors_give_same_reason_for_probes,
+        "relocations::relocations_resolve_as_in_libbpf",
+        relocations::relocations_resolve_as_in_libbpf,
     ),
-    ("doctor::section_without_target_is_reported", doctor::section_without_target_is_reported),
-    ("doctor::trial_load_finds_kernel_refusals", doctor::trial_load_finds_kernel_refusals),
-    ("doctor::doctor_predicts_load_and_attach", doctor::doctor_predicts_load_and_attach),
     (
-        "doctor::doctor_predicts_load_and_attach_of_sources",
-        doctor::doctor_predicts_load_and_attach_of_sources,
+        "predictions::doctor_and_errors_give_same_reason",
+        predictions::doctor_and_errors_give_same_reason,
+    ),
+    (
+        "predictions::doctor_and_errors_give_same_reason_for_probes",
+        predictions::doctor_and_errors_give_same_reason_for_probes,
+    ),
+    (
+        "predictions::section_without_target_is_reported",
+        predictions::section_without_target_is_reported,
+    ),
+    (
+        "predictions::trial_load_finds_kernel_refusals",
+        predictions::trial_load_finds_kernel_refusals,
+    ),
+    ("predictions::doctor_predicts_load_and_attach", predictions::doctor_predicts_load_and_attach),
+    (
+        "predictions::doctor_predicts_load_and_attach_of_sources",
+        predictions::doctor_predicts_load_and_attach_of_sources,
     ),
     (
         "privileges::user_without_capabilities_is_told_what_is_missing",
@@ -433,11 +471,11 @@ const TESTS: &[Test] = &[
     ),
     ("privileges::advised_settings_permit_users", privileges::advised_settings_permit_users),
     (
-        "privileges::user_namespace_refusals_are_explained",
-        privileges::user_namespace_refusals_are_explained,
+        "namespaces::user_namespace_refusals_are_explained",
+        namespaces::user_namespace_refusals_are_explained,
     ),
-    ("privileges::token_delegates_bpf", privileges::token_delegates_bpf),
-    ("privileges::wrong_token_path_is_explained", privileges::wrong_token_path_is_explained),
+    ("namespaces::token_delegates_bpf", namespaces::token_delegates_bpf),
+    ("namespaces::wrong_token_path_is_explained", namespaces::wrong_token_path_is_explained),
     ("missing::missing_tc_modules_are_named", missing::missing_tc_modules_are_named),
     ("missing::missing_kernel_btf_is_explained", missing::missing_kernel_btf_is_explained),
     ("missing::missing_file_systems_are_explained", missing::missing_file_systems_are_explained),
@@ -458,7 +496,7 @@ const TESTS: &[Test] = &[
     ("errors::unresolved_relocations_are_explained", errors::unresolved_relocations_are_explained),
     ("errors::misspelled_usdt_is_explained", errors::misspelled_usdt_is_explained),
     // The last test, because lockdown cannot be undone.
-    ("privileges::lockdown_is_explained", privileges::lockdown_is_explained),
+    ("lockdown::lockdown_is_explained", lockdown::lockdown_is_explained),
 ];
 
 /// Returns the errno of the kernel's refusal.
@@ -485,9 +523,9 @@ const PARTS: &[child::Part] = &[
     ("forks", readers::forks),
     ("user", privileges::as_user),
     ("root-without", privileges::as_root_without),
-    ("namespace", privileges::in_user_namespace),
-    ("tokenless", privileges::tokenless),
-    ("locked", privileges::locked),
+    ("namespace", namespaces::in_user_namespace),
+    ("tokenless", namespaces::tokenless),
+    ("locked", lockdown::locked),
     ("typeless", missing::typeless),
     ("unmounted", missing::unmounted),
     ("unmounted-command", missing::unmounted_command),

@@ -34,17 +34,17 @@ const NEEDS: &[(&str, Need)] = &[
     ("shared::arena_that_would_fault_is_refused", Linux(6, 9, "arenas")),
     ("errors::misspelled_usdt_is_explained", Linux(5, 15, "cookies of probes")),
     ("attacked::", Here("symbols in its programs, and no folder that all users can write to")),
-    ("doctor::doctor_and_errors_give_same_reason", Here("symbols in its programs")),
+    ("predictions::doctor_and_errors_give_same_reason", Here("symbols in its programs")),
     (
-        "doctor::doctor_predicts_load_and_attach",
+        "predictions::doctor_predicts_load_and_attach",
         Here("processor that loads all fixtures several times in reasonable time"),
     ),
     ("refusals::", Here("clang")),
-    ("doctor::doctor_predicts_load_and_attach_of_sources", Here("clang")),
+    ("predictions::doctor_predicts_load_and_attach_of_sources", Here("clang")),
     ("maps::cgroup_storage_is_keyed_by_descriptor", Here("clang")),
     ("variables::arena_variables_are_shared_with_program", Linux(6, 9, "arenas")),
     (
-        "doctor::doctor_and_errors_give_same_reason_for_probes",
+        "predictions::doctor_and_errors_give_same_reason_for_probes",
         Matrix("probes functions of the kernel"),
     ),
     ("errors::arena_smaller_than_variables_is_refused", Linux(6, 9, "arenas")),
@@ -82,9 +82,9 @@ const NEEDS: &[(&str, Need)] = &[
     ("missing::missing_tc_modules_are_named", Matrix("removes modules of the kernel")),
     ("missing::missing_kernel_btf_is_explained", Matrix("hides what the kernel shows")),
     ("missing::missing_file_systems_are_explained", Matrix("unmounts file systems")),
-    ("privileges::lockdown_is_explained", Matrix("locks the kernel down")),
+    ("lockdown::lockdown_is_explained", Matrix("locks the kernel down")),
     ("privileges::advised_settings_permit_users", Matrix("changes settings of the kernel")),
-    ("privileges::token_delegates_bpf", Linux(6, 9, "BPF tokens")),
+    ("namespaces::token_delegates_bpf", Linux(6, 9, "BPF tokens")),
     ("hooks::syscall_program_is_run_not_attached", Linux(5, 14, "programs of type syscall")),
 ];
 

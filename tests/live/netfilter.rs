@@ -11,8 +11,9 @@ use super::{
     Outcome,
     command::{Out, run},
     errno,
-    hooks::{pair, runs},
+    hooks::runs,
     host::apart,
+    sockets::pair,
 };
 
 fn load() -> Result<hooks::Loaded, Error> {

@@ -11,8 +11,9 @@ use eunomia_tests::fixture;
 
 use super::{
     Outcome, errno,
-    hooks::{Group, pair},
+    hooks::Group,
     host::{apart, raise, send_frame},
+    sockets::pair,
 };
 
 #[path = "../every/netlink.rs"]

@@ -312,6 +312,15 @@ pub(crate) fn offline_cpu_does_not_spin_reader() -> Outcome {
     Ok(())
 }
 
+/// Nobody counts what programs send on a CPU for which the map has no entry.
+pub(crate) fn losses_of_cpus_without_a_ring_are_unknown() -> Outcome {
+    let mut open = streams::open()?;
+    open.object().set_max_entries("events", 1)?;
+    let more = fs::read_to_string("/sys/devices/system/cpu/possible")?.trim() != "0";
+    assert_eq!(open.load()?.stats().events.lost_at_least, more);
+    Ok(())
+}
+
 /// The ring of an offline CPU is closed, and its losses stay counted.
 pub(crate) fn losses_of_offline_cpu_are_kept() -> Outcome {
     let skel = load()?;

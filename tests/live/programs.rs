@@ -2,7 +2,9 @@
 //! and samples are limited to this process.
 
 use std::{
+    fs,
     io::Read as _,
+    os::fd::AsFd as _,
     time::{Duration, Instant},
 };
 
@@ -10,7 +12,10 @@ use eunomia_runtime::{
     Skeleton,
     bpf::{self, Direction, Every, Link, ProbePoint, Sampling, XdpMode},
 };
-use eunomia_tests::{built::programs, fixture};
+use eunomia_tests::{
+    built::{hooks, programs},
+    fixture,
+};
 
 use super::{Outcome, errno, host::apart, needs::Machine};
 
@@ -178,5 +183,36 @@ pub(crate) fn links_each_reports_each_program() -> Outcome {
     let wrong = skel.object().program("tested")?.into_kind::<bpf::kind::Xdp>().unwrap_err();
     assert_eq!(wrong.to_string(), "program `tested`: its type is raw_tracepoint, expected xdp");
     assert_eq!(skel.progs()?.tested.test_run(None, None)?.return_value, 7);
+    Ok(())
+}
+
+/// The program with the target may be closed before the object is loaded, and another file may get
+/// the number of its descriptor.
+pub(crate) fn target_stays_open_until_loading() -> Outcome {
+    let only = |name: &str| -> eunomia_runtime::Result<hooks::Open> {
+        let mut open = hooks::open()?;
+        for program in open.object().programs() {
+            open.object().program(&program)?.set_autoload(program == name);
+        }
+        Ok(open)
+    };
+    let whole = only("classify")?.load()?;
+    let of = whole.progs()?.classify.fd()?.try_clone_to_owned()?;
+    let line = format!("prog_id:\t{}", whole.progs()?.classify.id()?);
+    let is_open = || -> Result<bool, std::io::Error> {
+        let mut descriptors = fs::read_dir("/proc/self/fdinfo")?;
+        Ok(descriptors.any(|file| {
+            file.and_then(|file| fs::read_to_string(file.path()))
+                .is_ok_and(|text| text.lines().any(|found| found == line))
+        }))
+    };
+    let mut open = only("other_verdict")?;
+    let mut program = open.object().program("other_verdict")?;
+    program.set_attach_target("verdict", Some(of.as_fd()))?;
+    program.set_attach_target("none", Some(of.as_fd())).unwrap_err();
+    drop((of, whole));
+    assert!(is_open()?);
+    drop(open);
+    assert!(!is_open()?);
     Ok(())
 }

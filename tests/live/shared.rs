@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use eunomia_runtime::{
     Error, Skeleton,
-    bpf::{self, Array, Map, MapSpec, MapType, ReadWrite, Sample, Spec, TestInput},
+    bpf::{self, Array, Map, MapSpec, MapType, ReadWrite, Sample, Spec, TestInput, kind},
 };
 use eunomia_tests::{
-    built::{arena, congestion, given::types::Event},
+    built::{arena, congestion, given::types::Event, maps},
     fixture,
 };
 
@@ -219,4 +219,103 @@ pub(crate) fn arena_that_would_fault_is_refused() -> Outcome {
     let refused = open.load().unwrap_err().to_string();
     assert!(refused.ends_with("which would end this process; remove one of them"), "{refused}");
     Ok(())
+}
+
+/// libbpf puts declared inner maps and programs into their map with keys and values of 4 bytes, and
+/// takes them for maps or programs by the type that the map has then.
+pub(crate) fn maps_with_declared_contents_keep_their_type() -> Outcome {
+    let mut open = maps::open()?;
+    let object = open.object();
+    let refused =
+        |result: Result<(), Error>, why: &str| assert_eq!(result.unwrap_err().to_string(), why);
+    refused(
+        object.set_key_size("outer", 256),
+        "map `outer`: the key size of a map of type HashOfMaps is fixed",
+    );
+    refused(
+        object.set_key_size("calls", 8),
+        "map `calls`: the key size of a map of type ProgArray is fixed",
+    );
+    refused(
+        object.set_type("calls", MapType::Array),
+        "map `calls`: its type cannot be changed from ProgArray to Array",
+    );
+    let calls = Map::create("calls", &MapSpec { kind: MapType::ProgArray, ..INNER })?;
+    refused(
+        object.reuse_map("outer", calls.fd()),
+        "map `outer`: a map of type ProgArray cannot replace one of type HashOfMaps",
+    );
+    let array = Map::create("array", &INNER)?;
+    refused(
+        object.reuse_map("calls", array.fd()),
+        "map `calls`: a map of type Array cannot replace one of type ProgArray",
+    );
+    object.reuse_map("calls", calls.fd())?;
+    open.load()?;
+    Ok(())
+}
+
+/// The arena of an object is found by its type, so no other map of the object may become one: what
+/// would end the process or replace other memory is refused for that one.
+pub(crate) fn arena_replaces_no_other_map() -> Outcome {
+    let memory = MapSpec {
+        kind: MapType::Arena,
+        key_size: 0,
+        value_size: 0,
+        max_entries: 4,
+        flags: 1 << 10,
+    };
+    let memory = Map::create("memory", &memory)?;
+    let refused = maps::open()?.object().reuse_map("hash", memory.fd()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "map `hash`: a map of type Arena cannot replace one of type Hash"
+    );
+    Ok(())
+}
+
+/// libbpf writes to the maps of USDTs with keys and values of its own sizes.
+pub(crate) fn usdt_maps_of_other_sizes_are_refused() -> Outcome {
+    const SPECS: &str = "__bpf_usdt_specs";
+    let attach = |set: &dyn Fn(&mut bpf::Open) -> Result<(), Error>| -> Result<String, Error> {
+        let mut open = Skeleton::parse(&fixture("every"), "every")?.open()?;
+        for program in open.object().programs() {
+            open.object().program(&program)?.set_autoload(program == "usdt");
+        }
+        for map in ["__bpf_usdt_ip_to_spec_id", SPECS] {
+            open.object().set_autocreate(map, true)?;
+        }
+        set(open.object())?;
+        let loaded = open.load()?;
+        let program = loaded.object().program_of::<kind::Usdt>("usdt")?;
+        let result = program.attach_to("/proc/self/exe", "none", "none", None, 0);
+        Ok(result.unwrap_err().to_string())
+    };
+    let of = |found| {
+        format!(
+            "map `{SPECS}`: it is of type {found} bytes, but libbpf writes up to 4 and 304 bytes for USDTs: declare it as in bpf/usdt.bpf.h"
+        )
+    };
+    assert_eq!(
+        attach(&|open| open.set_value_size(SPECS, 4096))?,
+        of("array with keys and values of 4 and 4096")
+    );
+    assert_eq!(
+        attach(&|open| open.set_type(SPECS, MapType::PercpuArray))?,
+        of("percpu_array with keys and values of 4 and 304")
+    );
+    let unchanged = attach(&|_| Ok(()))?;
+    assert!(!unchanged.contains(SPECS), "{unchanged}");
+    Ok(())
+}
+
+/// A thread may have descriptors of its own, and the process another file by the same number.
+pub(crate) fn map_is_identified_in_a_thread_with_descriptors_of_its_own() -> Outcome {
+    let reused = std::thread::spawn(|| {
+        // SAFETY: this thread owns no descriptor yet, and no other thread uses those that it opens.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_FILES) }, 0);
+        let array = Map::create("in_place", &MapSpec { max_entries: 3, flags: 1 << 10, ..INNER })?;
+        maps::open()?.object().reuse_map("in_place", array.fd())
+    });
+    Ok(reused.join().map_err(|_| "the thread panicked")??)
 }

@@ -8,12 +8,7 @@ use eunomia_runtime::{
 };
 use eunomia_tests::{built::hooks, fixture};
 
-use super::{
-    Outcome, errno,
-    hooks::{pair, runs},
-    host::apart,
-    order::sized,
-};
+use super::{Outcome, errno, hooks::runs, host::apart, order::sized, sockets::pair};
 
 pub(crate) fn set_target_is_attached() -> Outcome {
     apart(|| {

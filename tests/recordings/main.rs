@@ -4,7 +4,7 @@
 //! A recording or text that differs is rewritten and the test fails, as with golden files. A
 //! needless difference means that users can no longer replay their recordings.
 
-use std::{fmt::Display, fs, io::Write, path::PathBuf};
+use std::{fs, io::Write, path::PathBuf};
 
 use eunomia_runtime::{
     Error, Skeleton,
@@ -18,7 +18,7 @@ use eunomia_tests::{
         kinds, picked, sampled, shapes, streams,
         tagged::{self, types::Kind},
     },
-    fixture,
+    fixture, typed_replay,
 };
 
 const NAMES: [&str; 5] = ["kinds", "sampled", "shapes", "streams", "tagged"];
@@ -157,19 +157,6 @@ fn typed_recording(name: &str) -> Vec<u8> {
         "tagged" => fill(tagged::recorder(Vec::new()).unwrap(), tagged::STREAMS, &records),
         _ => fill(streams::recorder(Vec::new()).unwrap(), streams::STREAMS, &records),
     }
-}
-
-fn typed_replay(name: &str, recording: &[u8]) -> Result<(Vec<String>, Replayed), Error> {
-    let mut lines = Vec::new();
-    let mut take = |export: &dyn Display| lines.push(export.to_string());
-    let replayed = match name {
-        "kinds" => kinds::replay(recording, |export| take(&export)),
-        "sampled" => sampled::replay(recording, |export| take(&export)),
-        "shapes" => shapes::replay(recording, |export| take(&export)),
-        "tagged" => tagged::replay(recording, |export| take(&export)),
-        _ => streams::replay(recording, |export| take(&export)),
-    }?;
-    Ok((lines, replayed))
 }
 
 fn dynamic_replay(name: &str, recording: &[u8]) -> Result<(Vec<String>, Replayed), Error> {

@@ -4,6 +4,7 @@
 
 mod args;
 mod corrupt;
+mod costs;
 mod document;
 mod foreign;
 mod libbpf;

@@ -5,6 +5,14 @@
 
 pub mod crates;
 
+use std::{fmt::Display, fs, path::Path};
+
+use eunomia_runtime::{
+    Error,
+    object::{Kind, Layouts, TypeId},
+    recording::Replayed,
+};
+
 /// Modules that the build script generates. They are included as text, so every lint of this crate
 /// applies.
 #[deny(
@@ -105,6 +113,54 @@ pub mod included {
 pub fn fixture(name: &str) -> String {
     let path = format!("{}/bpf/{name}.json", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).expect("fixtures are committed")
+}
+
+/// Returns the id of the struct or union with this C name.
+///
+/// # Panics
+/// If the object has none.
+#[must_use]
+pub fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
+    let is_struct =
+        |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
+    layouts
+        .btf
+        .iter()
+        .map(|(id, _)| id)
+        .find(|&id| layouts.c_name(id) == c_name && is_struct(id))
+        .expect("the object has the type")
+}
+
+/// Replays a recording through a generated module, and returns the text of its events.
+///
+/// # Errors
+/// Those of the module.
+pub fn typed_replay(name: &str, recording: &[u8]) -> Result<(Vec<String>, Replayed), Error> {
+    let mut lines = Vec::new();
+    let mut take = |export: &dyn Display| lines.push(export.to_string());
+    let replayed = match name {
+        "kinds" => built::kinds::replay(recording, |export| take(&export)),
+        "sampled" => built::sampled::replay(recording, |export| take(&export)),
+        "shapes" => built::shapes::replay(recording, |export| take(&export)),
+        "tagged" => built::tagged::replay(recording, |export| take(&export)),
+        _ => built::streams::replay(recording, |export| take(&export)),
+    }?;
+    Ok((lines, replayed))
+}
+
+/// Returns the names of the files in a folder, sorted.
+///
+/// # Panics
+/// If the folder cannot be read.
+#[must_use]
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .expect("the folder is ours")
+        .map(|file| file.expect("the folder is ours").file_name().into_string())
+        .map(|name| name.expect("names are UTF-8"))
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 /// The README and the book in `docs/`, whose snippets compile as doc tests.

@@ -6,28 +6,15 @@ use eunomia_runtime::{
     __private::is_shown,
     Skeleton,
     checked::Checked,
-    object::{Kind, Layouts, TypeId},
     sample::{Event, Plain as _},
     skeleton::Format,
     value::Value,
 };
-use eunomia_tests::{built, fixture};
+use eunomia_tests::{built, fixture, struct_id};
 use serde_core::Serialize;
 
 fn checked(name: &str) -> Checked {
     Skeleton::parse(&fixture(name), name).unwrap().check().unwrap()
-}
-
-/// Returns the id of the struct or union with this C name.
-fn struct_id(layouts: &Layouts, c_name: &str) -> TypeId {
-    let is_struct =
-        |id| matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
-    layouts
-        .btf
-        .iter()
-        .map(|(id, _)| id)
-        .find(|&id| layouts.c_name(id) == c_name && is_struct(id))
-        .unwrap()
 }
 
 /// Reads pseudo-random bytes both ways, in enough rounds to cover most enum values, bools and

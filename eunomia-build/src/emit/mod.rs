@@ -13,6 +13,7 @@ mod lifecycle;
 mod maps;
 mod named;
 mod object;
+mod open;
 mod programs;
 mod recording;
 mod sections;

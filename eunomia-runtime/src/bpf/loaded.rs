@@ -3,6 +3,7 @@
 pub(crate) mod handles;
 pub(crate) mod load;
 mod skeleton;
+mod source;
 
 use std::{
     collections::BTreeMap,
@@ -11,9 +12,10 @@ use std::{
     time::Duration,
 };
 
-pub use skeleton::{Handles, Typed};
+pub use skeleton::{Handles, LoadedSkeleton};
+use source::source;
 
-use libbpf_rs::{AsRawLibbpf, MapCore as _, MapType, Object, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf, Object, libbpf_sys};
 
 use super::{
     FromMap, Link, Links, Map, PerfEventArray, Program, ReadOnly, RingBuffer, Section,
@@ -21,17 +23,13 @@ use super::{
     kind::Kind,
     link::attach,
     loaded::load::Facts,
-    map::{InnerDef, Records},
+    map::InnerDef,
     open::Settings,
     section::{Access, SectionMap},
 };
 use crate::{
     Error, Result,
-    host::{
-        messages::refused,
-        privilege::{map_type_name, no_perf_events},
-    },
-    reader::{Control, PerfArray, Reader, Ring, Sampled, Source, Stats, Verdict, Waiting},
+    reader::{Control, Reader, Stats, Verdict, Waiting},
 };
 
 /// An object whose maps and programs are in the kernel, with its readers open.
@@ -367,43 +365,3 @@ pub(super) fn not_made(map: &str) -> Error {
 }
 
 const NOT_MADE: &str = "it is not in the kernel because its creation was switched off";
-
-/// Opens the reader of the map `name`.
-fn source(object: &Object, name: &str, settings: &Settings) -> Result<Source> {
-    let (_, map) = find_map(object, &settings.maps, name)?;
-    // An unread source keeps the numbers of the other maps the same.
-    if !map.autocreate() || settings.left.contains(name) {
-        return Ok(Source::Unread);
-    }
-    if let Some(&(every, clear, declared)) = settings.samples.get(name) {
-        let sampler = Map::new(map, None).sampler()?;
-        let (sizes, declared_sizes) =
-            (sampler.sizes(), (declared.key_size as usize, declared.value_size as usize));
-        if sizes != declared_sizes {
-            let why = format!(
-                "its key and value sizes are {} and {} bytes, but {} and {} are declared",
-                sizes.0, sizes.1, declared_sizes.0, declared_sizes.1
-            );
-            return Err(Error::Mismatch { name: format!("map `{name}`"), why });
-        }
-        let entries = Records::new(sampler, clear);
-        return Sampled::new(every, Box::new(entries)).map(Source::Sampled);
-    }
-    match map.map_type() {
-        MapType::RingBuf => {
-            let info = map.info().map_err(|error| {
-                refused(format!("ask the kernel about the map `{name}`"), &error, "")
-            })?;
-            Ring::new(name, map.as_fd(), map.max_entries(), info.info.map_flags).map(Source::Ring)
-        }
-        MapType::PerfEventArray => {
-            let opened = PerfArray::open(name, map.as_fd(), map.max_entries(), settings.perf)
-                .map(Source::Perf);
-            opened.map_err(|error| error.without(no_perf_events))
-        }
-        other => Err(Error::Mismatch {
-            name: name.to_owned(),
-            why: format!("a map of type {} delivers no records", map_type_name(other as u32)),
-        }),
-    }
-}

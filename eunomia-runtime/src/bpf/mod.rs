@@ -33,7 +33,7 @@ pub use attach::{
 pub use libbpf_rs::{MapType, ProgramAttachType, ProgramType};
 pub use link::{Attached, Link, LinkInfo, Links};
 pub use loaded::Loaded;
-pub use loaded::{Handles, Typed};
+pub use loaded::{Handles, LoadedSkeleton};
 pub use map::{
     Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap,
     InPlace, Map, MapOfMaps, PerCpu, PerCpuArray, PerCpuEntries, PerCpuHashMap, PerCpuSampler,

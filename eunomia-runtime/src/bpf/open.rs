@@ -2,90 +2,42 @@
 
 #[cfg(feature = "dynamic")]
 mod btf_cache;
+mod btf_file;
 mod kernel_btf;
 mod maps;
+mod program;
+mod settings;
+mod spec;
 mod table;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
-    io,
-    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
-    path::Path,
-    time::Duration,
-};
+use std::path::Path;
 
 #[cfg(feature = "dynamic")]
 pub use btf_cache::BtfCache;
+use btf_file::BtfFile;
 pub use kernel_btf::{archived, kernel_btf, named_btf};
+pub use program::OpenProgram;
+pub(super) use settings::Settings;
+pub use spec::{Dropped, Sample, Spec};
 pub use table::OpenTable;
 
-use libbpf_rs::{
-    AsRawLibbpf as _, ObjectBuilder, OpenObject, OpenProgramMut, ProgramAttachType, ProgramType,
-    libbpf_sys,
-};
+use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject};
 
 use super::{
     Loaded, ReadWrite, Section, SizedSection, StructOps, Target, loaded::load::load,
-    section::SectionMap, sys::c_string,
+    section::SectionMap,
 };
 #[cfg(feature = "dynamic")]
 use crate::diagnosis::pinned::pin_none;
 use crate::{
     Error, Result,
-    diagnosis::load::Wanted,
-    file,
+    diagnosis::load::LoadHints,
     host::{
-        kernel_error,
         messages::{listen, refused},
-        privilege::{Need, lacking},
         token,
     },
-    map_spec::MapSpec,
     reader::PerfBuffer,
 };
-
-/// The parameters for opening an object.
-#[derive(Debug, Clone, Copy)]
-pub struct Spec<'a> {
-    /// The name that libbpf gives the object. Internal maps are named after it.
-    pub name: &'a str,
-    /// The ELF file.
-    pub object: &'a [u8],
-    /// The maps that deliver records, in the order in which [`Loaded::poll`] numbers them.
-    pub streams: &'a [&'a str],
-    /// Those of the maps in `streams` that are read at intervals.
-    pub samples: &'a [Sample<'a>],
-    /// The variables in which programs count the records that found no room.
-    pub dropped: &'a [Dropped<'a>],
-    /// The number of pages of a perf ring on each CPU, a power of two; see
-    /// [`Open::set_perf_buffer`].
-    pub perf_pages: usize,
-}
-
-/// A map that is read at intervals.
-#[derive(Debug, Clone, Copy)]
-pub struct Sample<'a> {
-    /// The name of the map.
-    pub map: &'a str,
-    /// The time between two readings.
-    pub every: Duration,
-    /// True if reading takes the entries out of the map; see [`super::Sampler::take`].
-    pub clear: bool,
-}
-
-/// A global variable in which programs count the records of a map that found no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dropped<'a> {
-    /// The name of the map.
-    pub map: &'a str,
-    /// The section of the variable.
-    pub section: &'a str,
-    /// The offset of the variable in the section, in bytes.
-    pub offset: usize,
-    /// The number of bytes of the variable, 4 or 8.
-    pub size: usize,
-}
 
 /// An object that is open and not yet loaded: maps, programs and variables can be set up.
 #[derive(Debug)]
@@ -93,28 +45,6 @@ pub struct Dropped<'a> {
 pub struct Open {
     pub(super) object: OpenObject,
     pub(super) settings: Settings,
-}
-
-/// The settings for loading, apart from the object.
-#[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) name: String,
-    /// The names of the maps in libbpf's order. They are kept because libbpf renames a map that
-    /// another map replaces.
-    pub(super) maps: Vec<String>,
-    /// The templates of inner maps, by the index of the map of maps. They are kept open until the
-    /// object is loaded.
-    pub(super) inner: BTreeMap<usize, OwnedFd>,
-    pub(super) streams: Vec<String>,
-    /// The maps that are read at intervals: the interval, whether entries are taken out, and the
-    /// declaration.
-    pub(super) samples: BTreeMap<String, (Duration, bool, MapSpec)>,
-    /// The section, offset and size of the variable, by the name of the map.
-    pub(super) dropped: BTreeMap<String, (String, usize, usize)>,
-    /// The streams whose records are left to another reader.
-    pub(super) left: BTreeSet<String>,
-    pub(super) perf: PerfBuffer,
-    pub(super) targets: BTreeMap<String, Vec<Target>>,
 }
 
 impl Open {
@@ -134,76 +64,29 @@ impl Open {
     /// file; see [`super::open::kernel_btf`]. The file is read when the object is loaded.
     ///
     /// # Errors
-    /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file.
+    /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file, or if the
+    /// types in the file contain themselves.
     pub fn for_kernel(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
-        let tried = || format!("open the BPF object `{}`", spec.name);
-        // libbpf opens any path, and would wait for a FIFO.
-        if let Some(path) = btf {
-            file::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
-        }
-        let (object, log) = listen(|| {
-            let mut builder = ObjectBuilder::default();
-            builder.name(spec.name)?;
-            if let Some(btf) = btf {
-                builder.btf_custom_path(btf)?;
-            }
-            let mut object = token::open(&mut builder, spec.object)?;
-            StructOps::switch_off_optional(&mut object)?;
-            let without_table = StructOps::without_table(&object)?;
-            Ok((object, without_table))
-        });
-        let (object, without_table) = object.map_err(|error| refused(tried(), &error, &log))?;
-        if let Some(name) = without_table {
-            let why = "it is of the type BPF_MAP_TYPE_STRUCT_OPS and defined in SEC(\".maps\"): define a variable of the kernel's type in \
-                       SEC(\".struct_ops\")";
-            return Err(Error::Misuse {
-                name: format!("map `{}`", name.to_string_lossy()),
-                why: why.to_owned(),
-            });
-        }
-        let settings = Settings {
-            name: spec.name.to_owned(),
-            maps: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
-            inner: BTreeMap::new(),
-            streams: spec.streams.iter().map(|&map| map.to_owned()).collect(),
-            samples: spec
-                .samples
-                .iter()
-                .filter_map(|sample| {
-                    let map = object.maps().find(|map| map.name() == sample.map)?;
-                    // SAFETY: the map belongs to a live object.
-                    let declared = unsafe { MapSpec::declared(map.as_libbpf_object()) };
-                    Some((sample.map.to_owned(), (sample.every, sample.clear, declared)))
-                })
-                .collect(),
-            dropped: spec
-                .dropped
-                .iter()
-                .map(|counter| {
-                    (
-                        counter.map.to_owned(),
-                        (counter.section.to_owned(), counter.offset, counter.size),
-                    )
-                })
-                .collect(),
-            perf: PerfBuffer { pages: spec.perf_pages, ..PerfBuffer::default() },
-            left: BTreeSet::new(),
-            targets: BTreeMap::new(),
-        };
+        let btf = btf.map(BtfFile::read).transpose()?;
+        let object = open_object(spec, btf.as_ref())?;
+        let settings = Settings::new(spec, &object, btf);
         let open = Self { object, settings };
-        spec.streams.iter().try_for_each(|map| open.find_map(map).map(drop))?;
+        open.check_streams(spec.streams)?;
         open.refuse_pinned_values()?;
-        if let Some(twice) = spec
-            .streams
-            .iter()
-            .find(|map| spec.streams.iter().filter(|other| other == map).count() > 1)
-        {
-            return Err(Error::Value {
+        Ok(open)
+    }
+
+    /// Refuses maps to read that the object does not have, or that are listed twice.
+    fn check_streams(&self, streams: &[&str]) -> Result<()> {
+        streams.iter().try_for_each(|map| self.find_map(map).map(drop))?;
+        let is_twice = |map: &&&str| streams.iter().filter(|other| other == map).count() > 1;
+        match streams.iter().find(is_twice) {
+            Some(twice) => Err(Error::Value {
                 name: format!("map `{twice}`"),
                 why: "it is listed twice in the maps to read".to_owned(),
-            });
+            }),
+            None => Ok(()),
         }
-        Ok(open)
     }
 
     /// Returns the index of a map. A section's map is also found by the name of the section.
@@ -288,8 +171,9 @@ impl Open {
     /// [`Error::NotFound`] if the object has no program of this name.
     pub fn program(&mut self, name: &str) -> Result<OpenProgram<'_>> {
         let known = self.programs();
+        let Settings { attached_to, .. } = &mut self.settings;
         match self.object.progs_mut().find(|program| program.name() == name) {
-            Some(program) => Ok(OpenProgram(program)),
+            Some(program) => Ok(OpenProgram(program, attached_to)),
             None => Err(Error::NotFound { what: "program", name: name.to_owned(), known }),
         }
     }
@@ -348,7 +232,7 @@ impl Open {
 
     /// Returns the targets that were set, by the names of the programs.
     #[cfg(feature = "dynamic")]
-    pub(crate) fn targets(&self) -> &BTreeMap<String, Vec<Target>> {
+    pub(crate) fn targets(&self) -> &std::collections::BTreeMap<String, Vec<Target>> {
         &self.settings.targets
     }
 
@@ -416,11 +300,11 @@ impl Open {
     pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
         // libbpf takes the object, and does not return it if loading fails.
-        let wanted = Wanted::of(&object, &settings.inner);
+        let hints = LoadHints::of(&object, &settings.inner);
         let (object, log) = listen(|| load(object));
         let (object, facts) = object.map_err(|error| {
             let error = refused(format!("load the BPF object `{}`", settings.name), &error, &log);
-            wanted.explain(error, &log)
+            hints.explain(error, &log)
         })?;
         Loaded::new(object, facts, settings)
     }
@@ -435,139 +319,29 @@ impl Open {
     }
 }
 
-/// A program of an object that is not yet loaded.
-#[derive(Debug)]
-pub struct OpenProgram<'a>(OpenProgramMut<'a>);
-
-impl OpenProgram<'_> {
-    /// Returns the name of the C function.
-    pub fn name(&self) -> &OsStr {
-        self.0.name()
-    }
-
-    /// Returns the ELF section, which names the program's type and target.
-    pub fn section(&self) -> &OsStr {
-        self.0.section()
-    }
-
-    /// Sets whether the program is loaded. It is by default, unless its section starts with `?`.
-    pub fn set_autoload(&mut self, on: bool) {
-        self.0.set_autoload(on);
-    }
-
-    /// Sets the type as which the program is loaded, for a program whose section names no type
-    /// (`SEC("ext/hook")`) or another one.
-    ///
-    /// Its handle is then one of kind [`Any`](super::kind::Any); [`super::Program::into_kind`]
-    /// makes it one of the type: `skel.progs()?.hook.into_kind::<kind::Xdp>()?`.
-    ///
-    /// libbpf then ignores the section, so `attach` does not know the target: attach it with a
-    /// method of its kind, or set a target with [`Open::set_target`]. If the type has several
-    /// attach types, call [`Self::set_attach_type`] too.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`] from libbpf; none occurs before the object is loaded.
-    pub fn set_type(&mut self, ty: ProgramType) -> Result<()> {
-        self.set_type_number(ty as u32)
-    }
-
-    fn set_type_number(&mut self, ty: libbpf_sys::bpf_prog_type) -> Result<()> {
-        // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
-        let error =
-            unsafe { libbpf_sys::bpf_program__set_type(self.0.as_libbpf_object().as_ptr(), ty) };
-        self.check_set(error, "type")
-    }
-
-    /// Sets the expected attach type (`expected_attach_type`), which the kernel requires for some
-    /// types, for example those of sockets and cgroups. [`Self::set_type`] does not change it.
-    ///
-    /// # Errors
-    /// Those of [`Self::set_type`].
-    pub fn set_attach_type(&mut self, ty: ProgramAttachType) -> Result<()> {
-        self.set_attach_type_number(ty as u32)
-    }
-
-    fn set_attach_type_number(&mut self, ty: libbpf_sys::bpf_attach_type) -> Result<()> {
-        // SAFETY: the pointer is that of a program of a live object, and the call writes a number.
-        let error = unsafe {
-            libbpf_sys::bpf_program__set_expected_attach_type(
-                self.0.as_libbpf_object().as_ptr(),
-                ty,
-            )
-        };
-        self.check_set(error, "attach type")
-    }
-
-    /// Returns the type that the section names or that was set; `Unspec` if libbpf does not know
-    /// the section.
-    pub fn prog_type(&self) -> ProgramType {
-        self.0.prog_type()
-    }
-
-    fn check_set(&self, error: i32, property: &str) -> Result<()> {
-        let tried =
-            || format!("set the {property} of the program `{}`", self.name().to_string_lossy());
-        if error < 0 {
-            Err(kernel_error(tried(), io::Error::from_raw_os_error(-error)))
-        } else {
-            Ok(())
+/// Opens an object with libbpf. Refuses tables of functions (struct_ops) that are defined in
+/// `SEC(".maps")`.
+fn open_object(spec: &Spec<'_>, btf: Option<&BtfFile>) -> Result<OpenObject> {
+    let tried = || format!("open the BPF object `{}`", spec.name);
+    let (object, log) = listen(|| {
+        let mut builder = ObjectBuilder::default();
+        builder.name(spec.name)?;
+        if let Some(btf) = btf {
+            builder.btf_custom_path(btf.path())?;
         }
-    }
-
-    /// Sets the function to which the program attaches.
-    ///
-    /// For `fentry`, `fexit`, `fmod_ret` and `lsm` it is a function of the kernel. For `freplace`
-    /// it is a function of the program `of`, which this program replaces. The kernel checks the
-    /// types of the two functions at loading.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`] if libbpf refuses the function: ENOENT (for a function of the kernel also
-    /// ESRCH) if it is not found, EINVAL if `of` has no BTF.
-    pub fn set_attach_target(&mut self, function: &str, of: Option<BorrowedFd<'_>>) -> Result<()> {
-        let tried = format!(
-            "set `{function}` as the target of the program `{}`",
-            self.name().to_string_lossy()
-        );
-        let program = of.map_or(0, |program| program.as_raw_fd());
-        let (set, log) = listen(|| self.0.set_attach_target(program, Some(function.to_owned())));
-        set.map_err(|error| {
-            refused(tried, &error, &log)
-                .without(|| lacking(&[Need::by_number("finding the functions of another program")]))
-        })
-    }
-
-    /// Sets the type and the expected attach type to those of programs in `section`, for example
-    /// `xdp` or `cgroup/connect4`. The program's own section is then ignored.
-    ///
-    /// # Errors
-    /// [`Error::Value`] if libbpf does not know the section; otherwise those of [`Self::set_type`].
-    pub fn set_type_of(&mut self, section: &str) -> Result<()> {
-        let name =
-            || format!("type `{section}` of the program `{}`", self.name().to_string_lossy());
-        let c_section = c_string(section, name)?;
-        let (mut ty, mut attach_type) = (0, 0);
-        // SAFETY: the string ends with a NUL and lives through the call, as do the two numbers that
-        // the call writes.
-        let (error, _) = listen(|| unsafe {
-            libbpf_sys::libbpf_prog_type_by_name(
-                c_section.as_ptr(),
-                &raw mut ty,
-                &raw mut attach_type,
-            )
+        let mut object = token::open(&mut builder, spec.object)?;
+        StructOps::switch_off_optional(&mut object)?;
+        let without_table = StructOps::without_table(&object)?;
+        Ok((object, without_table))
+    });
+    let (object, without_table) = object.map_err(|error| refused(tried(), &error, &log))?;
+    if let Some(name) = without_table {
+        let why = "it is of the type BPF_MAP_TYPE_STRUCT_OPS and defined in SEC(\".maps\"): define a variable of the kernel's type in \
+                   SEC(\".struct_ops\")";
+        return Err(Error::Misuse {
+            name: format!("map `{}`", name.to_string_lossy()),
+            why: why.to_owned(),
         });
-        if error < 0 {
-            return Err(Error::Value {
-                name: name(),
-                why: "libbpf does not know this section".to_owned(),
-            });
-        }
-        // Set as numbers, because libbpf-rs has no names for some of them.
-        self.set_type_number(ty)?;
-        self.set_attach_type_number(attach_type)
     }
-
-    /// Sets whether `attach` attaches the program. It does by default.
-    pub fn set_autoattach(&mut self, on: bool) {
-        self.0.set_autoattach(on);
-    }
+    Ok(object)
 }

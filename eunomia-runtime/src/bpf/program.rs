@@ -1,7 +1,7 @@
 //! Programs in the kernel: their names, ids, pins and links.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, c_int, c_long},
     io,
     marker::PhantomData,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
@@ -9,7 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use libbpf_rs::{AsRawLibbpf as _, Object, ProgramMut, ProgramType, libbpf_sys};
+use libbpf_rs::{
+    AsRawLibbpf as _, MapCore as _, MapType, Object, ProgramMut, ProgramType, libbpf_sys,
+};
 
 use super::{
     kind::{Any, Kind},
@@ -26,7 +28,9 @@ use crate::{
     host::{
         Advice, kernel_error,
         messages::{listen, refused},
-        privilege::{Need, closed_tracefs, lacking, missing, paranoid, type_name, type_names},
+        privilege::{
+            Need, closed_tracefs, lacking, map_type_name, missing, paranoid, type_name, type_names,
+        },
     },
 };
 
@@ -139,7 +143,10 @@ impl<'a, K> Program<'a, K> {
     pub fn attach(&self) -> Result<Link> {
         let tried =
             format!("attach the {} ({})", self.describe(), self.section().to_string_lossy());
-        let link = if self.section().as_encoded_bytes().starts_with(b"usdt") {
+        let held = self.attach_held(&self.section().to_string_lossy(), &tried);
+        let link = if let Some(link) = held {
+            link
+        } else if self.section().as_encoded_bytes().starts_with(b"usdt") {
             self.linked_usdt(tried, ProgramMut::attach)
         } else {
             self.linked(tried, ProgramMut::attach)
@@ -188,6 +195,7 @@ impl<'a, K> Program<'a, K> {
         tried: String,
         attach: impl FnOnce(&ProgramMut<'a>) -> libbpf_rs::Result<libbpf_rs::Link>,
     ) -> Result<Link> {
+        check_usdt_maps(self.object)?;
         self.linked_as(Held::Usdt, tried, |program| alone(|| attach(program)))
     }
 
@@ -280,4 +288,33 @@ impl<'a, K> Program<'a, K> {
     pub(super) fn held(&self, held: Held) -> Link {
         Link::new(held, self.object)
     }
+}
+
+/// Refuses an object whose maps for USDTs differ from those of `usdt.bpf.h`, or were changed before
+/// loading. libbpf finds them by their names, and writes keys and values of its own sizes
+/// (`usdt_manager_attach_usdt`): a longer one would hold other memory of this process.
+fn check_usdt_maps(object: &Object) -> Result<()> {
+    /// The size of `struct usdt_spec`. Objects that were compiled with an older `usdt.bpf.h` have
+    /// 208 bytes.
+    const SPEC: usize = 304;
+    let expected = [
+        ("__bpf_usdt_specs", MapType::Array, size_of::<c_int>(), SPEC),
+        ("__bpf_usdt_ip_to_spec_id", MapType::Hash, size_of::<c_long>(), size_of::<c_int>()),
+    ];
+    for map in object.maps() {
+        let Some((name, kind, key, value)) =
+            expected.into_iter().find(|(name, ..)| map.name() == *name)
+        else {
+            continue;
+        };
+        let (has_key, has_value) = (map.key_size() as usize, map.value_size() as usize);
+        if map.map_type() != kind || has_key > key || has_value > value {
+            let why = format!(
+                "it is of type {} with keys and values of {has_key} and {has_value} bytes, but libbpf writes up to {key} and {value} bytes for USDTs: declare it as in bpf/usdt.bpf.h",
+                map_type_name(map.map_type() as u32)
+            );
+            return Err(Error::Mismatch { name: format!("map `{name}`"), why });
+        }
+    }
+    Ok(())
 }

@@ -16,10 +16,7 @@
 
 use std::{collections::HashMap, fmt::Display};
 
-use super::{
-    check::Checked,
-    exports::{Payload, Stream},
-};
+use super::{check::Checked, exports::Stream, payload::Payload};
 use crate::{
     object::{Kind, Layouts, TypeId},
     recording,

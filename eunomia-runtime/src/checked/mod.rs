@@ -4,22 +4,33 @@
 mod args;
 mod check;
 mod code;
+mod custom;
 mod declared;
 mod derive;
+mod dropped;
+mod dummies;
 mod exports;
 mod fingerprint;
 mod input;
+mod named;
+mod options;
+mod payload;
 mod refusals;
+mod sampled;
 mod setup;
 mod summary;
 mod tagged;
 mod targets;
 
-pub(crate) use self::exports::pointee;
+pub(crate) use self::dummies::pointee;
 pub use self::{
     args::Argument,
     check::Checked,
-    exports::{CustomField, Dropped, Payload, Sampled, Stream},
+    custom::CustomField,
+    dropped::Dropped,
+    exports::Stream,
+    payload::Payload,
+    sampled::Sampled,
     setup::{InitialValue, Setup},
     tagged::{Tag, Tagged},
     targets::{Hook, Target},

@@ -15,9 +15,9 @@ impl Checked {
         let name = cut(&self.skeleton.name);
         line(&format!(
             "object {name}; maps: {}; programs: {}; exports: {}",
-            list(maps),
-            list(programs),
-            list(exports)
+            joined(maps),
+            joined(programs),
+            joined(exports)
         ))
         .into_owned()
     }
@@ -30,21 +30,22 @@ impl Checked {
                 let fields = fields
                     .iter()
                     .map(|field| self.layouts.c_declaration(&cut(&field.name), field.ty));
-                format!("custom: {}", list(fields))
+                format!("custom: {}", joined(fields))
             }
             Payload::Tagged(tagged) => {
                 let types = tagged
                     .tags
                     .iter()
                     .map(|tag| format!("{} {}", tag.text, self.layouts.c_name(tag.ty)));
-                format!("by {}: {}", tagged.member, list(types))
+                format!("by {}: {}", tagged.member, joined(types))
             }
             Payload::Bytes { why } => format!("bytes: {why}"),
         }
     }
 }
 
-fn list(names: impl Iterator<Item = String>) -> String {
+/// Joins texts, all of them: `a, b`, or "none".
+fn joined(names: impl Iterator<Item = String>) -> String {
     let names: Vec<String> = names.collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -1,7 +1,7 @@
 //! Records of several types in one map, distinguished by a member at the same offset in all of
 //! them.
 
-use super::exports::named;
+use super::named::named;
 use crate::{
     error::{Diagnostic, Found, JsonPath},
     object::{

@@ -1,7 +1,6 @@
 //! Loading a skeleton and the loop that takes its records, shared by `run` and `record`.
 
 use std::{
-    collections::BTreeSet,
     io::{ErrorKind, Read as _},
     time::{Duration, Instant},
 };
@@ -9,21 +8,19 @@ use std::{
 use super::{
     CommandError, Messages,
     args::{Limits, Live},
-    error_text,
     input::Input,
     outlet::Ending,
     output::Reader,
+    running::Running,
     signals::Handlers,
+    summary::{summary, untyped},
 };
 use crate::{
     Result,
-    bpf::{BtfCache, Check},
-    checked::{Checked, Payload},
-    doctor::security_module,
+    bpf::BtfCache,
     dynamic::{Attached, Loaded, Open},
     host::{kernel_error, mount},
     plain::line,
-    reader::Stats,
     sample::Verdict,
 };
 
@@ -130,109 +127,6 @@ pub(super) fn follow(
     walked.and(followed).and(finished.map(drop))
 }
 
-/// The number of names that a message lists.
-const SHOWN: usize = 8;
-
-/// A skeleton with those of its programs that could be attached.
-struct Running {
-    skel: Attached,
-    attached: usize,
-    wanted: usize,
-    /// A failed check of programs on hooks of security modules.
-    unheard: Option<Check>,
-    /// The indices of iterators among the links, with their names.
-    iterators: Vec<(usize, String)>,
-}
-
-impl Running {
-    /// Attaches the programs and prints the reason for each one that cannot be attached. Returns an
-    /// error if no program could be attached, or if one could not and `strict` is set.
-    fn start(loaded: Loaded, strict: bool, err: &mut Messages<'_>) -> Result<Self> {
-        let (mut links, mut iterators) = (Vec::new(), Vec::new());
-        let (mut wanted, mut attached) = (BTreeSet::new(), BTreeSet::new());
-        let mut refused = Vec::new();
-        for (name, link) in loaded.object().links_each() {
-            wanted.insert(name.clone());
-            match link {
-                Ok(link) => {
-                    if link.is_iterator() {
-                        iterators.push((links.len(), name.clone()));
-                    }
-                    attached.insert(name);
-                    links.push(link);
-                }
-                Err(error) => refused.push(error),
-            }
-        }
-        if (strict || attached.is_empty()) && !refused.is_empty() {
-            // One of them becomes the error of the command, which is printed last.
-            let last = refused.swap_remove(0);
-            refused.iter().for_each(|error| err.print(&error_text(error)));
-            return Err(last);
-        }
-        refused.iter().for_each(|error| err.print(&error_text(error)));
-        let programs: Vec<&str> =
-            loaded.checked().programs.iter().map(|(name, _)| name.as_str()).collect();
-        if wanted.is_empty() && !programs.is_empty() {
-            let shown = programs.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
-            let more = if programs.len() > SHOWN { ", .." } else { "" };
-            err.print(&line(&format!("all programs are off by default; turn them on with `--with PROGRAM`; there are {shown}{more}")));
-        }
-        let sections: Vec<(String, &str)> = attached
-            .iter()
-            .filter_map(|name| Some((section(&loaded, name)?, name.as_str())))
-            .collect();
-        let unheard =
-            security_module(sections.iter().map(|(section, name)| (section.as_str(), *name)), true)
-                .filter(|check| !check.ok);
-        let (attached, wanted) = (attached.len(), wanted.len());
-        Ok(Self {
-            skel: Attached::new(loaded, links.into_iter().collect()),
-            attached,
-            wanted,
-            unheard,
-            iterators,
-        })
-    }
-
-    /// Reports whether no event can follow after the iterators were read.
-    fn only_iterators(&self) -> bool {
-        let sampled = self.skel.checked().streams.iter().any(|stream| stream.sampled.is_some());
-        !self.iterators.is_empty() && self.iterators.len() == self.skel.links().len() && !sampled
-    }
-
-    fn announce(&self, err: &mut Messages<'_>) {
-        let checked = self.skel.checked();
-        let delivers = match &checked.streams[..] {
-            _ if self.only_iterators() => "the text of iterators follows".to_owned(),
-            [] => "no map delivers events".to_owned(),
-            streams => format!(
-                "events of {}",
-                streams.iter().map(|stream| stream.map.as_str()).collect::<Vec<_>>().join(", ")
-            ),
-        };
-        let total = if self.attached == self.wanted {
-            String::new()
-        } else {
-            format!(" of {}", self.wanted)
-        };
-        let plural = if self.wanted == 1 { "" } else { "s" };
-        let ends = if self.only_iterators() { "" } else { "; Ctrl-C ends" };
-        err.print(&line(&format!(
-            "{}: {}{total} program{plural} attached, {delivers}{ends}",
-            checked.skeleton.name, self.attached
-        )));
-        if let Some(Check { what, found, todo, .. }) = &self.unheard {
-            err.print(&line(&format!("{what}: {found}; {}", todo.for_command())));
-        }
-    }
-}
-
-/// Returns the section of a program; a struct_ops map has none.
-fn section(loaded: &Loaded, program: &str) -> Option<String> {
-    Some(loaded.object().program(program).ok()?.section().to_string_lossy().into_owned())
-}
-
 struct Follower<'a, T> {
     to: &'a mut T,
     limits: &'a Limits,
@@ -328,84 +222,5 @@ impl<T: Taker> Follower<'_, T> {
             return Verdict::Stop;
         }
         verdict
-    }
-}
-
-/// Prints for which events the type is unknown, and how to name it.
-fn untyped(checked: &Checked, err: &mut Messages<'_>) {
-    for stream in &checked.streams {
-        if let Payload::Bytes { why } = &stream.payload {
-            let map = &stream.map;
-            err.print(&line(&format!(
-                "{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object; the line \
-                 `const struct NAME *unused __attribute__((unused));` in the C source adds one"
-            )));
-        }
-    }
-}
-
-fn summary(loaded: &Loaded, time: Duration, err: &mut Messages<'_>) {
-    for (stream, (map, stats)) in loaded.checked().streams.iter().zip(loaded.stats()) {
-        err.print(&line(&map_summary(map, &stats, stream.sampled.is_some(), time)));
-    }
-    if let Ok(left @ 1..) = loaded.object().unread() {
-        let were = if left == 1 { "event was" } else { "events were" };
-        err.print(&line(&format!("{left} more {were} left unread in the buffers")));
-    }
-}
-
-/// Returns the summary line of a map: its received, lost, discarded and short records.
-fn map_summary(map: &str, stats: &Stats, sampled: bool, time: Duration) -> String {
-    let Stats { received, discarded, short, lost, lost_at_least, .. } = *stats;
-    let events = if received == 1 { "event" } else { "events" };
-    let mut text = format!("{map}: {received} {events} in {:.1} s", time.as_secs_f64());
-    text += &match lost {
-        Some(lost) if lost_at_least => format!(", at least {lost} lost"),
-        Some(lost) => format!(", {lost} lost"),
-        // Sampling a map loses no record.
-        None if sampled => String::new(),
-        None => format!(", lost: unknown (the program has no counter `{map}_dropped`)"),
-    };
-    for (number, reason) in
-        [(discarded, "discarded by the program"), (short, "shorter than their type")]
-    {
-        if number > 0 {
-            text += &format!(", {number} {reason}");
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn map_summary_counts_records() {
-        let summary = |stats: Stats, sampled| {
-            map_summary("rb", &Stats { received: 5, ..stats }, sampled, Duration::from_millis(1234))
-        };
-        let (counted, lost) = (
-            Stats { lost: Some(3), ..Stats::default() },
-            Stats { lost: Some(0), ..Stats::default() },
-        );
-        assert_eq!(summary(counted, false), "rb: 5 events in 1.2 s, 3 lost");
-        assert_eq!(
-            summary(Stats { lost_at_least: true, ..counted }, false),
-            "rb: 5 events in 1.2 s, at least 3 lost"
-        );
-        assert_eq!(
-            summary(Stats { lost_at_least: true, ..lost }, false),
-            "rb: 5 events in 1.2 s, at least 0 lost"
-        );
-        let unknown = Stats { discarded: 1, short: 2, lost: None, ..Stats::default() };
-        let rest = ", 1 discarded by the program, 2 shorter than their type";
-        assert_eq!(
-            summary(unknown, false),
-            format!(
-                "rb: 5 events in 1.2 s, lost: unknown (the program has no counter `rb_dropped`){rest}"
-            )
-        );
-        assert_eq!(summary(unknown, true), format!("rb: 5 events in 1.2 s{rest}"));
     }
 }

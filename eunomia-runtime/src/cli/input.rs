@@ -115,7 +115,18 @@ fn unpack(bytes: &[u8], file: &str) -> Result<(Vec<u8>, Option<Unnamed>), Error>
     for entry in tar::Archive::new(bytes).entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
         let path = entry.path().map_err(failed)?.into_owned();
-        let mut contents = || file::read_from(&mut entry, MOST).map_err(failed);
+        // A sparse file of kilobytes can have any size, and links have no contents.
+        let is_file = entry.header().entry_type().is_file();
+        let mut contents = || match is_file {
+            true => file::read_from(&mut entry, MOST).map_err(failed),
+            false => Err(failed(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "{} is a link, sparse, or no regular file; archive it as it is",
+                    path.display()
+                ),
+            ))),
+        };
         if path.file_name().is_some_and(|name| name == "package.json") {
             once(&mut package, contents()?, &path).map_err(failed)?;
         } else if path.ends_with(&btf_path) {
@@ -182,5 +193,23 @@ mod tests {
         assert_eq!(refused.to_string(), "x.tar: the archive has a second y/package.json");
         let (_, none) = unpack(&archive(&[(other, b"other"), package]), "x.tar").unwrap();
         assert!(none.is_none());
+    }
+
+    #[test]
+    fn unpack_refuses_files_without_contents_of_their_own() {
+        for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Fifo] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            header.set_entry_type(kind);
+            let mut archive = tar::Builder::new(Vec::new());
+            archive.append_data(&mut header, "package.json", &b""[..]).unwrap();
+            let Err(refused) = unpack(&archive.into_inner().unwrap(), "x.tar") else {
+                panic!("{kind:?} was accepted")
+            };
+            assert_eq!(
+                refused.to_string(),
+                "x.tar: package.json is a link, sparse, or no regular file; archive it as it is"
+            );
+        }
     }
 }

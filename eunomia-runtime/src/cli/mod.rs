@@ -12,6 +12,7 @@ mod check;
 mod choice;
 mod doctor;
 mod events;
+mod help;
 mod input;
 mod inspect;
 mod outlet;
@@ -20,8 +21,10 @@ mod printed;
 mod record;
 mod replay;
 mod run;
+mod running;
 #[allow(unsafe_code, reason = "reads the disposition of signals")]
 mod signals;
+mod summary;
 
 use std::{
     env,

@@ -22,8 +22,9 @@ use crate::{
     },
 };
 
-/// What an object requires, keyed by the words that libbpf uses for its programs and maps.
-pub(crate) struct Wanted {
+/// Hints why an object cannot be loaded: what it requires, by the words that libbpf uses for its
+/// programs and maps.
+pub(crate) struct LoadHints {
     requirements: Vec<(String, &'static Requirement)>,
     needs: Vec<(String, Need)>,
     pinned: Vec<Pinned>,
@@ -32,7 +33,7 @@ pub(crate) struct Wanted {
     programs: Vec<(String, String, ProgramType)>,
 }
 
-impl Wanted {
+impl LoadHints {
     /// Collects what the object requires; `inner` has the indices of the maps for which
     /// [`crate::bpf::Open::set_inner_map`] was called.
     pub(crate) fn of(object: &OpenObject, inner: &BTreeMap<usize, OwnedFd>) -> Self {

@@ -33,48 +33,36 @@ mod check;
 mod core;
 mod externs;
 mod helpers;
+mod loading;
 mod maps;
+mod patient;
+mod program;
 mod programs;
 mod relocations;
 mod requirements;
 mod targets;
 
-use std::{cell::RefCell, collections::BTreeMap, fmt, path::Path};
+use std::{cell::RefCell, fmt, path::Path};
 
-use libbpf_rs::{AsRawLibbpf as _, MapType, OpenObject, ProgramType, libbpf_sys};
+use libbpf_rs::{MapType, OpenObject};
 
-use self::{programs::Support, targets::Places};
+use self::{
+    loading::loading,
+    patient::Patient,
+    program::{Program, read_programs},
+    targets::Places,
+};
 #[cfg(feature = "cli")]
 pub(crate) use self::{requirements::security_module, targets::TARGET_OF};
 use crate::{
     Error, KernelError,
-    bpf::{self, Check, Preflight, Target},
+    bpf::{self, Check, Preflight},
     checked::Checked,
-    diagnosis::{Kernel, list, preflight, section::says},
+    diagnosis::{Kernel, list, preflight},
     dynamic,
-    object::{Calls, Function, Relocation},
+    object::Calls,
     suggestion::near,
 };
-
-/// A program and what it needs.
-struct Program {
-    name: String,
-    /// The section, without the `?` of a program that is not loaded by default.
-    section: String,
-    ty: ProgramType,
-    autoload: bool,
-    /// True if `attach` includes the program.
-    link: bool,
-    /// True if `attach` attaches the program, because its target is known.
-    attached: bool,
-    /// The targets that the skeleton or the caller set in place of the one that the section names.
-    targets: Vec<Target>,
-    /// The indices of the functions that the program reaches, including its own.
-    functions: Vec<usize>,
-    /// True if the program checks what the kernel has or reads constants, and so may never reach an
-    /// instruction that this kernel does not support.
-    asks: bool,
-}
 
 /// The scope of an examination.
 struct Asked<'a> {
@@ -92,25 +80,6 @@ impl Asked<'_> {
     fn by_name(&self) -> bool {
         self.only.is_some() && !self.whole
     }
-}
-
-/// The object and the kernel.
-struct Patient<'a> {
-    checked: &'a Checked,
-    programs: Vec<Program>,
-    calls: Calls,
-    relocations: Vec<Relocation>,
-    kernel: &'a Kernel,
-    /// The names that are examined, as if they were switched on; `None` for the whole object.
-    only: Option<&'a [&'a str]>,
-    /// True if every program must be attached, not only those that can be.
-    strict: bool,
-    /// True if the caller named the programs and supplies what they need.
-    by_name: bool,
-    /// True if this process may use BPF.
-    permitted: bool,
-    /// The program types that the kernel was probed for, by number.
-    supported: RefCell<BTreeMap<u32, Support>>,
 }
 
 /// Examines what an object needs of this kernel. Small maps and programs that do nothing are
@@ -272,32 +241,6 @@ impl Doctor {
     }
 }
 
-/// Loads the object and removes it, because only the verifier knows what it refuses.
-fn loading(open: bpf::Open) -> Check {
-    const WHAT: &str = "loading";
-    match open.try_load() {
-        Ok(()) => check::found(WHAT, "loaded, not attached, and removed"),
-        Err(Error::Kernel(kernel_error)) => {
-            let log = kernel_error.verifier_log.as_deref().unwrap_or(&kernel_error.messages);
-            let lines = log
-                .lines()
-                .filter(|line| !line.trim().is_empty() && !line.starts_with("processed "));
-            let lines: Vec<&str> = lines.map(str::trim).collect();
-            let last =
-                lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default().join(" | ");
-            let todo = kernel_error
-                .hint
-                .clone()
-                .unwrap_or_else(|| "load the object to see the whole log of the kernel".into());
-            check::missing(WHAT, true, format!("{}: {last}", kernel_error.source), todo)
-        }
-        Err(error) => check::missing(WHAT, true, error.to_string(), ""),
-    }
-}
-
-/// The number of lines of a verifier log that are shown.
-const LAST: usize = 3;
-
 /// Formats an error without its hint.
 fn without_hint(error: Error) -> String {
     match error {
@@ -332,147 +275,6 @@ fn unknown(name: &str, object: &OpenObject) -> Option<Check> {
         "the object has no program or struct_ops map of this name",
         todo,
     ))
-}
-
-/// Reads the programs, with what libbpf derives from their sections.
-fn read_programs(
-    checked: &Checked,
-    open: &bpf::Open,
-    calls: &Calls,
-    relocations: &[Relocation],
-    asked: &Asked<'_>,
-) -> Vec<Program> {
-    let (object, only) = (open.opened(), asked.only);
-    let questions = externs::questions(checked, calls);
-    let unattached = programs::tables_are_unattached(&checked.layouts.btf);
-    let selected = object
-        .progs()
-        .filter(|program| only.is_none_or(|only| only.iter().any(|name| program.name() == *name)));
-    let programs = selected.map(|program| {
-        let name = program.name().to_string_lossy().into_owned();
-        let index = calls.functions.iter().position(|function| function.name == name);
-        let functions: Vec<usize> =
-            index.map(|index| calls.reached(index)).into_iter().flatten().collect();
-        let of_functions = |relocation: &&Relocation| {
-            calls
-                .at(relocation.section, relocation.offset.into())
-                .is_some_and(|function| functions.contains(&function))
-        };
-        let reached = functions.iter().filter_map(|index| calls.functions.get(*index));
-        let asks =
-            relocations.iter().filter(of_functions).any(|relocation| relocation.kind.is_question())
-                || reached.clone().any(|function| function.constants)
-                || reached
-                    .flat_map(|function| &function.externs)
-                    .any(|name| questions.contains(name.as_str()));
-        // SAFETY: the pointer is that of a program of a live object, and the call only reads a
-        // flag.
-        let link =
-            unsafe { libbpf_sys::bpf_program__autoattach(program.as_libbpf_object().as_ptr()) };
-        // An object of the caller is set up as it will be loaded.
-        let autoload = asked.by_name() || program.autoload();
-        let section = program.section().to_string_lossy().into_owned();
-        let targets = open.targets().get(&name).cloned().unwrap_or_default();
-        let (ty, link) = (program.prog_type(), link && program.prog_type() != ProgramType::Syscall);
-        // They are attached with their tables.
-        let link = link && (ty != ProgramType::StructOps || !unattached);
-        let targeted = asked.by_name() || !targets.is_empty() || says(&section, ty).wants.is_none();
-        Program {
-            section,
-            ty,
-            autoload,
-            link,
-            attached: link && autoload && targeted,
-            targets,
-            name,
-            functions,
-            asks,
-        }
-    });
-    programs.collect()
-}
-
-impl Program {
-    /// Returns the functions that the program reaches.
-    fn reached<'a>(&'a self, calls: &'a Calls) -> impl Iterator<Item = &'a Function> {
-        self.functions.iter().filter_map(|index| calls.functions.get(*index))
-    }
-}
-
-impl Patient<'_> {
-    /// Returns whether the kernel loads programs of a type.
-    fn supported(&self, ty: ProgramType) -> Support {
-        *self.supported.borrow_mut().entry(ty as u32).or_insert_with(|| programs::supported(ty))
-    }
-
-    /// Returns whether a struct_ops map is created, derived from its section, or `None` if it is
-    /// not examined.
-    fn makes(&self, table: &str, section: &str) -> Option<bool> {
-        match self.only {
-            None => Some(!section.starts_with('?')),
-            Some(only) => only.contains(&table).then_some(true),
-        }
-    }
-
-    /// Returns the programs that reach an offset in a section.
-    fn programs_at(&self, section: usize, offset: u32) -> impl Iterator<Item = &Program> {
-        let function = self.calls.at(section, offset.into());
-        self.programs.iter().filter(move |program| {
-            function.is_some_and(|function| program.functions.contains(&function))
-        })
-    }
-
-    /// Returns the checks of the kernel's types, if the object needs them.
-    fn kernel_types(&self) -> impl Iterator<Item = Check> {
-        [self.types_of_file(), self.types_of_kernel()].into_iter().flatten()
-    }
-
-    fn types_of_file(&self) -> Option<Check> {
-        const WHAT: &str = "BTF for CO-RE relocations";
-        if self.kernel.file().is_none() || self.relocations.is_empty() {
-            return None;
-        }
-        Some(match self.kernel.relocation_types() {
-            Ok((path, _)) => {
-                check::found(WHAT, format!("{path}; for {} relocations", self.relocations.len()))
-            }
-            Err(why) => {
-                check::missing(WHAT, true, why.as_str(), "name a file with the BTF of this kernel")
-            }
-        })
-    }
-
-    fn types_of_kernel(&self) -> Option<Check> {
-        const WHAT: &str = "kernel BTF";
-        let of_types = |program: &&Program| {
-            matches!(
-                program.ty,
-                ProgramType::Tracing | ProgramType::Lsm | ProgramType::StructOps | ProgramType::Ext
-            )
-        };
-        let programs = self.programs.iter().filter(of_types).map(|program| program.name.as_str());
-        let mut needs = Vec::new();
-        if !self.relocations.is_empty() && self.kernel.file().is_none() {
-            needs.push(format!("CO-RE relocations ({})", self.relocations.len()));
-        }
-        if programs.clone().next().is_some() {
-            needs.push(format!("the programs {}", list(programs)));
-        }
-        if externs::typed(self.checked) {
-            needs.push("kernel symbols".to_owned());
-        }
-        if needs.is_empty() {
-            return None;
-        }
-        let needs = needs.join(", ");
-        Some(match self.kernel.types() {
-            Ok((path, _)) => check::found(WHAT, format!("{path}; for {needs}")),
-            Err(why) => {
-                let todo = "the kernel needs CONFIG_DEBUG_INFO_BTF, which distributions have set since 2021";
-                check::missing(WHAT, true, format!("{why}; for {needs}"), todo)
-            }
-        })
-    }
 }
 
 /// Entry points for the tests of this workspace only.

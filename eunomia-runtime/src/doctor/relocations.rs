@@ -1,6 +1,9 @@
 //! Checks the CO-RE relocations of an object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use super::{
     Patient, check,
@@ -8,6 +11,10 @@ use super::{
     list,
 };
 use crate::{bpf::Check, object::RelocationKind};
+
+/// The time for the types of the kernel. An object of kilobytes can have a hundred thousand
+/// relocations that refer to the largest types.
+const MOST_TIME: Duration = Duration::from_secs(10);
 
 /// Returns one check for all relocations that resolve, one for the existence checks that are
 /// answered with no, and one for each other relocation that does not resolve.
@@ -22,12 +29,21 @@ pub(super) fn examine(patient: &Patient<'_>) -> Vec<Check> {
     let mut missing = BTreeMap::<(String, bool), BTreeSet<&str>>::new();
     let mut broken = BTreeMap::<(String, bool), BTreeSet<&str>>::new();
     let mut untold = BTreeSet::new();
-    for relocation in &patient.relocations {
+    let (start, mut known) = (Instant::now(), HashMap::new());
+    for (index, relocation) in patient.relocations.iter().enumerate() {
+        let same = (relocation.ty, relocation.kind as u32, &relocation.access);
+        if !known.contains_key(&same) && start.elapsed() > MOST_TIME {
+            let left = patient.relocations.len() - index;
+            untold.insert(format!("{left} of {} are too many", patient.relocations.len()));
+            break;
+        }
         let programs = patient.programs_at(relocation.section, relocation.offset);
         let programs: Vec<_> = programs.collect();
         let required = programs.iter().any(|program| program.autoload);
         let names = programs.iter().map(|program| program.name.as_str());
-        match resolve(local, relocation, patient.kernel) {
+        let outcome =
+            known.entry(same).or_insert_with(|| resolve(local, relocation, patient.kernel));
+        match outcome.clone() {
             Outcome::Found => found += 1,
             Outcome::Untold(why) => {
                 _ = untold.insert(format!("`{}`: {why}", subject(local, relocation)))

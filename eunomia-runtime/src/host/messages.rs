@@ -40,8 +40,8 @@ type Print = unsafe extern "C" fn(libbpf_print_level, *const c_char, *mut c_void
 thread_local! {
     /// The messages captured so far on this thread; `None` outside of [`listen`].
     static CAPTURED: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// True while the previous callback runs, which may call ours again.
-    static FORWARDING: Cell<bool> = const { Cell::new(false) };
+    /// The number of previous callbacks that run for one message. They may call ours again.
+    static FORWARDING: Cell<u8> = const { Cell::new(0) };
 }
 
 /// Our callback. A static, so that it has a single address to compare with.
@@ -123,18 +123,20 @@ unsafe extern "C" fn print(
         return 0;
     }
     // A callback that was installed after ours may call ours. Then the first callback is called,
-    // since the most recent one would be that callback again.
-    let again = FORWARDING.try_with(|forwarding| forwarding.replace(true)).unwrap_or(false);
-    let before = if again {
-        FIRST.get().copied().flatten()
-    } else {
+    // since the most recent one would be that callback again. If the first one calls ours too, it
+    // was installed again after ours, and nobody is left to be called.
+    let running = FORWARDING.try_with(Cell::get).unwrap_or(0);
+    let before = match running {
         // SAFETY: the pointer is null, or came from a function of this type.
-        unsafe { mem::transmute::<*mut (), Option<Print>>(PREVIOUS.load(Ordering::Acquire)) }
+        0 => unsafe { mem::transmute::<*mut (), Option<Print>>(PREVIOUS.load(Ordering::Acquire)) },
+        1 => FIRST.get().copied().flatten(),
+        _ => None,
     };
+    let _ = FORWARDING.try_with(|forwarding| forwarding.set(running + 1));
     // SAFETY: the callback was given to libbpf to be called in this way, and nobody has read the
     // arguments yet.
     let result = before.map_or(0, |before| unsafe { before(level, format, args) });
-    let _ = FORWARDING.try_with(|forwarding| forwarding.set(again));
+    let _ = FORWARDING.try_with(|forwarding| forwarding.set(running));
     result
 }
 
@@ -229,6 +231,28 @@ mod tests {
         let error = libbpf_rs::Error::from_raw_os_error(libc::EOPNOTSUPP)
             .context("failed to attach BPF program");
         assert_eq!(errno(&error).raw_os_error(), Some(libc::EOPNOTSUPP));
+    }
+
+    /// Another library may install its callback again after ours and pass messages on to ours.
+    #[test]
+    fn callbacks_that_call_each_other_end() {
+        unsafe extern "C" fn back(
+            level: libbpf_print_level,
+            format: *const c_char,
+            args: *mut c_void,
+        ) -> c_int {
+            // SAFETY: these are the arguments with which our callback called.
+            1 + unsafe { print(level, format, args) }
+        }
+        static BACK: Print = back;
+
+        let first = FIRST.get_or_init(|| Some(BACK));
+        let own = PREVIOUS.swap(address(Some(BACK)), Ordering::AcqRel);
+        // SAFETY: nobody reads the arguments of the message outside of `listen`, unless the first
+        // callback is that of libbpf, which reads no more than the format.
+        let calls = unsafe { print(LIBBPF_INFO + 1, c"".as_ptr(), ptr::null_mut()) };
+        PREVIOUS.store(own, Ordering::Release);
+        assert_eq!(calls, if address(*first) == address(Some(BACK)) { 2 } else { 1 });
     }
 
     #[test]

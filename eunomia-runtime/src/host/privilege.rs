@@ -159,7 +159,7 @@ pub(crate) fn names(set: CapabilitySet) -> Vec<&'static str> {
 }
 
 /// Joins words: `a, b and c`.
-fn list(words: &[impl AsRef<str>]) -> String {
+fn in_words(words: &[impl AsRef<str>]) -> String {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     match &words[..] {
         [] => String::new(),
@@ -188,7 +188,7 @@ pub(crate) fn missing(needs: &[Need]) -> Option<Hint> {
     // setcap(8) replaces all capabilities of a file, so the command lists the whole set.
     let whole: Vec<String> = names(all).into_iter().map(str::to_lowercase).collect();
     let token = if token::own().is_some() { "; its BPF token does not cover this" } else { "" };
-    let each = list(&each.collect::<Vec<_>>());
+    let each = in_words(&each.collect::<Vec<_>>());
     let advice = Advice::Capabilities { setcap: &whole.join(",") };
     Some(advice.because(format_args!("this process lacks {each}{token}")))
 }
@@ -206,7 +206,7 @@ fn reason(one: CapabilitySet, needs: &[Need]) -> String {
         .filter(|need| need.capabilities.contains(one))
         .map(|need| need.purpose.as_str())
         .collect();
-    format!("for {}", list(&purposes.into_iter().collect::<Vec<_>>()))
+    format!("for {}", in_words(&purposes.into_iter().collect::<Vec<_>>()))
 }
 
 /// Returns `kernel.unprivileged_bpf_disabled`: whether processes without CAP_BPF may use BPF.
@@ -311,7 +311,12 @@ mod tests {
     #[test]
     fn words_are_joined() {
         assert_eq!(
-            [list(&[""; 0]), list(&["a"]), list(&["a", "b"]), list(&["a", "b", "c"])],
+            [
+                in_words(&[""; 0]),
+                in_words(&["a"]),
+                in_words(&["a", "b"]),
+                in_words(&["a", "b", "c"])
+            ],
             ["", "a", "a and b", "a, b and c"]
         );
     }

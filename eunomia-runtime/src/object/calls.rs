@@ -6,17 +6,12 @@ use std::{
     ops::Range,
 };
 
-use elf::{
-    ElfBytes,
-    abi::{SHT_REL, STB_WEAK},
-    endian::AnyEndian,
-    symbol::Symbol,
-};
-
 use super::{
-    counters::Uses,
+    counters::{Arrays, Uses},
     elf::{Elf, ObjectError},
-    maps::{MapDef, MapKind},
+    instruction::Instruction,
+    maps::MapDef,
+    references::{BROKEN, Budget, References},
 };
 
 /// The functions of an object and their calls as the compiler wrote them, before libbpf links
@@ -53,194 +48,77 @@ pub struct Function {
     callees: BTreeSet<usize>,
 }
 
-const BROKEN: &str = "compile the object again";
 const INSTRUCTION: usize = Instruction::SIZE;
-
-/// An instruction, `struct bpf_insn`.
-pub(crate) struct Instruction {
-    pub(crate) code: u8,
-    /// The destination register.
-    pub(crate) target: u8,
-    pub(crate) source: u8,
-    pub(crate) offset: i16,
-    pub(crate) immediate: i32,
-}
-
-/// The target of an instruction's relocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reference {
-    /// The perf event array with this number.
-    Array(usize),
-    /// Any other target, or no relocation.
-    Other,
-}
-
-impl Instruction {
-    /// The size of an instruction in bytes.
-    pub(crate) const SIZE: usize = 8;
-    /// `BPF_JMP | BPF_CALL`
-    pub(crate) const CALL: u8 = 0x85;
-    /// `BPF_LD | BPF_DW | BPF_IMM`, which takes two instruction slots.
-    pub(crate) const LOAD64: u8 = 0x18;
-    /// `BPF_PSEUDO_CALL`: the call of a function, not of a helper.
-    const FUNCTION: u8 = 1;
-
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let &[code, registers, low, high, a, b, c, d] = bytes else { return None };
-        let (target, source) = (registers & 0xf, registers >> 4);
-        Some(Self {
-            code,
-            target,
-            source,
-            offset: i16::from_le_bytes([low, high]),
-            immediate: i32::from_le_bytes([a, b, c, d]),
-        })
-    }
-}
 
 impl Calls {
     /// Reads the instructions of all functions, with the relocations that resolve them.
     pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Result<Self, ObjectError> {
         let mut calls = Self { functions: functions(elf), ..Self::default() };
-        let broken = |error: elf::ParseError| (format!("broken ELF file: {error}"), BROKEN);
-        let file = ElfBytes::<AnyEndian>::minimal_parse(object).map_err(broken)?;
-        let Some(headers) = file.section_headers() else { return Ok(calls) };
-        let symbols = file.symbol_table().map_err(broken)?;
-        // Compilers write sections that do not overlap. If sections overlap, a small file could
-        // take hours to process.
-        let mut budget = object.len() as u64;
-        let mut spend = |size: u64| {
-            budget = budget
-                .checked_sub(size)
-                .ok_or_else(|| ("broken ELF file: its sections overlap".to_owned(), BROKEN))?;
-            Ok(())
-        };
-
-        let mut relocations = BTreeMap::<(usize, u64), Symbol>::new();
-        let mut names = BTreeMap::<(usize, u64), String>::new();
-        for header in headers.iter().filter(|header| header.sh_type == SHT_REL) {
-            let section = header.sh_info as usize;
-            let Some((symbols, strings)) = symbols
-                .as_ref()
-                .filter(|_| elf.sections.get(section).is_some_and(|to| to.executable))
-            else {
-                continue;
-            };
-            spend(header.sh_size)?;
-            for relocation in file.section_data_as_rels(&header).map_err(broken)? {
-                let symbol = symbols.get(relocation.r_sym as usize).map_err(broken)?;
-                let place = (section, relocation.r_offset);
-                if symbol.st_shndx == 0 {
-                    let name = strings.get(symbol.st_name as usize).map_err(broken)?;
-                    // The longest name that the kernel accepts; the kernel has no symbol with a
-                    // longer name.
-                    let name: String = name.chars().take(512).collect();
-                    if symbol.st_bind() == STB_WEAK {
-                        calls.weak.insert(name.clone());
-                    }
-                    names.insert(place, name);
-                }
-                relocations.insert(place, symbol);
-            }
-        }
-
-        let arrays: Vec<&str> = maps
-            .iter()
-            .filter(|map| map.kind == MapKind::PERF_EVENT_ARRAY)
-            .map(|map| map.name.as_str())
-            .collect();
-        let numbers: BTreeMap<(usize, u64), usize> = elf
-            .symbols
-            .iter()
-            .filter(|symbol| {
-                elf.sections.get(symbol.section).is_some_and(|section| section.name == ".maps")
-            })
-            .filter_map(|symbol| {
-                Some((
-                    (symbol.section, symbol.offset),
-                    arrays.iter().position(|array| *array == symbol.name)?,
-                ))
-            })
-            .collect();
+        let mut budget = Budget::new(object);
+        let references = References::read(object, elf, &mut budget)?;
+        let arrays = Arrays::new(elf, maps);
         let mut uses = Uses::default();
-
-        for index in 0..calls.functions.len() {
-            let Some(function) = calls.functions.get(index) else { continue };
-            let (section, range) = (function.section, function.range.clone());
-            spend(range.end - range.start)?;
-            let bytes = elf.sections.get(section).and_then(|section| {
-                let at = usize::try_from(section.offset?.checked_add(range.start)?).ok()?;
-                object.get(at..at.checked_add(usize::try_from(range.end - range.start).ok()?)?)
-            });
-            let Some(bytes) = bytes else {
-                return Err((
-                    format!(
-                        "broken ELF file: function `{}` ends after the end of the file",
-                        function.name
-                    ),
-                    BROKEN,
-                ));
-            };
-            if !numbers.is_empty() {
+        let mut functions = Vec::new();
+        for function in &calls.functions {
+            budget.spend(function.range.end - function.range.start)?;
+            let bytes = function.bytes(object, elf)?;
+            if !arrays.is_empty() {
                 uses.follow(bytes, |at| {
-                    let symbol = relocations.get(&(section, range.start.saturating_add(at)));
-                    let array = symbol.and_then(|symbol| {
-                        numbers.get(&(usize::from(symbol.st_shndx), symbol.st_value))
-                    });
-                    array.map_or(Reference::Other, |number| Reference::Array(*number))
+                    let place = (function.section, function.range.start.saturating_add(at));
+                    arrays.reference(references.symbol(place))
                 });
             }
-            let (mut helpers, mut externs, mut callees) =
-                (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-            let mut constants = false;
-            let mut places =
-                (range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
-            while let Some((at, bytes)) = places.next() {
-                let Some(instruction) = Instruction::read(bytes) else { continue };
-                let called = instruction.code == Instruction::CALL
-                    && instruction.source == Instruction::FUNCTION;
-                // Calls count instructions after the call; addresses count bytes.
-                let jump = match called {
-                    true => (i64::from(instruction.immediate) + 1) * INSTRUCTION as i64,
-                    false => i64::from(instruction.immediate),
-                };
-                match (instruction.code, relocations.get(&(section, at))) {
-                    (Instruction::CALL, None) if instruction.source == 0 => {
-                        helpers.insert(instruction.immediate.cast_unsigned());
-                    }
-                    (Instruction::CALL, None) if called => {
-                        callees.extend(
-                            at.checked_add_signed(jump).and_then(|to| calls.at(section, to)),
-                        );
-                    }
-                    (Instruction::CALL | Instruction::LOAD64, Some(symbol)) => {
-                        match names.get(&(section, at)) {
-                            Some(name) => _ = externs.insert(name.clone()),
-                            None => {
-                                let to = symbol.st_value.checked_add_signed(jump);
-                                let section = elf.sections.get(usize::from(symbol.st_shndx));
-                                constants |= section
-                                    .is_some_and(|section| section.name.starts_with(".rodata"));
-                                callees.extend(
-                                    to.and_then(|to| calls.at(usize::from(symbol.st_shndx), to)),
-                                );
-                            }
+            functions.push(calls.resolve(function, bytes, elf, &references));
+        }
+        calls.functions = functions;
+        calls.weak = references.weak;
+        calls.counters = uses.counters(arrays.names());
+        Ok(calls)
+    }
+
+    /// Returns the function with all that its instructions refer to.
+    fn resolve(
+        &self,
+        function: &Function,
+        bytes: &[u8],
+        elf: &Elf,
+        references: &References,
+    ) -> Function {
+        let mut function = function.clone();
+        let section = function.section;
+        let mut places =
+            (function.range.start..).step_by(INSTRUCTION).zip(bytes.chunks_exact(INSTRUCTION));
+        while let Some((at, bytes)) = places.next() {
+            let Some(instruction) = Instruction::read(bytes) else { continue };
+            match (instruction.code, references.symbol((section, at))) {
+                (Instruction::CALL, None) if instruction.source == 0 => {
+                    function.helpers.insert(instruction.immediate.cast_unsigned());
+                }
+                (Instruction::CALL, None) if instruction.calls_function() => {
+                    let to = at.checked_add_signed(instruction.distance());
+                    function.callees.extend(to.and_then(|to| self.at(section, to)));
+                }
+                (Instruction::CALL | Instruction::LOAD64, Some(symbol)) => {
+                    match references.external((section, at)) {
+                        Some(name) => _ = function.externs.insert(name.to_owned()),
+                        None => {
+                            let section = usize::from(symbol.st_shndx);
+                            let to = symbol.st_value.checked_add_signed(instruction.distance());
+                            function.callees.extend(to.and_then(|to| self.at(section, to)));
+                            function.constants |= elf
+                                .sections
+                                .get(section)
+                                .is_some_and(|section| section.name.starts_with(".rodata"));
                         }
                     }
-                    _ => {}
                 }
-                if instruction.code == Instruction::LOAD64 {
-                    places.next();
-                }
+                _ => {}
             }
-            if let Some(function) = calls.functions.get_mut(index) {
-                (function.helpers, function.externs, function.callees) =
-                    (helpers, externs, callees);
-                function.constants = constants;
+            if instruction.code == Instruction::LOAD64 {
+                places.next();
             }
         }
-        calls.counters = uses.counters(arrays.into_iter());
-        Ok(calls)
+        function
     }
 
     /// Returns the index of the function that contains this byte of a section.
@@ -267,6 +145,22 @@ impl Calls {
             }
         }
         reached
+    }
+}
+
+impl Function {
+    /// Returns the bytes of its instructions.
+    fn bytes<'o>(&self, object: &'o [u8], elf: &Elf) -> Result<&'o [u8], ObjectError> {
+        let bytes = elf.sections.get(self.section).and_then(|section| {
+            let at = usize::try_from(section.offset?.checked_add(self.range.start)?).ok()?;
+            let size = usize::try_from(self.range.end - self.range.start).ok()?;
+            object.get(at..at.checked_add(size)?)
+        });
+        bytes.ok_or_else(|| {
+            let what =
+                format!("broken ELF file: function `{}` ends after the end of the file", self.name);
+            (what, BROKEN)
+        })
     }
 }
 
@@ -300,16 +194,6 @@ fn functions(elf: &Elf) -> Vec<Function> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn read_decodes_instruction() {
-        let call = Instruction::read(&[0x85, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
-        assert_eq!(
-            (call.code, call.source, call.immediate),
-            (Instruction::CALL, Instruction::FUNCTION, -1)
-        );
-        assert!(Instruction::read(&[0x85, 0x10]).is_none());
-    }
 
     #[test]
     fn at_finds_function_by_offset() {

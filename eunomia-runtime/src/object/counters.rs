@@ -1,8 +1,15 @@
 //! Finds the perf event arrays that programs read counters from, rather than send records through.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::calls::{Instruction, Reference};
+use elf::symbol::Symbol;
+
+use super::{
+    elf::Elf,
+    instruction::Instruction,
+    maps::{MapDef, MapKind},
+    references::Place,
+};
 
 /// The possible values of a register: one bit for each of the first arrays, and [`OTHER`] for any
 /// other value.
@@ -14,6 +21,61 @@ const OTHER: Possible = 1 << 63;
 
 /// The possible values of each register.
 type Registers = [Possible; 11];
+
+/// The target of an instruction's relocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// The perf event array with this number.
+    Array(usize),
+    /// Any other target, or no relocation.
+    Other,
+}
+
+/// The perf event arrays of an object, which have numbers.
+pub(crate) struct Arrays<'a> {
+    names: Vec<&'a str>,
+    numbers: BTreeMap<Place, usize>,
+}
+
+impl<'a> Arrays<'a> {
+    pub(crate) fn new(elf: &Elf, maps: &'a [MapDef]) -> Self {
+        let names: Vec<&str> = maps
+            .iter()
+            .filter(|map| map.kind == MapKind::PERF_EVENT_ARRAY)
+            .map(|map| map.name.as_str())
+            .collect();
+        let numbers = elf
+            .symbols
+            .iter()
+            .filter(|symbol| {
+                elf.sections.get(symbol.section).is_some_and(|section| section.name == ".maps")
+            })
+            .filter_map(|symbol| {
+                Some((
+                    (symbol.section, symbol.offset),
+                    names.iter().position(|array| *array == symbol.name)?,
+                ))
+            })
+            .collect();
+        Self { names, numbers }
+    }
+
+    /// Reports whether no instruction can refer to an array.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.names.iter().copied()
+    }
+
+    /// Returns the array that a relocation with this symbol refers to.
+    pub(crate) fn reference(&self, symbol: Option<&Symbol>) -> Reference {
+        let array = symbol
+            .and_then(|symbol| self.numbers.get(&(usize::from(symbol.st_shndx), symbol.st_value)));
+        array.map_or(Reference::Other, |number| Reference::Array(*number))
+    }
+}
 
 /// The uses of an object's perf event arrays by its functions.
 #[derive(Debug, Clone, Copy, Default)]

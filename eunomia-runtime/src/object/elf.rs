@@ -10,8 +10,7 @@ use elf::{
     file::Class,
 };
 
-use super::btf::MAX_NAME;
-use super::foreign::foreign;
+use super::{decode::MAX_NAME, foreign::foreign};
 
 /// The sections and symbols of an ELF file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

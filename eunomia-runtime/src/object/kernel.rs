@@ -3,7 +3,10 @@
 
 use btf_rs::Btf as Raw;
 
-use super::btf::{BtfError, Kind, Type, TypeId, check_header, decode};
+use super::{
+    btf::{BtfError, Kind, Type, TypeId},
+    decode::{check_header, decode},
+};
 
 /// The BTF of the kernel, or of a kernel module on top of it.
 pub(crate) struct KernelTypes {

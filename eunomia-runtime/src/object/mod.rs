@@ -4,11 +4,13 @@
 mod btf;
 mod calls;
 mod counters;
+mod decode;
 mod derived;
 pub(crate) mod elf;
 pub(crate) mod encode;
 mod fields;
 pub(crate) mod foreign;
+mod instruction;
 #[cfg(feature = "load")]
 mod kernel;
 mod layout;
@@ -16,6 +18,7 @@ pub(crate) mod maps;
 #[cfg(feature = "load")]
 mod minimal;
 mod names;
+mod references;
 pub(crate) mod relocations;
 pub(crate) mod sections;
 

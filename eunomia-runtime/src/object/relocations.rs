@@ -1,7 +1,10 @@
 //! CO-RE relocations from the section `.BTF.ext`: the places of an object that depend on the
 //! kernel's types.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use super::btf::TypeId;
 
@@ -155,6 +158,22 @@ pub(crate) fn read(
         rest = rest.get(end..)?;
     }
     Some(relocations)
+}
+
+/// Returns the types that the relocations of the section refer to, as far as it can be read: libbpf
+/// accepts some sections that [`read`] does not.
+pub(crate) fn types(ext: &[u8]) -> HashSet<u32> {
+    let mut types = HashSet::new();
+    let part = size(ext, 4).and_then(|header| ext.get(part(ext, header, 24)?)).unwrap_or_default();
+    let Some(record) = size(part, 0).filter(|record| *record >= 8) else { return types };
+    let mut rest = part.get(4..).unwrap_or_default();
+    while let Some(count) = size(rest, 4) {
+        let records = rest.get(8..).unwrap_or_default();
+        types.extend(records.chunks_exact(record).take(count).filter_map(|record| word(record, 4)));
+        let end = count.saturating_mul(record);
+        rest = records.get(end..).unwrap_or_default();
+    }
+    types
 }
 
 /// Parses an access path such as `0:1:2`.

@@ -6,7 +6,7 @@ use std::{
     os::fd::BorrowedFd,
     ptr::{self, NonNull},
     slice,
-    sync::atomic::{AtomicU32, AtomicU64},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering, fence},
 };
 
 use rustix::{
@@ -143,6 +143,23 @@ impl Mapping {
         // SAFETY: `offset` is at most the length of the mapping (asserted above).
         unsafe { self.start.add(offset) }
     }
+}
+
+/// Loads a word with acquire ordering from a page that may be mapped read-only. Only relaxed loads
+/// are guaranteed not to write, so the ordering is that of a fence.
+#[inline]
+pub(super) fn acquire_u64(word: &AtomicU64) -> u64 {
+    let value = word.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    value
+}
+
+/// Loads a word as [`acquire_u64`] does.
+#[inline]
+pub(super) fn acquire_u32(word: &AtomicU32) -> u32 {
+    let value = word.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    value
 }
 
 /// A range of inaccessible addresses, kept free of other memory until it is dropped.

@@ -20,6 +20,7 @@ mod sampled;
 mod set;
 mod source;
 mod stats;
+mod timer;
 mod waiting;
 mod watch;
 

@@ -1,44 +1,22 @@
-//! A reader of perf event arrays, which have a perf ring for each CPU, after
-//! `uapi/linux/perf_event.h`.
-//!
-//! The memory of a ring is a page with its positions (`struct perf_event_mmap_page`) and the data.
-//! The kernel advances `data_head` after it wrote a record. The reader advances `data_tail` after
-//! it read records; from then on the kernel may overwrite them. A record that reaches the end of
-//! the data goes on at its start.
+//! A reader of perf event arrays, which have a perf ring for each CPU.
+
+mod ring;
 
 use std::{
-    io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::atomic::{Ordering, fence},
     time::{Duration, Instant},
 };
 
-use libbpf_rs::libbpf_sys;
-use rustix::{
-    param::page_size,
-    time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
-        timerfd_settime,
-    },
-};
+use ring::PerfRing;
+#[cfg(feature = "fuzz")]
+pub(super) use ring::fuzz;
 
-use super::{
-    Claim, Counters, Drained, Fate, Stats, control::timespec, inherited::Own, mapping::Mapping,
-    watch::Watch,
-};
+use super::{Claim, Counters, Drained, Fate, inherited::Own, timer::Timer, watch::Watch};
 use crate::{
     Error, Result,
-    host::{cpus, kernel_error, perf_event},
+    host::{cpus, kernel_error},
 };
-
-/// Offsets of `data_head` and `data_tail` in `struct perf_event_mmap_page`.
-const HEAD: usize = 1024;
-const TAIL: usize = 1032;
-const PERF_RECORD_LOST: u32 = 2;
-const PERF_RECORD_SAMPLE: u32 = 9;
-/// Length of a record's header, and of the header with the raw sample's own length.
-const HEADER: usize = 8;
-const RAW: usize = HEADER + 4;
 
 /// The setup of the rings of a perf event array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +57,7 @@ pub(crate) struct PerfArray {
     /// The time of the last check of the CPUs.
     checked: Instant,
     /// Readable when records below the watermark have waited for the flush time.
-    timer: OwnedFd,
+    timer: Timer,
     /// The reader's epoll set, as soon as there is a reader.
     watch: Option<Watch>,
     /// True if the kernel counts the records that found no room (`PERF_FORMAT_LOST`, Linux 6.0 and
@@ -87,41 +65,23 @@ pub(crate) struct PerfArray {
     counted: bool,
     /// Number of records that found no room in rings that are closed.
     lost: u64,
-    /// True if a ring was opened after the others: nobody counts what programs sent on its CPU
-    /// before.
+    /// True if a ring was opened after the others, or the map has no room for that of every CPU:
+    /// nobody counts what programs sent on a CPU without a ring.
     late: bool,
-}
-
-/// The ring of one CPU in a perf event array map.
-#[derive(Debug)]
-struct PerfRing {
-    cpu: u32,
-    fd: OwnedFd,
-    memory: Mapping,
-    size: u64,
-    /// Buffer for a record that wraps around the end of the ring.
-    wrapped: Vec<u8>,
-    /// Time for which the event had been enabled at the last check.
-    time: u64,
-    /// Number of records that found no room, as the kernel counts them; `None` if it does not, and
-    /// records of the ring report them.
-    lost: Option<u64>,
-    /// Position at which reads end, after a stop was requested.
-    limit: Option<u64>,
-    /// True after the CPU went offline or the ring was damaged. No more records come, and the ring
-    /// is neither in the map nor in the epoll set.
-    retired: bool,
 }
 
 /// An upper bound on the pages of a ring: more than the kernel accepts (`rb_alloc`), and low enough
 /// that sizes cannot overflow.
 const MOST_PAGES: usize = 1 << 19;
 
+/// The shortest flush time: an expired timer wakes the reader each time.
+const MIN_FLUSH: Duration = Duration::from_micros(50);
+
 /// The interval between checks of the CPUs.
 const CPU_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl PerfArray {
-    /// Opens the rings of the map `name`, which has room for `entries` CPUs.
+    /// Opens the rings of the map `name`, which has room for CPUs below `entries`.
     ///
     /// # Errors
     /// - [`Error::Value`] if the rings cannot have that many pages.
@@ -145,6 +105,8 @@ impl PerfArray {
         let map = map.try_clone_to_owned().map_err(|error| {
             kernel_error(format!("duplicate the descriptor of the map `{name}`"), error)
         })?;
+        let cpus = cpus::ids()?;
+        let (cpus, without): (Vec<_>, Vec<_>) = cpus.into_iter().partition(|cpu| *cpu < entries);
         let mut array = Self {
             _claim: claim,
             name: name.to_owned(),
@@ -153,15 +115,15 @@ impl PerfArray {
             rings: Own::new(Vec::new()).map_err(|errno| {
                 kernel_error(format!("map memory for the map `{name}`"), errno.into())
             })?,
-            missing: (0..entries.min(cpus::possible()?)).collect(),
+            missing: cpus,
             checked: Instant::now(),
-            timer: timer(buffer.flush).map_err(|errno| {
+            timer: Timer::new(buffer.flush.max(MIN_FLUSH)).map_err(|errno| {
                 kernel_error(format!("create a timer for the map `{name}`"), errno.into())
             })?,
             watch: None,
             counted: true,
             lost: 0,
-            late: false,
+            late: !without.is_empty(),
         };
         array.open_missing()?;
         Ok(array)
@@ -185,8 +147,7 @@ impl PerfArray {
 
     /// Clears the timer, if it has expired.
     pub(super) fn acknowledge_timer(&self) {
-        // A read of a timer that has not expired fails, which is harmless.
-        let _ = rustix::io::read(&self.timer, &mut [0; 8]);
+        self.timer.acknowledge();
     }
 
     /// Checks the CPUs, if [`CPU_CHECK_INTERVAL`] has passed since the last check: retires rings
@@ -237,12 +198,12 @@ impl PerfArray {
     /// offline.
     fn open_ring(&mut self, cpu: u32) -> Result<Option<PerfRing>> {
         let name = &self.name;
-        let mut opened = open(cpu, self.buffer, self.counted);
+        let mut opened = ring::open(cpu, self.buffer, self.counted);
         if self.counted
             && opened.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
         {
             // The kernel does not know `PERF_FORMAT_LOST`.
-            opened = open(cpu, self.buffer, false);
+            opened = ring::open(cpu, self.buffer, false);
             self.counted = opened.is_err();
         }
         match opened {
@@ -275,10 +236,8 @@ impl PerfArray {
         }
     }
 
-    /// Removes a ring from the epoll set and from the map. The map keeps the event's file open, so
-    /// without this, closing the descriptor would not end the event; and a file whose memory is
-    /// unmapped would be readable for ever (`perf_poll` returns EPOLLHUP). The records in the ring
-    /// can still be read.
+    /// Removes a ring from the epoll set and from the map. The records in the ring can still be
+    /// read.
     fn retire_at(&mut self, index: usize) {
         let Some(ring) = self
             .rings
@@ -288,15 +247,10 @@ impl PerfArray {
         else {
             return;
         };
-        ring.retired = true;
-        ring.update_lost();
+        ring.retire(self.map.as_fd());
         if let Some(watch) = &self.watch {
             watch.remove(ring.fd.as_fd());
         }
-        // SAFETY: the key is 4 bytes, as the map type requires, and lives through the call.
-        let _ = unsafe {
-            libbpf_sys::bpf_map_delete_elem(self.map.as_raw_fd(), (&raw const ring.cpu).cast())
-        };
         self.missing.push(ring.cpu);
     }
 
@@ -322,20 +276,17 @@ impl PerfArray {
 
     /// Ends later reads at the records that are there now, until [`Self::unmark`].
     pub(super) fn mark(&mut self) {
-        self.rings.get_mut().into_iter().flatten().for_each(|ring| ring.limit = Some(ring.head()));
+        self.rings.get_mut().into_iter().flatten().for_each(PerfRing::mark);
     }
 
     /// Lets reads go on beyond the mark.
     pub(super) fn unmark(&mut self) {
-        self.rings.get_mut().into_iter().flatten().for_each(|ring| ring.limit = None);
+        self.rings.get_mut().into_iter().flatten().for_each(PerfRing::unmark);
     }
 
     /// Reports whether everything before the mark was read, or no mark is set.
     pub(super) fn is_at_mark(&self) -> bool {
-        self.rings()
-            .unwrap_or_default()
-            .iter()
-            .all(|ring| ring.limit.is_none_or(|limit| limit == ring.tail()))
+        self.rings().unwrap_or_default().iter().all(PerfRing::is_at_mark)
     }
 
     /// Returns the number of unread samples.
@@ -382,285 +333,8 @@ impl PerfArray {
     }
 }
 
-#[cfg(feature = "fuzz")]
-pub(super) mod fuzz;
-#[cfg(test)]
-mod tests;
-
-/// Creates a timer that expires every `time`, but at most every 50 microseconds.
-fn timer(time: Duration) -> rustix::io::Result<OwnedFd> {
-    let timer =
-        timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-    let time = timespec(time.max(Duration::from_micros(50)));
-    timerfd_settime(
-        &timer,
-        TimerfdTimerFlags::empty(),
-        &Itimerspec { it_interval: time, it_value: time },
-    )?;
-    Ok(timer)
-}
-
-/// Opens the event of a CPU to which programs write; with `counted`, the kernel counts what finds
-/// no room.
-fn open(cpu: u32, buffer: PerfBuffer, counted: bool) -> io::Result<OwnedFd> {
-    let lost = if counted { libbpf_sys::PERF_FORMAT_LOST } else { 0 };
-    let mut attr = libbpf_sys::perf_event_attr {
-        type_: libbpf_sys::PERF_TYPE_SOFTWARE,
-        config: u64::from(libbpf_sys::PERF_COUNT_SW_BPF_OUTPUT),
-        sample_type: u64::from(libbpf_sys::PERF_SAMPLE_RAW),
-        read_format: u64::from(libbpf_sys::PERF_FORMAT_TOTAL_TIME_ENABLED | lost),
-        ..Default::default()
-    };
-    attr.__bindgen_anon_1.sample_period = 1;
-    attr.set_watermark(1);
-    let quarter = u32::try_from(buffer.pages.saturating_mul(page_size()) / 4).unwrap_or(u32::MAX);
-    attr.__bindgen_anon_2.wakeup_watermark = buffer.watermark.unwrap_or(quarter).max(1);
-    perf_event::open(attr, -1, cpu.cast_signed())
-}
-
-impl PerfRing {
-    fn new(
-        fd: OwnedFd,
-        map: BorrowedFd<'_>,
-        cpu: u32,
-        pages: usize,
-        counted: bool,
-    ) -> io::Result<Self> {
-        let page = page_size();
-        let memory = Mapping::new(fd.as_fd(), 0, page * (1 + pages), true)?;
-        // SAFETY: the request takes no pointer.
-        if unsafe { libc::ioctl(fd.as_raw_fd(), PERF_EVENT_IOC_ENABLE, 0) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let raw = fd.as_raw_fd();
-        // SAFETY: the key and the value are 4 bytes each, as the map type requires, and live
-        // through the call.
-        let error = unsafe {
-            libbpf_sys::bpf_map_update_elem(
-                map.as_raw_fd(),
-                (&raw const cpu).cast(),
-                (&raw const raw).cast(),
-                0,
-            )
-        };
-        if error < 0 {
-            return Err(io::Error::from_raw_os_error(-error));
-        }
-        Ok(Self::with_memory(cpu, fd, memory, pages, counted))
-    }
-
-    fn with_memory(cpu: u32, fd: OwnedFd, memory: Mapping, pages: usize, counted: bool) -> Self {
-        let (size, lost) = ((page_size() * pages) as u64, counted.then_some(0));
-        Self {
-            cpu,
-            fd,
-            memory,
-            size,
-            wrapped: Vec::new(),
-            time: 0,
-            lost,
-            limit: None,
-            retired: false,
-        }
-    }
-
-    /// Reports whether the time of the event has stopped since the last check. The kernel removes
-    /// the events of a CPU that goes offline for good, also when the machine sleeps
-    /// (`perf_event_exit_cpu`). Nothing else reports that.
-    fn has_stopped(&mut self) -> bool {
-        let before = self.time;
-        // An event that cannot be read is assumed to go on.
-        self.read().is_some_and(|[time, lost]| {
-            self.time = time;
-            self.lost = self.lost.map(|_| lost);
-            time == before
-        })
-    }
-
-    /// Updates the count of records that found no room, if the kernel has one.
-    fn update_lost(&mut self) {
-        if self.lost.is_some()
-            && let Some([_, lost]) = self.read()
-        {
-            self.lost = Some(lost);
-        }
-    }
-
-    /// Reads the time for which the event has been enabled, and the number of lost records if the
-    /// kernel counts them. Returns `None` if the event cannot be read.
-    fn read(&self) -> Option<[u64; 2]> {
-        let mut bytes = [0; 24];
-        let len = rustix::io::read(&self.fd, &mut bytes).ok()?;
-        let (words, _) = bytes.as_chunks();
-        let word = |at: usize| words.get(at).map_or(0, |word| u64::from_ne_bytes(*word));
-        // The value of the event comes first.
-        let expected = if self.lost.is_some() { 24 } else { 16 };
-        (len == expected).then(|| [word(1), word(2)])
-    }
-
-    fn head(&self) -> u64 {
-        self.memory.u64(HEAD).load(Ordering::Acquire)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.head() == self.tail()
-    }
-
-    /// Returns the number of unread samples.
-    fn unread(&self) -> Result<u64> {
-        let (mut at, head, mut count) = (self.tail(), self.head(), 0);
-        while at != head {
-            let (kind, len) = record(&self.memory, self.size, at, head)?;
-            count += u64::from(kind == PERF_RECORD_SAMPLE);
-            at = at.wrapping_add(len as u64);
-        }
-        Ok(count)
-    }
-
-    fn tail(&self) -> u64 {
-        self.memory.u64(TAIL).load(Ordering::Relaxed)
-    }
-
-    /// Delivers every record that is there now, or before the mark.
-    fn drain(
-        &mut self,
-        stats: &Counters,
-        running: &impl Fn() -> bool,
-        deliver: &mut impl FnMut(&[u8]) -> Fate,
-    ) -> Result<Drained> {
-        let (tail, head) = (self.tail(), self.limit.unwrap_or_else(|| self.head()));
-        let Self { memory, size, wrapped, lost, .. } = self;
-        let mut read = Read {
-            memory,
-            stats,
-            start: tail,
-            tail,
-            counted: lost.is_some(),
-            found: Stats::default(),
-        };
-        while read.tail != head {
-            if !running() {
-                return Ok(Drained::Stopped);
-            }
-            let (kind, len) = record(memory, *size, read.tail, head)?;
-            let at = data_offset(read.tail, *size);
-            let end = at + len;
-            let limit = page_size() + *size as usize;
-            let record = if end <= limit {
-                // SAFETY: the kernel does not write to a record until a tail after it is published,
-                // and this process never writes to it. The drop of `read` publishes the tail after
-                // this reference is gone. The event belongs to this reader, so nobody else reads
-                // its ring.
-                unsafe { memory.bytes(at, len) }
-            } else {
-                wrapped.clear();
-                // SAFETY: as above.
-                wrapped.extend_from_slice(unsafe { memory.bytes(at, limit - at) });
-                // SAFETY: as above.
-                wrapped.extend_from_slice(unsafe { memory.bytes(page_size(), end - limit) });
-                wrapped.as_slice()
-            };
-            // Taken before the callback sees it: if the callback panics, it must not get the record
-            // again.
-            read.tail = read.tail.wrapping_add(len as u64);
-            if read.record(kind, record, deliver) == Fate::Stop {
-                return Ok(Drained::Stopped);
-            }
-        }
-        Ok(Drained::All)
-    }
-}
-
-/// A read in progress. On every way out, also if the callback panics, it publishes the tail and
-/// updates the statistics. It publishes only then: each read empties the ring, which leaves room
-/// for the records that come during the next.
-struct Read<'a> {
-    memory: &'a Mapping,
-    stats: &'a Counters,
-    start: u64,
-    tail: u64,
-    /// True if the kernel counts lost records. That count includes what the records report.
-    counted: bool,
-    found: Stats,
-}
-
-impl Read<'_> {
-    /// Delivers a sample, or counts a report of losses.
-    fn record(
-        &mut self,
-        kind: u32,
-        record: &[u8],
-        deliver: &mut impl FnMut(&[u8]) -> Fate,
-    ) -> Fate {
-        match kind {
-            PERF_RECORD_SAMPLE => {
-                let size = record
-                    .get(HEADER..RAW)
-                    .and_then(|word| word.try_into().ok())
-                    .map_or(0, u32::from_ne_bytes) as usize;
-                let fate = match record.get(RAW..).and_then(|raw| raw.get(..size)) {
-                    Some(sample) => deliver(sample),
-                    None => Fate::Short,
-                };
-                self.found.count(fate, size as u64);
-                fate
-            }
-            PERF_RECORD_LOST if !self.counted => {
-                let lost = record
-                    .get(16..24)
-                    .and_then(|word| word.try_into().ok())
-                    .map_or(0, u64::from_ne_bytes);
-                self.found.lost = Some(self.found.lost.unwrap_or(0).saturating_add(lost));
-                Fate::Delivered
-            }
-            _ => Fate::Delivered,
-        }
-    }
-}
-
-impl Drop for Read<'_> {
-    fn drop(&mut self) {
-        if self.tail != self.start {
-            self.memory.u64(TAIL).store(self.tail, Ordering::Release);
-            self.found.drains = 1;
-            self.stats.update(|stats| stats.add(&self.found));
-        }
-    }
-}
-
-/// Returns the type and the length of the record at `tail`.
-#[inline]
-fn record(memory: &Mapping, size: u64, tail: u64, head: u64) -> Result<(u32, usize)> {
-    let left = head.wrapping_sub(tail);
-    let at = data_offset(tail, size);
-    let kind = memory.u32(at).load(Ordering::Relaxed);
-    // `size` is the upper half of the second word, after `misc`.
-    let len = (memory.u32(at + 4).load(Ordering::Relaxed) >> 16) as usize;
-    if len < HEADER || !len.is_multiple_of(8) || len as u64 > left || left > size {
-        return Err(damaged(tail, len, left));
-    }
-    Ok((kind, len))
-}
-
-#[cold]
-fn damaged(tail: u64, len: usize, left: u64) -> Error {
-    Error::Damaged {
-        name: "perf ring".to_owned(),
-        why: format!(
-            "the record at position {tail} has {len} bytes, but {left} are left: the ring's memory is damaged"
-        ),
-    }
-}
-
 #[cold]
 fn inherited(name: &str) -> Error {
     let why = "this process was forked from the one that opened its perf rings, and has no part in them: load the object after forking";
     Error::Misuse { name: format!("map `{name}`"), why: why.to_owned() }
 }
-
-/// Returns the offset of a position in the ring's memory.
-fn data_offset(position: u64, size: u64) -> usize {
-    page_size() + (position & (size - 1)) as usize
-}
-
-const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;

@@ -8,8 +8,10 @@
 //! Positions count bytes and never go back; a position modulo the size is an offset into the data.
 //! The kernel advances the producer position when it reserves a record, so a record before that
 //! position may still be busy. A read takes records in order, up to the producer position that it
-//! loads once at its start. It publishes the consumer position (`Ring::publish`) every [`BATCH`]
-//! records and when it ends; from then on the kernel may reuse the bytes before that position.
+//! loads once at its start. It publishes the consumer position (`Ring::publish`) every
+//! [`read::BATCH`] records and when it ends; from then on the kernel may reuse the bytes before that position.
+
+mod read;
 
 use std::{
     cell::Cell,
@@ -20,20 +22,16 @@ use std::{
 use rustix::param::page_size;
 
 use super::{
-    Claim, Counters, Drained, Fate, Record, Stats,
-    mapping::{Mapping, Spot, Walk},
+    Claim,
+    mapping::{Mapping, Spot, Walk, acquire_u32, acquire_u64},
 };
-use crate::{Error, Result, host::kernel_error, sample::Plain};
+use crate::{Error, Result, host::kernel_error};
 
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 const HEADER: usize = 8;
 /// `BPF_F_RB_OVERWRITE`: the producer overwrites records that are being read.
 const OVERWRITE: u32 = 1 << 19;
-/// Number of records after which the position is published.
-const BATCH: u32 = 64;
-/// Number of records between two checks of the control handle.
-const GROUP: u32 = 16;
 
 /// A ring buffer map, mapped into this process.
 #[derive(Debug)]
@@ -134,7 +132,7 @@ impl Ring {
 
     #[inline]
     fn producer_position(&self) -> u64 {
-        self.producer.u64(0).load(Ordering::Acquire)
+        acquire_u64(self.producer.u64(0))
     }
 
     /// Ends later reads at the records that are there now, until [`Self::unmark`].
@@ -158,7 +156,7 @@ impl Ring {
         let mut walk = self.walk(self.position(), self.checked(self.producer_position())?)?;
         let mut count = 0;
         while let Some(word) = walk.word() {
-            let header = word.load(Ordering::Acquire);
+            let header = acquire_u32(word);
             count += u64::from(header & DISCARDED == 0);
             let len = header & !(BUSY | DISCARDED);
             walk.take(Head::new(len).stride).ok_or_else(|| corrupt(self.position(), len.into()))?;
@@ -212,144 +210,7 @@ impl Ring {
         }
         Ok(self.producer.walk(self.data + (position & (self.size - 1)) as usize, left as usize))
     }
-
-    /// Delivers every record that is there now. The end is fixed when the drain starts, so a
-    /// producer that never pauses cannot keep it from returning.
-    ///
-    /// A ring mostly holds records of one length. After [`STEADY`] records of the same length, the
-    /// next ones are expected to have it too, and one comparison of the header confirms it. The
-    /// address of a record then does not depend on the header before it.
-    #[inline]
-    pub(super) fn drain(
-        &self,
-        stats: &Counters,
-        running: &impl Fn() -> bool,
-        mut deliver: impl FnMut(&[u8]) -> Fate,
-    ) -> Result<Drained> {
-        let end = self.end()?;
-        let mut read = Read::new(self, stats);
-        let mut walk = self.walk(read.position, end)?;
-        // The last read may have ended in a series of records of one length.
-        let mut alike = STEADY;
-        loop {
-            if alike >= STEADY {
-                if let Some(stopped) = read.drain_alike(end, running, &mut deliver)? {
-                    return Ok(stopped);
-                }
-                // The next record is busy, discarded or of another length, or there are no more.
-                walk = self.walk(read.position, end)?;
-                alike = 0;
-            }
-            if !running() {
-                return Ok(Drained::Stopped);
-            }
-            read.give_back();
-            let position = read.position;
-            let (spot, head) = match next(&mut walk, position)? {
-                Next::Record(spot, head) => (spot, head),
-                Next::Busy => return Ok(Drained::Busy),
-                Next::End => return Ok(Drained::All),
-            };
-            read.advance(1, head.stride);
-            if head.discarded {
-                read.found.discarded += 1;
-                continue;
-            }
-            alike = if read.like.len == head.len { alike + 1 } else { 0 };
-            read.like = head;
-            // SAFETY: nobody writes to a committed record until a consumer position after it is
-            // published. `give_back` and the drop of `read` publish it after this reference is
-            // gone. User space has no writable mapping of the data. Nobody else in this process
-            // publishes a position: the claim excludes other readers of this crate. That no other
-            // process and no other library reads the same ring is an assumption, which the kernel's
-            // protocol makes too: it has one consumer.
-            let fate = deliver(unsafe { spot.payload(head.len as usize) });
-            read.found.count(fate, head.len.into());
-            if fate == Fate::Stop {
-                return Ok(Drained::Stopped);
-            }
-        }
-    }
-
-    /// Drains as [`Self::drain`], in slices of records that have the size of `E`. A longer record
-    /// is delivered in a slice of its own, and so is a copy of a shorter one that `E` can be read
-    /// from.
-    #[inline]
-    pub(super) fn runs<E: Plain>(
-        &self,
-        stats: &Counters,
-        running: &impl Fn() -> bool,
-        mut deliver: impl FnMut(&[Record<E>]) -> Fate,
-    ) -> Result<Drained> {
-        const {
-            assert!(
-                align_of::<E>() <= 8,
-                "records are aligned to 8 bytes: read this type one by one"
-            )
-        };
-        let like = Head::new(size_of::<E>() as u32);
-        let end = self.end()?;
-        let mut read = Read::new(self, stats);
-        loop {
-            if !running() {
-                return Ok(Drained::Stopped);
-            }
-            read.give_back();
-            let mut walk = self.walk(read.position, end)?;
-            let pieces = walk.clone().pieces(like.stride);
-            let (mut count, mut len) = (count(pieces, like, GROUP), like.len);
-            let mut start = walk.clone();
-            let mut copy = None;
-            if count > 0 {
-                read.advance(count, count as usize * like.stride);
-            } else {
-                let position = read.position;
-                let (spot, head) = match next(&mut walk, position)? {
-                    Next::Record(spot, head) => (spot, head),
-                    Next::Busy => return Ok(Drained::Busy),
-                    Next::End => return Ok(Drained::All),
-                };
-                read.advance(1, head.stride);
-                if head.discarded {
-                    read.found.discarded += 1;
-                    continue;
-                }
-                if head.len < len {
-                    // SAFETY: the record is committed, and nobody writes to it until its position
-                    // is published, as in `drain`.
-                    let Some(event) = E::read_begun(unsafe { spot.payload(head.len as usize) })
-                    else {
-                        read.found.short += 1;
-                        continue;
-                    };
-                    copy = Some(Record { header: [head.len, 0], event });
-                }
-                (count, len) = (1, head.len);
-            }
-            let run = match &copy {
-                Some(copy) => std::slice::from_ref(copy),
-                None => {
-                    let Some(all) = start.take(count as usize * like.stride) else { continue };
-                    // SAFETY: these records are committed and at least as long as `E`, and nobody
-                    // writes to them until their position is published, as in `drain`. Headers are
-                    // integers, and any bytes are a valid `E`. `Record<E>` is aligned to 8, as `E`
-                    // is aligned to 8 at most (asserted above).
-                    unsafe { all.slice::<Record<E>>() }
-                }
-            };
-            let fate = deliver(run);
-            read.found.received += u64::from(count);
-            read.found.bytes += u64::from(count) * u64::from(len);
-            read.found.failed += u64::from(fate == Fate::Failed);
-            if fate == Fate::Stop {
-                return Ok(Drained::Stopped);
-            }
-        }
-    }
 }
-
-/// Number of records of one length in a row after which the next is expected to have it too.
-const STEADY: u32 = 16;
 
 /// The contents of a record's header.
 #[derive(Debug, Clone, Copy)]
@@ -384,7 +245,7 @@ pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
     let Some(word) = walk.word() else { return Ok(Next::End) };
     // Pairs with the release of the kernel's commit: the sample is complete once the busy flag is
     // gone.
-    let header = word.load(Ordering::Acquire);
+    let header = acquire_u32(word);
     let head = match header & (BUSY | DISCARDED) {
         0 => Head::new(header),
         DISCARDED => Head { discarded: true, ..Head::new(header & !DISCARDED) },
@@ -399,103 +260,14 @@ pub(super) fn next<'a>(walk: &mut Walk<'a>, position: u64) -> Result<Next<'a>> {
 /// Counts the pieces, up to `most`, that are committed records of the length of `like`.
 #[inline]
 fn count<'a>(pieces: impl Iterator<Item = Spot<'a>>, like: Head, most: u32) -> u32 {
-    // Ordered as in `next`. A header that equals a length is neither busy nor discarded.
-    pieces
+    // A header that equals a length is neither busy nor discarded.
+    let count = pieces
         .take(most as usize)
-        .take_while(|spot| spot.word().load(Ordering::Acquire) == like.len)
-        .count() as u32
-}
-
-/// A read in progress. On every way out, also if the callback panics, it publishes the position and
-/// updates the statistics.
-struct Read<'a> {
-    ring: &'a Ring,
-    stats: &'a Counters,
-    /// Position after the records that were taken. The record that the callback has now is one of
-    /// them: if it panics, it must not get the record again.
-    position: u64,
-    /// Number of records that were taken since the position was last published.
-    unpublished: u32,
-    /// Header of the last record.
-    like: Head,
-    found: Stats,
-}
-
-impl<'a> Read<'a> {
-    #[inline]
-    fn new(ring: &'a Ring, stats: &'a Counters) -> Self {
-        Self {
-            ring,
-            stats,
-            position: ring.position.get(),
-            unpublished: 0,
-            like: ring.like.get(),
-            found: Stats::default(),
-        }
-    }
-
-    /// Delivers records as long as they have the length of the last one. Returns `None` at the
-    /// first that differs, and the reason if the whole read must end.
-    #[inline]
-    fn drain_alike(
-        &mut self,
-        end: u64,
-        running: &impl Fn() -> bool,
-        deliver: &mut impl FnMut(&[u8]) -> Fate,
-    ) -> Result<Option<Drained>> {
-        let like = self.like;
-        loop {
-            self.give_back();
-            let pieces = self.ring.walk(self.position, end)?.pieces(like.stride);
-            // One pass over the headers, then one over the samples: without the ordered loads of
-            // the first, the callback's own numbers can stay in registers.
-            let count = count(pieces.clone(), like, GROUP);
-            if count == 0 {
-                return Ok(None);
-            }
-            if !running() {
-                return Ok(Some(Drained::Stopped));
-            }
-            for spot in pieces.take(count as usize) {
-                self.advance(1, like.stride);
-                // SAFETY: as in `drain`; `count` has found the record committed.
-                let fate = deliver(unsafe { spot.payload(like.len as usize) });
-                self.found.count(fate, like.len.into());
-                if fate == Fate::Stop {
-                    return Ok(Some(Drained::Stopped));
-                }
-            }
-        }
-    }
-
-    #[inline]
-    fn advance(&mut self, records: u32, bytes: usize) {
-        self.unpublished += records;
-        self.position = self.position.wrapping_add(bytes as u64);
-    }
-
-    /// Publishes the position if enough records were taken. No reference to them is left at this
-    /// point.
-    #[inline]
-    fn give_back(&mut self) {
-        if self.unpublished >= BATCH {
-            self.unpublished = 0;
-            self.ring.publish(self.position);
-        }
-    }
-}
-
-impl Drop for Read<'_> {
-    // Inlined, so that the counts of a read can stay in registers.
-    #[inline]
-    fn drop(&mut self) {
-        self.ring.like.set(self.like);
-        if self.position != self.ring.position.get() {
-            self.ring.publish_to(self.position);
-            self.found.drains = 1;
-            self.stats.update(|stats| stats.add(&self.found));
-        }
-    }
+        .take_while(|spot| spot.word().load(Ordering::Relaxed) == like.len)
+        .count() as u32;
+    // Orders the loads as in `next`.
+    fence(Ordering::Acquire);
+    count
 }
 
 #[cfg(any(test, feature = "fuzz"))]

@@ -2,15 +2,11 @@
 
 use std::{
     fmt,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd},
     time::{Duration, Instant},
 };
 
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
-};
-
-use super::{Counters, Drained, Fate, Stats, control::timespec};
+use super::{Counters, Drained, Fate, Stats, timer::Timer};
 use crate::{Result, host::kernel_error};
 
 /// A reader of a whole map.
@@ -29,7 +25,7 @@ pub(crate) trait Entries: Send {
 /// A map that is read at intervals.
 pub(crate) struct Sampled {
     /// Readable when a sample is due.
-    timer: OwnedFd,
+    timer: Timer,
     every: Duration,
     due: Instant,
     entries: Box<dyn Entries>,
@@ -49,18 +45,10 @@ impl Sampled {
     /// Reads `entries` at intervals of `every`, for the first time when the first interval has
     /// passed.
     pub(crate) fn new(every: Duration, entries: Box<dyn Entries>) -> Result<Self> {
-        let tried = |errno: rustix::io::Errno| {
-            kernel_error("create a timer for a sampled map", errno.into())
-        };
         // An interval of zero would disarm the timer, and a clock cannot hold every one.
         let every = every.clamp(Duration::from_millis(1), LONGEST);
-        let timer = timerfd_create(
-            TimerfdClockId::Monotonic,
-            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
-        )
-        .map_err(tried)?;
-        let times = Itimerspec { it_interval: timespec(every), it_value: timespec(every) };
-        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times).map_err(tried)?;
+        let timer = Timer::new(every)
+            .map_err(|errno| kernel_error("create a timer for a sampled map", errno.into()))?;
         Ok(Self {
             timer,
             every,
@@ -110,7 +98,7 @@ impl Sampled {
             }
             // If a sample takes longer than the interval, the next one follows after a full
             // interval.
-            let _ = rustix::io::read(&self.timer, &mut [0; 8]);
+            self.timer.acknowledge();
             self.due = Instant::now() + self.every;
             self.delivered = 0;
             self.sampled = self.entries.sample();
@@ -122,8 +110,7 @@ impl Sampled {
                 return Ok(Drained::Stopped);
             }
             self.delivered += 1;
-            let fate = deliver(entry);
-            read.found.count(fate, entry.len() as u64);
+            let fate = read.found.counted(1, entry.len() as u64, || deliver(entry));
             if fate == Fate::Stop {
                 return Ok(Drained::Stopped);
             }

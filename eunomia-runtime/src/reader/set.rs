@@ -3,23 +3,15 @@
 use std::{
     fmt, hint,
     marker::PhantomData,
-    mem::MaybeUninit,
     ops::ControlFlow,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd},
     time::{Duration, Instant},
-};
-
-use rustix::{
-    event::epoll::{self, CreateFlags, EventFlags},
-    io::Errno,
 };
 
 use super::{
     Control, Outcome, Records, Waiting,
-    control::timespec,
-    reader::{MAX_WAIT, nap},
-    waiting::Burst,
-    watch::{Token, epoll_error},
+    waiting::{Burst, Deadline, nap},
+    watch::{EpollSet, Token},
 };
 use crate::{Result, sample::Cause};
 
@@ -49,7 +41,7 @@ use crate::{Result, sample::Cause};
 /// # }
 /// ```
 pub struct Set<'a> {
-    epoll: OwnedFd,
+    epoll: EpollSet,
     control: Control,
     members: Vec<Member<'a>>,
     waiting: Waiting,
@@ -119,12 +111,9 @@ impl<'a> Set<'a> {
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if the process cannot open more descriptors.
     pub fn new() -> Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(epoll_error)?;
         let control = Control::new()?;
-        epoll::add(&epoll, &control, Token::Control.to_data(), EventFlags::IN)
-            .map_err(epoll_error)?;
         Ok(Self {
-            epoll,
+            epoll: EpollSet::new(&control)?,
             control,
             members: Vec::new(),
             waiting: Waiting::default(),
@@ -144,9 +133,7 @@ impl<'a> Set<'a> {
         R: Outcome + 'a,
         F: FnMut(S::Event<'_>) -> R + 'a,
     {
-        let fd = records.descriptor();
-        epoll::add(&self.epoll, fd, Token::Map(self.members.len(), 0).to_data(), EventFlags::IN)
-            .map_err(epoll_error)?;
+        self.epoll.add(records.descriptor(), Token::Map(self.members.len(), 0))?;
         self.members.push(Member {
             polled: Box::new(With { records, deliver, outcome: PhantomData }),
             ended: false,
@@ -173,29 +160,26 @@ impl<'a> Set<'a> {
     /// # Errors
     /// As [`Reader::poll`](super::Reader::poll): the first error, after all objects were read.
     pub fn poll(&mut self, timeout: Duration) -> Result<u64> {
-        let deadline = Instant::now().checked_add(timeout);
-        let left = || {
-            deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()))
-        };
+        let deadline = Deadline::after(timeout);
         // How long to sleep, if the last wait returned at once although nothing could be read.
         let mut sleep: Option<Duration> = None;
         while !self.control.is_stopped() {
             if self.control.is_paused() {
-                let left = left();
+                let left = deadline.left();
                 if left.is_zero() {
                     self.wait(Duration::ZERO)?;
                     break;
                 }
-                self.control.wait(left.min(MAX_WAIT))?;
+                self.control.wait(left)?;
                 continue;
             }
-            nap(self.burst.pause(self.waiting).min(left()));
+            nap(self.burst.pause(self.waiting).min(deadline.left()));
             let delivered = self.read()?;
             if delivered > 0 {
                 self.burst.feed(self.waiting);
                 return Ok(delivered);
             }
-            let left = left();
+            let left = deadline.left();
             if left.is_zero() {
                 self.wait(Duration::ZERO)?;
                 break;
@@ -236,9 +220,8 @@ impl<'a> Set<'a> {
             let delivered = member.polled.poll(control);
             if own.is_stopped() {
                 member.ended = true;
-                // The descriptor of a stopped object stays readable. The call fails only if the
-                // descriptor is not in the set, which is the goal.
-                let _ = epoll::delete(epoll, member.polled.descriptor());
+                // The descriptor of a stopped object stays readable.
+                epoll.remove(member.polled.descriptor());
             }
             delivered
         }));
@@ -257,18 +240,11 @@ impl<'a> Set<'a> {
 
     /// Waits for epoll.
     fn wait(&self, left: Duration) -> Result<()> {
-        let mut events = [const { MaybeUninit::uninit() }; 16];
-        match epoll::wait(&self.epoll, &mut events, Some(&timespec(left.min(MAX_WAIT)))) {
-            Ok((events, _)) => {
-                if events.iter().any(|event| Token::from_data(event.data) == Token::Control) {
-                    self.control.acknowledge();
-                }
-                Ok(())
+        self.epoll.wait(left, |token, _| {
+            if token == Token::Control {
+                self.control.acknowledge();
             }
-            // Interrupted by a signal: the caller computes the time left and waits again.
-            Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(epoll_error(errno)),
-        }
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Statistics of the records of a map.
 
-use std::cell::Cell;
+use std::{cell::Cell, mem};
 
 use super::Fate;
 
@@ -18,7 +18,7 @@ pub struct Stats {
     pub discarded: u64,
     /// Number of records shorter than their type, which were not delivered.
     pub short: u64,
-    /// Number of records for which the callback returned an error.
+    /// Number of records for which the callback returned an error or panicked.
     pub failed: u64,
     /// Number of records lost because the buffer was full; `None` if nobody counts them. The kernel
     /// counts them for a perf event array, see [`Self::lost_at_least`]. It does not for a ring
@@ -29,7 +29,7 @@ pub struct Stats {
     /// in late releases of older series, the kernel reports losses in a perf event array with the
     /// next record that finds room on the same CPU, so losses at the end of a burst stay unknown.
     /// On every kernel, nobody counts what programs send on a CPU that came online until its ring
-    /// is open.
+    /// is open, or on one for which the map has too few entries.
     pub lost_at_least: bool,
     /// Number of waits that this map ended.
     pub wakeups: u64,
@@ -45,13 +45,43 @@ impl Stats {
     /// Counts a record of `len` bytes.
     #[inline]
     pub(super) fn count(&mut self, fate: Fate, len: u64) {
+        self.count_all(fate, 1, len);
+    }
+
+    /// Counts `records` of `len` bytes each, which were delivered together.
+    #[inline]
+    fn count_all(&mut self, fate: Fate, records: u64, len: u64) {
         if fate == Fate::Short {
-            self.short += 1;
+            self.short += records;
         } else {
-            self.received += 1;
-            self.bytes += len;
+            self.received += records;
+            self.bytes += records * len;
             self.failed += u64::from(fate == Fate::Failed);
         }
+    }
+
+    /// Delivers and counts `records` of `len` bytes each. If the callback panics, they are counted
+    /// as those on which it failed.
+    #[inline]
+    pub(super) fn counted(
+        &mut self,
+        records: u64,
+        len: u64,
+        deliver: impl FnOnce() -> Fate,
+    ) -> Fate {
+        struct Panicked<'a>(&'a mut Stats, u64, u64);
+
+        impl Drop for Panicked<'_> {
+            fn drop(&mut self) {
+                self.0.count_all(Fate::Failed, self.1, self.2);
+            }
+        }
+
+        let panicked = Panicked(self, records, len);
+        let fate = deliver();
+        mem::forget(panicked);
+        self.count_all(fate, records, len);
+        fate
     }
 
     /// Adds what one read of the map found.

@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::thread::nanosleep;
+
+use super::control::timespec;
+
 /// How a poll waits for records.
 ///
 /// The kernel wakes a reader whenever the reader has caught up, and the producer pays for the
@@ -70,6 +74,69 @@ impl Burst {
         if matches!(waiting, Waiting::Adaptive { .. }) {
             self.last = Some(Instant::now());
         }
+    }
+}
+
+/// The longest single wait: kernels before 5.11 count it in milliseconds in an `int`. The caller
+/// waits again.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The time at which a poll ends; `None` if it is too late for a clock to hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Returns the deadline of a poll that starts now.
+    pub(super) fn after(timeout: Duration) -> Self {
+        Self(Instant::now().checked_add(timeout))
+    }
+
+    /// Returns the time that is left, but no more than a single wait can last.
+    pub(super) fn left(self) -> Duration {
+        self.0
+            .map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(Instant::now()))
+            .min(MAX_WAIT)
+    }
+}
+
+/// The longest sleep on a record that is reserved and not yet committed. Such a record makes its
+/// ring readable for epoll although nothing can be read, so an epoll wait would spin.
+pub(super) const MAX_BUSY_SLEEP: Duration = Duration::from_millis(1);
+
+/// How often a final read retries a record that is reserved and not yet committed, at intervals of
+/// [`MAX_BUSY_SLEEP`]: a program may run for a moment after it was detached.
+pub(super) const BUSY_RETRIES: u32 = 10;
+
+/// The retries that are left for records that are reserved and not yet committed.
+#[derive(Debug)]
+pub(super) struct Retries(u32);
+
+impl Retries {
+    /// Returns the retries of a final read.
+    pub(super) fn of_final_read() -> Self {
+        Self(BUSY_RETRIES)
+    }
+
+    /// Returns no retries.
+    pub(super) fn none() -> Self {
+        Self(0)
+    }
+
+    /// Sleeps before a retry, or returns false if none is left.
+    pub(super) fn next(&mut self) -> bool {
+        let Some(left) = self.0.checked_sub(1) else { return false };
+        self.0 = left;
+        nap(MAX_BUSY_SLEEP);
+        true
+    }
+}
+
+/// Sleeps for `time`, but not beyond a signal: the caller computes the time left.
+/// `std::thread::sleep` sleeps again for the time that the kernel reports as left. That includes
+/// the slack of the timer, so the sleep never ends if signals come more often than the slack.
+pub(super) fn nap(time: Duration) {
+    if !time.is_zero() {
+        let _ = nanosleep(&timespec(time));
     }
 }
 

@@ -1,21 +1,28 @@
-//! The epoll set of a reader.
+//! The epoll set of a reader, or of several objects that are polled together.
 
 use std::{
-    os::fd::{BorrowedFd, OwnedFd},
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
+    time::Duration,
 };
 
 use rustix::{
-    event::epoll::{self, EventData, EventFlags},
+    event::epoll::{self, CreateFlags, EventData, EventFlags},
     io::Errno,
 };
 
+use super::{Control, control::timespec};
 use crate::{Error, Result, host::kernel_error};
+
+/// The descriptors that one wait covers. A control handle is one of them.
+#[derive(Debug, Clone)]
+pub(super) struct EpollSet(Arc<OwnedFd>);
 
 /// The part of an epoll set that belongs to one map.
 #[derive(Debug)]
 pub(super) struct Watch {
-    epoll: Arc<OwnedFd>,
+    set: EpollSet,
     map: usize,
 }
 
@@ -34,7 +41,7 @@ const CONTROL: u64 = u64::MAX;
 const TIMER: u32 = u32::MAX;
 
 impl Token {
-    pub(super) fn to_data(self) -> EventData {
+    fn to_data(self) -> EventData {
         let data = |map: usize, cpu: u32| (map as u64) << 32 | u64::from(cpu);
         EventData::new_u64(match self {
             Self::Control => CONTROL,
@@ -43,7 +50,7 @@ impl Token {
         })
     }
 
-    pub(super) fn from_data(data: EventData) -> Self {
+    fn from_data(data: EventData) -> Self {
         let data = data.u64();
         let (map, cpu) = ((data >> 32) as usize, data as u32);
         match cpu {
@@ -54,33 +61,75 @@ impl Token {
     }
 }
 
+impl EpollSet {
+    /// Creates a set with the descriptor of `control` in it.
+    pub(super) fn new(control: &Control) -> Result<Self> {
+        let set = epoll::create(CreateFlags::CLOEXEC).map_err(epoll_error)?;
+        let set = Self(Arc::new(set));
+        set.add(control.as_fd(), Token::Control)?;
+        Ok(set)
+    }
+
+    /// Adds a descriptor.
+    pub(super) fn add(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
+        epoll::add(&self.0, fd, token.to_data(), EventFlags::IN).map_err(epoll_error)
+    }
+
+    /// Removes a descriptor.
+    pub(super) fn remove(&self, fd: BorrowedFd<'_>) {
+        // Fails only if the descriptor is not in the set, which is the goal.
+        let _ = epoll::delete(&self.0, fd);
+    }
+
+    /// Waits up to `time` for descriptors that are readable, and passes them to `found`. A signal
+    /// ends the wait: the caller computes the time left and waits again.
+    pub(super) fn wait(
+        &self,
+        time: Duration,
+        mut found: impl FnMut(Token, EventFlags),
+    ) -> Result<()> {
+        let mut events = [const { MaybeUninit::uninit() }; 16];
+        match epoll::wait(&self.0, &mut events, Some(&timespec(time))) {
+            Ok((events, _)) => {
+                for event in events {
+                    found(Token::from_data(event.data), event.flags);
+                }
+                Ok(())
+            }
+            Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(epoll_error(errno)),
+        }
+    }
+}
+
+impl AsFd for EpollSet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Watch {
-    pub(super) fn new(epoll: &Arc<OwnedFd>, map: usize) -> Self {
-        Self { epoll: Arc::clone(epoll), map }
+    pub(super) fn new(set: &EpollSet, map: usize) -> Self {
+        Self { set: set.clone(), map }
     }
 
     /// Adds a ring of the map.
     pub(super) fn add(&self, fd: BorrowedFd<'_>, cpu: u32) -> Result<()> {
-        self.add_as(fd, Token::Map(self.map, cpu))
+        self.set.add(fd, Token::Map(self.map, cpu))
     }
 
     /// Adds a timer of the map.
     pub(super) fn add_timer(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        self.add_as(fd, Token::Timer(self.map))
-    }
-
-    fn add_as(&self, fd: BorrowedFd<'_>, token: Token) -> Result<()> {
-        epoll::add(&self.epoll, fd, token.to_data(), EventFlags::IN).map_err(epoll_error)
+        self.set.add(fd, Token::Timer(self.map))
     }
 
     /// Removes a descriptor. Closing it would not be enough: epoll keeps a file as long as anybody
     /// has it open, and the map has the file of its perf event open.
     pub(super) fn remove(&self, fd: BorrowedFd<'_>) {
-        // Fails only if the descriptor is not in the set, which is the goal.
-        let _ = epoll::delete(&self.epoll, fd);
+        self.set.remove(fd);
     }
 }
 
-pub(super) fn epoll_error(errno: Errno) -> Error {
+fn epoll_error(errno: Errno) -> Error {
     kernel_error("wait on the maps with epoll", errno.into())
 }

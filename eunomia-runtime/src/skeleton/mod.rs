@@ -1,6 +1,7 @@
 //! The JSON skeleton document: every generation of the format is read, and the current one is
 //! written.
 
+mod maps;
 pub mod model;
 mod package;
 mod read;

@@ -98,6 +98,7 @@ impl Names {
         let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         let (first, rest) = digits.split_at_checked(2)?;
         let opened = file::open(
+            rustix::fs::CWD,
             Path::new(DEBUG).join(first).join(format!("{rest}.debug")).as_os_str().as_bytes(),
         )
         .ok()?;
@@ -108,7 +109,7 @@ impl Names {
     }
 
     fn symbols(&self, address: u64, path: &Path) -> Vec<Symbol> {
-        let mut elf = Elf::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        let mut elf = Elf::new(format!("/proc/thread-self/fd/{}", self.file.as_raw_fd()));
         // If the debug information is damaged, the symbol table may still be usable.
         for debug_syms in [true, false].into_iter().filter(|debug| self.has_debug || !debug) {
             elf.debug_syms = debug_syms;

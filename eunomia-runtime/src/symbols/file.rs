@@ -1,9 +1,12 @@
 //! Files that other users may have made. They are inspected before they are opened, and opened only
 //! if reading them cannot block.
 
-use std::{io, os::fd::OwnedFd};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open as open_at};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
 
 /// The identity and the state of a file when it was inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,13 +18,13 @@ pub(super) struct Key {
     changed: (i64, u64),
 }
 
-/// Opens a file by `O_PATH`, which has no effect on a device and does not wait for the other end of
+/// Opens a file below a directory by `O_PATH`, which has no effect on a device and does not wait for the other end of
 /// a FIFO.
 ///
 /// # Errors
 /// The errors of open(2), and [`io::ErrorKind::InvalidInput`] if it is not a regular file.
-pub(super) fn open(path: &[u8]) -> io::Result<OwnedFd> {
-    let file = open_at(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+pub(super) fn open(folder: impl AsFd, path: &[u8]) -> io::Result<OwnedFd> {
+    let file = openat(folder, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile {
         return Ok(file);
     }

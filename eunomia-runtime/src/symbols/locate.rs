@@ -12,7 +12,7 @@ use rustix::fs::{Stat, fstat};
 
 use super::{
     file::{Key, is_trusted},
-    process::{Mounts, mappings, perf_map},
+    process::{Mounts, Process, perf_map},
 };
 
 pub(super) struct Question {
@@ -60,10 +60,11 @@ pub(super) fn locate(
     held: &mut Held,
     Question { pid, addresses, perf_maps }: Question,
 ) -> Vec<Place> {
-    let mut mounts = Mounts::new(pid);
+    let Ok(process) = Process::new(pid) else { return vec![Place::Unknown; addresses.len()] };
+    let mut mounts = Mounts::new(&process);
     let mut places: HashMap<u64, Place> = HashMap::new();
-    for mapping in mappings(pid, &addresses).unwrap_or_default() {
-        let first = if let Some(file) = mapping.file(pid, &mut mounts) {
+    for mapping in process.mappings(&addresses).unwrap_or_default() {
+        let first = if let Some(file) = mapping.file(&process, &mut mounts) {
             let content = |about: &Stat| match is_trusted(about) && mounts.are_shared() {
                 true => Content::DebugInformation,
                 false => Content::Symbols,
@@ -77,7 +78,7 @@ pub(super) fn locate(
         } else if mapping.name == b"[vdso]" {
             Some(Place::Vdso(0))
         } else if perf_maps && mapping.name.is_empty() {
-            let held = perf_map(pid).and_then(|file| held.hold(file, |_| Content::PerfMap));
+            let held = perf_map(&process).and_then(|file| held.hold(file, |_| Content::PerfMap));
             // The functions of a perf map have absolute addresses, so the offset is the address.
             held.map(|(id, file)| Place::File {
                 id,

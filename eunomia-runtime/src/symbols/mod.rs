@@ -45,6 +45,7 @@ mod process;
 mod procmap;
 mod vdso;
 mod worker;
+mod writer;
 
 use std::{
     fmt,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2},
+    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2, readlinkat},
     io::Errno,
 };
 
@@ -30,10 +30,47 @@ pub(super) struct Mapping {
 const MOST_MAPS: u64 = 16 << 20;
 const MOST_MOUNTS: u64 = 4 << 20;
 
-/// Returns the mappings that contain the addresses.
-pub(super) fn mappings(pid: u32, addresses: &[u64]) -> io::Result<Vec<Mapping>> {
-    let maps = File::open(format!("/proc/{pid}/maps"))?;
-    queried(&maps, addresses).map_or_else(|| listed(maps, addresses), Ok)
+/// The directory of a process in /proc. Everything that is opened through it is of this process,
+/// and nothing can be opened after the process has ended, even if another one gets its number.
+pub(super) struct Process(OwnedFd);
+
+impl Process {
+    pub(super) fn new(pid: u32) -> io::Result<Self> {
+        Self::at(&format!("/proc/{pid}"))
+    }
+
+    fn own() -> io::Result<Self> {
+        Self::at("/proc/self")
+    }
+
+    fn at(path: &str) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(open(path, flags, Mode::empty())?))
+    }
+
+    fn open(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(openat(&self.0, name, flags, Mode::empty())?.into())
+    }
+
+    /// Returns the mappings that contain the addresses.
+    pub(super) fn mappings(&self, addresses: &[u64]) -> io::Result<Vec<Mapping>> {
+        let maps = self.open("maps")?;
+        queried(&maps, addresses).map_or_else(|| listed(maps, addresses), Ok)
+    }
+
+    /// Returns the lines of proc_pid_mountinfo(5).
+    fn mounts(&self) -> io::Result<impl Iterator<Item = Vec<u8>> + use<>> {
+        let file = self.open("mountinfo")?;
+        Ok(BufReader::new(file.take(MOST_MOUNTS)).split(b'\n').map_while(Result::ok))
+    }
+
+    /// Reports whether this process is in the same namespace.
+    fn shares(&self, namespace: &str) -> bool {
+        let own = readlinkat(CWD, format!("/proc/self/ns/{namespace}"), Vec::new());
+        let other = readlinkat(&self.0, format!("ns/{namespace}"), Vec::new());
+        matches!((own, other), (Ok(own), Ok(other)) if own == other)
+    }
 }
 
 /// Queries the kernel for each address (Linux 6.11), so a process with tens of thousands of
@@ -104,12 +141,12 @@ impl Mapping {
 
     /// Opens the file by `O_PATH`, even if it was renamed or deleted. Returns `None` if it is not a
     /// regular file, or if the kernel would have to ask another user's program about it (FUSE).
-    pub(super) fn file(&self, pid: u32, mounts: &mut Mounts) -> Option<OwnedFd> {
+    pub(super) fn file(&self, process: &Process, mounts: &mut Mounts<'_>) -> Option<OwnedFd> {
         if !self.name.starts_with(b"/") || !mounts.is_served_by_kernel(self.device) {
             return None;
         }
         let Range { start, end } = self.range;
-        file::open(format!("/proc/{pid}/map_files/{start:x}-{end:x}").as_bytes()).ok()
+        file::open(&process.0, format!("map_files/{start:x}-{end:x}").as_bytes()).ok()
     }
 }
 
@@ -117,20 +154,20 @@ impl Mapping {
 type Types = HashMap<(u32, u32), Vec<u8>>;
 
 /// The file systems that a process sees, and those that this process sees.
-pub(super) struct Mounts {
-    pid: u32,
+pub(super) struct Mounts<'a> {
+    process: &'a Process,
     types: Option<[Types; 2]>,
 }
 
-impl Mounts {
-    pub(super) fn new(pid: u32) -> Self {
-        Self { pid, types: None }
+impl<'a> Mounts<'a> {
+    pub(super) fn new(process: &'a Process) -> Self {
+        Self { process, types: None }
     }
 
     /// Reports whether the process has the mounts and users of this one, and not those of a
     /// container.
     pub(super) fn are_shared(&self) -> bool {
-        same_namespace(self.pid, "mnt") && same_namespace(self.pid, "user")
+        self.process.shares("mnt") && self.process.shares("user")
     }
 
     /// Reports whether the kernel alone serves the file system of a device. A FUSE file system is
@@ -141,9 +178,10 @@ impl Mounts {
         if device.0 != 0 {
             return true;
         }
-        let pid = self.pid;
-        let [theirs, ours] =
-            self.types.get_or_insert_with(|| [types(&pid.to_string()), types("self")]);
+        let process = self.process;
+        let [theirs, ours] = self.types.get_or_insert_with(|| {
+            [types(process), Process::own().map(|own| types(&own)).unwrap_or_default()]
+        });
         match (theirs.get(&device), ours.get(&device)) {
             (None, None) => false,
             (their, our)
@@ -152,26 +190,15 @@ impl Mounts {
                 false
             }
             (_, Some(_)) => true,
-            (Some(name), None) => name != b"overlay" || same_namespace(pid, "user"),
+            (Some(name), None) => name != b"overlay" || process.shares("user"),
         }
     }
 }
 
-fn same_namespace(pid: u32, name: &str) -> bool {
-    let own = fs::read_link(format!("/proc/self/ns/{name}"));
-    matches!((own, fs::read_link(format!("/proc/{pid}/ns/{name}"))), (Ok(own), Ok(other)) if own == other)
-}
-
-/// Returns the lines of proc_pid_mountinfo(5).
-fn mounts(pid: &str) -> io::Result<impl Iterator<Item = Vec<u8>>> {
-    let file = File::open(format!("/proc/{pid}/mountinfo"))?;
-    Ok(BufReader::new(file.take(MOST_MOUNTS)).split(b'\n').map_while(Result::ok))
-}
-
 /// Returns the type of each mounted file system by its device; empty if the list cannot be read.
-fn types(pid: &str) -> Types {
+fn types(process: &Process) -> Types {
     let mut types = Types::new();
-    for line in mounts(pid).into_iter().flatten() {
+    for line in process.mounts().into_iter().flatten() {
         let mut words = line.split(|byte| *byte == b' ');
         let device =
             words.nth(2).and_then(|device| std::str::from_utf8(device).ok()?.split_once(':'));
@@ -189,7 +216,7 @@ fn types(pid: &str) -> Types {
 /// described in the kernel's `tools/perf/Documentation/jit-interface.txt`. The file is in `/tmp` of
 /// the process, is named by the pid in the process's own PID namespace, and is used only if it
 /// belongs to the process's user.
-pub(super) fn perf_map(pid: u32) -> Option<OwnedFd> {
+pub(super) fn perf_map(process: &Process) -> Option<OwnedFd> {
     // The path must not lead to a FUSE file system, whose owner decides how long a read takes.
     let is_on_fuse = |line: &[u8]| {
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
@@ -198,21 +225,17 @@ pub(super) fn perf_map(pid: u32) -> Option<OwnedFd> {
             words.iter().skip_while(|word| **word != b"-").nth(1).copied().unwrap_or_default();
         name.starts_with(b"fuse") && (point == b"/" || point.starts_with(b"/tmp"))
     };
-    if mounts(&pid.to_string()).ok()?.any(|line| is_on_fuse(&line)) {
+    if process.mounts().ok()?.any(|line| is_on_fuse(&line)) {
         return None;
     }
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = io::read_to_string(process.open("status").ok()?).ok()?;
     let words = |key: &str| {
         status.lines().find_map(|line| line.strip_prefix(key)).map(str::split_ascii_whitespace)
     };
     let effective = words("Uid:")?.nth(1)?.parse::<u32>().ok()?;
     let number = words("NStgid:")?.next_back()?;
-    let root = open(
-        format!("/proc/{pid}/root"),
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(&process.0, "root", flags, Mode::empty()).ok()?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file =
@@ -271,8 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_read_of_a_process_that_has_ended() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::new(child.id()).unwrap();
+        assert!(process.mappings(&[8]).is_ok() && process.shares("mnt"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // The descriptor does not lead to a process that gets the number.
+        assert!(process.mappings(&[8]).is_err() && !process.shares("mnt"));
+    }
+
+    #[test]
     fn fuse_is_not_served_by_kernel() {
-        let mut mounts = Mounts { pid: std::process::id(), types: None };
+        let process = Process::own().unwrap();
+        let mut mounts = Mounts::new(&process);
         assert!(mounts.is_served_by_kernel((8, 1)));
         assert!(!mounts.is_served_by_kernel((0, u32::MAX)), "the device is unknown");
         let table = |name: &[u8]| HashMap::from([((0, 7), name.to_vec())]);

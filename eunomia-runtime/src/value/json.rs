@@ -7,7 +7,8 @@ use std::{fmt::Display, io::Write as _};
 
 use super::{
     Value,
-    plan::{self, Form, digits},
+    form::{Form, digits},
+    plan,
 };
 use crate::{object::Layouts, plain::json};
 

@@ -2,8 +2,10 @@
 //! [`crate::object::Layouts`].
 
 mod event;
+mod form;
 mod handlers;
 mod json;
+mod leaf;
 mod plan;
 #[cfg(feature = "dynamic")]
 pub(crate) mod recording;

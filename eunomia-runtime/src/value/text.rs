@@ -5,10 +5,7 @@ use std::{
     io::Write as _,
 };
 
-use super::{
-    Value,
-    plan::{self, Form},
-};
+use super::{Value, form::Form, plan};
 use crate::{
     object::Layouts,
     plain::line,

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     fs::File,
-    os::fd::{AsFd, AsRawFd as _},
+    os::{
+        fd::{AsFd, AsRawFd as _},
+        unix::fs::OpenOptionsExt as _,
+    },
     path::Path,
 };
 
@@ -49,9 +52,13 @@ impl Program<'_, Cgroup> {
         let cgroup = cgroup.as_ref();
         let tried = self.tried(&format!("the cgroup {}", cgroup.display()));
         let none = || OF_CGROUPS.mounted().is_none();
-        let folder = File::open(cgroup).map_err(|error| {
-            kernel_error(tried.clone(), error).with_hint(|| none().then(|| OF_CGROUPS.absent()))
-        })?;
+        let folder = File::options()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY)
+            .open(cgroup)
+            .map_err(|error| {
+                kernel_error(tried.clone(), error).with_hint(|| none().then(|| OF_CGROUPS.absent()))
+            })?;
         let elsewhere = || OF_CGROUPS.holds(cgroup) == Some(false);
         let link = if *order == Order::Last && revision.is_none() {
             self.linked(tried, |program| program.attach_cgroup(folder.as_raw_fd()))

@@ -70,6 +70,18 @@ impl Interface {
     }
 }
 
+impl From<XdpMode> for u32 {
+    /// Returns the flags of the mode: `XDP_FLAGS_*`.
+    fn from(mode: XdpMode) -> Self {
+        match mode {
+            XdpMode::Best => 0,
+            XdpMode::Generic => libbpf_sys::XDP_FLAGS_SKB_MODE,
+            XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
+            XdpMode::Offload => libbpf_sys::XDP_FLAGS_HW_MODE,
+        }
+    }
+}
+
 /// The direction of the packets that a tc program sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {

@@ -1,12 +1,14 @@
 //! Attaching programs to targets that the caller names, one method for each kind of program.
 
 mod attached;
+mod binary;
 mod clsact;
 mod group;
 mod interface;
 mod iter;
 mod multi;
 mod order;
+mod packets;
 mod perf_event;
 mod probe;
 mod socket;

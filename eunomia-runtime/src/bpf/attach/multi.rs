@@ -154,12 +154,13 @@ impl Program<'_, UprobeMulti> {
             session: self.is_session(),
             ..Default::default()
         };
-        self.linked(
+        self.linked_in(
+            binary,
             self.tried(&format!("the functions {functions} of {}", binary.display())),
-            |program| {
+            |program, path| {
                 program.attach_uprobe_multi_with_opts(
                     any_or(pid),
-                    binary,
+                    path,
                     functions.pattern().unwrap_or_default(),
                     opts,
                 )

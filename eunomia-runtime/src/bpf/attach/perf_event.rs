@@ -92,8 +92,8 @@ impl Program<'_, PerfEvent> {
     /// attached.
     pub fn attach_to(&self, sampling: &Sampling) -> Result<Links> {
         let cpus = match sampling.cpu {
-            Some(cpu) => cpu..=cpu,
-            None => 0..=cpus::possible()?.saturating_sub(1),
+            Some(cpu) => vec![cpu],
+            None => cpus::ids()?,
         };
         let mut links = Links::default();
         for cpu in cpus {

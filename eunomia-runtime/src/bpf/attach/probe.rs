@@ -8,7 +8,7 @@ use libbpf_rs::{
     libbpf_sys,
 };
 
-use super::any_or;
+use super::{any_or, binary::Binary};
 use crate::{
     Result,
     bpf::{
@@ -153,10 +153,11 @@ impl Program<'_, Uprobe> {
         };
         let opts =
             UprobeOpts { cookie, retprobe: self.returns(), func_name: name, ..Default::default() };
-        let link = self
-            .linked(self.tried(&format!("{place} of {}", binary.display())), |program| {
-                program.attach_uprobe_with_opts(any_or(pid), binary, offset, opts)
-            });
+        let link = self.linked_in(
+            binary,
+            self.tried(&format!("{place} of {}", binary.display())),
+            |program, path| program.attach_uprobe_with_opts(any_or(pid), path, offset, opts),
+        );
         link.map_err(|error| match place {
             ProbePoint::Function(function) => self
                 .explain_place(error, Place::Uprobe { file: &binary.to_string_lossy(), function }),
@@ -182,15 +183,18 @@ impl Program<'_, Usdt> {
     ) -> Result<Link> {
         let binary = binary.as_ref();
         let opts = UsdtOpts { cookie, ..Default::default() };
-        self.linked_usdt(
-            self.tried(&format!("the probe {provider}:{probe} of {}", binary.display())),
-            |program| program.attach_usdt_with_opts(any_or(pid), binary, provider, probe, opts),
-        )
-        .map_err(|error| {
-            self.explain_place(
-                error,
-                Place::Usdt { file: &binary.to_string_lossy(), provider, probe },
-            )
-        })
+        let tried = self.tried(&format!("the probe {provider}:{probe} of {}", binary.display()));
+        Binary::of(binary, &tried)
+            .and_then(|held| {
+                self.linked_usdt(tried, |program| {
+                    program.attach_usdt_with_opts(any_or(pid), held.path(), provider, probe, opts)
+                })
+            })
+            .map_err(|error| {
+                self.explain_place(
+                    error,
+                    Place::Usdt { file: &binary.to_string_lossy(), provider, probe },
+                )
+            })
     }
 }

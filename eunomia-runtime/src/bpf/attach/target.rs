@@ -2,9 +2,8 @@
 
 use std::{
     fs::File,
-    io,
-    os::fd::{AsRawFd as _, OwnedFd},
-    path::PathBuf,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -20,11 +19,9 @@ use crate::{
             PerfEvent, RawTracepoint, SocketFilter, SocketMap, Tc, Tracepoint, Uprobe, UprobeMulti,
             Usdt, Xdp,
         },
-        link::Held,
     },
     diagnosis::map::walked,
     host::{
-        interface::XdpMode,
         kernel_error,
         privilege::{type_name, type_names},
     },
@@ -266,38 +263,12 @@ impl Target {
             Self::Cgroup { path, order } => {
                 program.into_kind::<Cgroup>()?.attach_at(path, order, None)
             }
-            Self::Netns(path) => {
-                let program = program.into_kind::<Netns>()?;
-                let open = File::open(path).map_err(|error| {
-                    kernel_error(
-                        program.tried(&format!("the network namespace {}", path.display())),
-                        error,
-                    )
-                });
-                program.attach_to(open?)
-            }
+            Self::Netns(path) => program.into_kind::<Netns>()?.attach_to_file(path),
             Self::Netfilter(hook) => program.into_kind::<Netfilter>()?.attach_to(*hook),
             Self::Packets(interface) => {
                 program.into_kind::<SocketFilter>()?.attach_to_packets(interface)
             }
-            Self::Map(name) => {
-                let map =
-                    object.maps().find(|map| map.name() == name.as_str()).ok_or_else(|| {
-                        Error::NotFound {
-                            what: "map",
-                            name: name.clone(),
-                            known: object
-                                .maps()
-                                .map(|map| map.name().to_string_lossy().into_owned())
-                                .collect(),
-                        }
-                    })?;
-                let map = Map::new(map, None);
-                match program.is_iterator() {
-                    true => program.into_kind::<Iter>()?.attach_to(&map),
-                    false => program.into_kind::<SocketMap>()?.attach_to(&map),
-                }
-            }
+            Self::Map(name) => program.attach_to_map(object, name),
             // The target was set before the program was loaded.
             Self::Function(_) => program.attach(),
             Self::Kprobe { function, .. } if multi => {
@@ -312,22 +283,9 @@ impl Target {
             Self::Uprobe { binary, function: Some(function), pid, .. } if multi => program
                 .into_kind::<UprobeMulti>()?
                 .attach_to(binary, Functions::Matching(function), *pid),
-            Self::Uprobe { binary, function, offset, pid, returns } => {
-                let program = program.into_kind::<Uprobe>()?;
-                let opts = UprobeOpts {
-                    retprobe: *returns,
-                    func_name: function.clone(),
-                    ..Default::default()
-                };
-                let place = function.as_ref().map_or_else(
-                    || format!("offset {offset:#x}"),
-                    |name| format!("the function {name}+{offset:#x}"),
-                );
-                program
-                    .linked(program.tried(&format!("{place} of {}", binary.display())), |program| {
-                        program.attach_uprobe_with_opts(any_or(*pid), binary, *offset, opts)
-                    })
-            }
+            Self::Uprobe { binary, function, offset, pid, returns } => program
+                .into_kind::<Uprobe>()?
+                .attach_to_place(binary, function.as_deref(), *offset, *returns, *pid),
             Self::Usdt { binary, provider, probe, pid } => {
                 program.into_kind::<Usdt>()?.attach_to(binary, provider, probe, *pid, 0)
             }
@@ -347,6 +305,60 @@ fn is_multi(kind: &str) -> bool {
     kind.contains(".multi") || kind.contains(".session")
 }
 
+impl Program<'_, Any> {
+    /// Attaches the program to the map `name` of its object.
+    fn attach_to_map(self, object: &Object, name: &str) -> Result<Link> {
+        let map = object.maps().find(|map| map.name() == name).ok_or_else(|| Error::NotFound {
+            what: "map",
+            name: name.to_owned(),
+            known: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
+        })?;
+        let map = Map::new(map, None);
+        match self.is_iterator() {
+            true => self.into_kind::<Iter>()?.attach_to(&map),
+            false => self.into_kind::<SocketMap>()?.attach_to(&map),
+        }
+    }
+}
+
+impl Program<'_, Netns> {
+    /// Attaches the program to the network namespace of a file.
+    fn attach_to_file(&self, path: &Path) -> Result<Link> {
+        // Opening a FIFO must not wait.
+        let open = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let open = open.map_err(|error| {
+            kernel_error(self.tried(&format!("the network namespace {}", path.display())), error)
+        });
+        self.attach_to(open?)
+    }
+}
+
+impl Program<'_, Uprobe> {
+    /// Attaches the program at a number of bytes after a function, or after the start of the file.
+    fn attach_to_place(
+        &self,
+        binary: &Path,
+        function: Option<&str>,
+        offset: usize,
+        returns: bool,
+        pid: Option<u32>,
+    ) -> Result<Link> {
+        let opts = UprobeOpts {
+            retprobe: returns,
+            func_name: function.map(str::to_owned),
+            ..Default::default()
+        };
+        let place = function.map_or_else(
+            || format!("offset {offset:#x}"),
+            |name| format!("the function {name}+{offset:#x}"),
+        );
+        let tried = self.tried(&format!("{place} of {}", binary.display()));
+        self.linked_in(binary, tried, |program, path| {
+            program.attach_uprobe_with_opts(any_or(pid), path, offset, opts)
+        })
+    }
+}
+
 impl<K> Program<'_, K> {
     /// Returns true if the section of the program attaches to many functions through one link.
     fn is_multi(&self) -> bool {
@@ -356,71 +368,6 @@ impl<K> Program<'_, K> {
 
     fn is_iterator(&self) -> bool {
         self.attach_type() == libbpf_sys::BPF_TRACE_ITER
-    }
-}
-
-impl Program<'_, SocketFilter> {
-    /// Attaches the program to a packet socket that is opened for it on an interface. The program
-    /// sees the packets that the interface sends and receives, with their link-layer headers, until
-    /// the link is dropped. Nobody reads the packets that it passes to the socket.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`] if the kernel refuses; EPERM without CAP_NET_RAW, ENODEV if the interface
-    /// is not found.
-    pub fn attach_to_packets(&self, interface: &Interface) -> Result<Link> {
-        let failed = |error| {
-            kernel_error(self.tried(&format!("the packets of the interface {interface}")), error)
-        };
-        let index = interface.index()?;
-        let socket = packet_socket().map_err(failed)?;
-        // The program is attached before the socket is bound, so that it sees every packet.
-        self.attach_to(&socket)?;
-        bind(&socket, index).map_err(failed)?;
-        Ok(self.held(Held::Socket(socket)))
-    }
-}
-
-/// Opens a socket that receives nothing until it is bound (packet(7)).
-fn packet_socket() -> io::Result<OwnedFd> {
-    use std::os::fd::FromRawFd as _;
-    // SAFETY: the call takes no pointers.
-    let socket = unsafe {
-        libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0)
-    };
-    if socket < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just opened the descriptor, and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(socket) })
-}
-
-fn bind(socket: &OwnedFd, interface: u32) -> io::Result<()> {
-    let address = libc::sockaddr_ll {
-        sll_family: libc::AF_PACKET as libc::c_ushort,
-        sll_protocol: (libc::ETH_P_ALL as u16).to_be(),
-        sll_ifindex: interface.cast_signed(),
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 0,
-        sll_addr: [0; 8],
-    };
-    let size = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: the address lives through the call, which reads only its `size` bytes.
-    match unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-impl From<XdpMode> for u32 {
-    /// Returns the flags of the mode: `XDP_FLAGS_*`.
-    fn from(mode: XdpMode) -> Self {
-        match mode {
-            XdpMode::Best => 0,
-            XdpMode::Generic => libbpf_sys::XDP_FLAGS_SKB_MODE,
-            XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
-            XdpMode::Offload => libbpf_sys::XDP_FLAGS_HW_MODE,
-        }
     }
 }
 

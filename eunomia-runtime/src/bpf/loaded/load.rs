@@ -8,7 +8,7 @@ use std::{
 
 use libbpf_rs::{AsRawLibbpf as _, MapType, Object, OpenObject, libbpf_sys};
 
-use crate::{bpf::map::InnerDef, reader::Reserved};
+use crate::{bpf::map::InnerDef, host::cpus, reader::Reserved};
 
 /// Facts about a loaded object that libbpf does not keep.
 #[derive(Debug, Default)]
@@ -19,7 +19,8 @@ pub(crate) struct Facts {
     pub(crate) inner: BTreeMap<usize, InnerDef>,
 }
 
-pub(crate) fn load(object: OpenObject) -> libbpf_rs::Result<(Object, Facts)> {
+pub(crate) fn load(mut object: OpenObject) -> libbpf_rs::Result<(Object, Facts)> {
+    make_room_for_cpus(&mut object)?;
     let defs = object
         .maps()
         .enumerate()
@@ -34,6 +35,16 @@ pub(crate) fn load(object: OpenObject) -> libbpf_rs::Result<(Object, Facts)> {
         Some(arena) => with_arena(object, arena, &mut facts.in_arena)?,
     };
     Ok((object, facts))
+}
+
+/// Makes perf event arrays without a number of entries large enough for every possible CPU. libbpf
+/// takes the number of CPUs, which is too small if there are gaps between their ids.
+fn make_room_for_cpus(object: &mut OpenObject) -> libbpf_rs::Result<()> {
+    let Some(last) = cpus::ids().ok().and_then(|ids| ids.last().copied()) else { return Ok(()) };
+    let arrays = object
+        .maps_mut()
+        .filter(|map| map.map_type() == MapType::PerfEventArray && map.max_entries() == 0);
+    arrays.into_iter().try_for_each(|mut map| map.set_max_entries(last + 1))
 }
 
 /// Loads an object that shares an arena with user space. libbpf places the variables at the end of

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// Polling, attaching and control are the same for both and are here. `Deref` gives access to the
 /// rest.
-pub struct Typed<H>(H);
+pub struct LoadedSkeleton<H>(H);
 
 /// The types and handles of a loaded object.
 pub trait Handles: 'static {
@@ -37,7 +37,7 @@ pub trait Handles: 'static {
     ) -> Verdict;
 }
 
-impl<H: Handles> Typed<H> {
+impl<H: Handles> LoadedSkeleton<H> {
     #[doc(hidden)]
     pub fn new(handles: H) -> Self {
         Self(handles)
@@ -121,7 +121,7 @@ impl<H: Handles> Typed<H> {
     }
 }
 
-impl<H: Handles> Deref for Typed<H> {
+impl<H: Handles> Deref for LoadedSkeleton<H> {
     type Target = H;
 
     fn deref(&self) -> &H {
@@ -129,7 +129,7 @@ impl<H: Handles> Deref for Typed<H> {
     }
 }
 
-impl<H: Handles> Records for Typed<H> {
+impl<H: Handles> Records for LoadedSkeleton<H> {
     type Event<'a> = H::Export<'a>;
 
     fn poll<R: Outcome>(
@@ -153,8 +153,8 @@ impl<H: Handles> Records for Typed<H> {
     }
 }
 
-impl<H: Handles> fmt::Debug for Typed<H> {
+impl<H: Handles> fmt::Debug for LoadedSkeleton<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Typed").field(self.object()).finish()
+        f.debug_tuple("LoadedSkeleton").field(self.object()).finish()
     }
 }

@@ -1,5 +1,6 @@
 //! Samplers, which read a whole map again and again into the same memory.
 
+mod entries;
 mod memory;
 mod per_cpu;
 mod records;
@@ -10,7 +11,6 @@ use std::{
     fmt,
     os::fd::{AsFd as _, AsRawFd as _},
     ptr,
-    slice::ChunksExact,
 };
 
 use libbpf_rs::{MapCore as _, MapHandle, MapType, libbpf_sys};
@@ -22,6 +22,7 @@ use crate::{
 };
 use memory::Memory;
 
+pub use entries::ByteEntries;
 pub use per_cpu::{PerCpu, PerCpuEntries, PerCpuSampler};
 pub(in crate::bpf) use records::Records;
 pub use typed::{Entries, Sampler};
@@ -44,17 +45,6 @@ pub struct ByteSampler {
     len: usize,
     /// The position at which the kernel continues: a key, or the number of a bucket.
     mark: Vec<u8>,
-}
-
-/// The entries of a sample, as bytes: keys with their values.
-///
-/// A value of a per-CPU map is one value for each possible CPU, each padded to 8 bytes.
-#[derive(Debug, Clone, Copy)]
-pub struct ByteEntries<'s> {
-    keys: &'s [u8],
-    values: &'s [u8],
-    key_size: usize,
-    value_size: usize,
 }
 
 /// `bpf_map_lookup_batch`, or `bpf_map_lookup_and_delete_batch`.
@@ -351,43 +341,6 @@ impl ByteSampler {
 /// no more than the map can have and the call that finds its end needs.
 fn first_room(entry_size: usize, max_entries: usize) -> usize {
     ((1 << 20) / entry_size).clamp(1, max_entries.saturating_add(17))
-}
-
-impl<'s> ByteEntries<'s> {
-    /// Iterates over the keys.
-    pub fn keys(&self) -> ChunksExact<'s, u8> {
-        self.keys.chunks_exact(self.key_size)
-    }
-
-    /// Iterates over the values, in the order of the keys.
-    pub fn values(&self) -> ChunksExact<'s, u8> {
-        self.values.chunks_exact(self.value_size)
-    }
-
-    /// Iterates over the keys with their values.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'s [u8], &'s [u8])> + use<'s> {
-        self.keys().zip(self.values())
-    }
-
-    /// Returns the number of entries.
-    pub fn len(&self) -> usize {
-        self.keys().len()
-    }
-
-    /// Reports whether there are no entries.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    /// Returns all keys, one after the other.
-    fn key_bytes(&self) -> &'s [u8] {
-        self.keys
-    }
-
-    /// Returns all values, one after the other.
-    fn value_bytes(&self) -> &'s [u8] {
-        self.values
-    }
 }
 
 /// Omits the memory.

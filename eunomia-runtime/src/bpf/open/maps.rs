@@ -56,12 +56,17 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the old or the new
-    /// type is that of an arena, a table of functions (struct_ops) or a map of maps, or if the map
-    /// is a section: libbpf sets these up from what it reads in the object. [`Error::Kernel`] with
-    /// EBUSY after [`Self::reuse_map`].
+    /// type is that of an arena, a table of functions (struct_ops), a map of maps or an array of
+    /// programs, or if the map is a section: libbpf sets these up from what it reads in the object.
+    /// [`Error::Kernel`] with EBUSY after [`Self::reuse_map`].
     pub fn set_type(&mut self, map: &str, kind: MapType) -> Result<()> {
-        const FIXED: [MapType; 4] =
-            [MapType::Arena, MapType::StructOps, MapType::ArrayOfMaps, MapType::HashOfMaps];
+        const FIXED: [MapType; 5] = [
+            MapType::Arena,
+            MapType::StructOps,
+            MapType::ArrayOfMaps,
+            MapType::HashOfMaps,
+            MapType::ProgArray,
+        ];
         let found = self.open_map(map)?;
         if is_section(&found)
             || FIXED.iter().any(|fixed| *fixed == kind || *fixed == found.map_type())
@@ -79,15 +84,15 @@ impl Open {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is a section,
-    /// an arena or a table of functions (struct_ops). [`Error::Kernel`] with EBUSY after
-    /// [`Self::reuse_map`].
+    /// an arena, a table of functions (struct_ops), a map of maps or an array of programs.
+    /// [`Error::Kernel`] with EBUSY after [`Self::reuse_map`].
     pub fn set_key_size(&mut self, map: &str, size: u32) -> Result<()> {
         let found = self.open_map(map)?;
-        if is_section(&found) || matches!(found.map_type(), MapType::Arena | MapType::StructOps) {
-            return Err(refuse(
-                map,
-                &format!("the key size of a map of type {:?} is fixed", found.map_type()),
-            ));
+        if is_section(&found)
+            || has_slots(found.map_type())
+            || matches!(found.map_type(), MapType::Arena | MapType::StructOps)
+        {
+            return Err(fixed_size("key", map, &found));
         }
         self.set_up(map, &format!("set its key size to {size}"), |map| map.set_key_size(size))
     }
@@ -107,10 +112,7 @@ impl Open {
     pub fn set_value_size(&mut self, map: &str, size: u32) -> Result<()> {
         let found = self.open_map(map)?;
         if matches!(found.map_type(), MapType::Arena | MapType::StructOps) {
-            return Err(refuse(
-                map,
-                &format!("the value size of a map of type {:?} is fixed", found.map_type()),
-            ));
+            return Err(fixed_size("value", map, &found));
         }
         if is_section(&found) {
             let has = found.initial_value().map_or(0, <[u8]>::len);
@@ -261,12 +263,22 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if `fd` is not a map; if
     /// the object's map is a section or an arena with variables, whose contents libbpf keeps apart
-    /// from the map, see [`Self::set_pin_path`]; or if either map is a table of functions
-    /// (struct_ops). [`Error::Kernel`] if the kernel cannot be asked about `fd`, for example
-    /// because descriptors ran out.
+    /// from the map, see [`Self::set_pin_path`]; if either map is a table of functions
+    /// (struct_ops); or if the types of the two maps differ and one of them is that of an arena, a
+    /// map of maps or an array of programs. [`Error::Kernel`] if the kernel cannot be asked about
+    /// `fd`, for example because descriptors ran out.
     pub fn reuse_map(&mut self, map: &str, fd: BorrowedFd<'_>) -> Result<()> {
         let own = self.open_map(map)?;
-        if map_type_of(map, fd)? == MapType::StructOps || own.map_type() == MapType::StructOps {
+        let (kind, own_kind) = (map_type_of(map, fd)?, own.map_type());
+        // libbpf and `loaded::load` tell the arena of the object by its type.
+        let is_fixed = |kind| kind == MapType::Arena || has_slots(kind);
+        if kind != own_kind && (is_fixed(kind) || is_fixed(own_kind)) {
+            return Err(refuse(
+                map,
+                &format!("a map of type {kind:?} cannot replace one of type {own_kind:?}"),
+            ));
+        }
+        if kind == MapType::StructOps || own_kind == MapType::StructOps {
             return Err(refuse(
                 map,
                 "a table of functions (struct_ops) cannot replace another map or be replaced by one",
@@ -328,6 +340,13 @@ fn is_section(map: &OpenMap<'_>) -> bool {
     unsafe { libbpf_sys::bpf_map__is_internal(map.as_libbpf_object().as_ptr()) }
 }
 
+/// Reports whether the object can declare what is in a map of this type. libbpf puts it in with keys
+/// and values of 4 bytes, and takes it for maps or for programs by the type that the map has then
+/// (`init_map_in_map_slots`, `init_prog_array_slots`).
+fn has_slots(kind: MapType) -> bool {
+    matches!(kind, MapType::ArrayOfMaps | MapType::HashOfMaps | MapType::ProgArray)
+}
+
 /// Refuses a map that no other map can replace: libbpf keeps memory for it, which the other map
 /// would not share (`bpf_object__create_maps`), and would take the size of that memory from the
 /// other map (`bpf_map__reuse_fd`).
@@ -354,6 +373,10 @@ fn map_type_of(map: &str, fd: BorrowedFd<'_>) -> Result<MapType> {
     let ty =
         text.lines().find_map(|line| line.strip_prefix("map_type:")?.trim().parse::<u32>().ok());
     ty.map(map_type).ok_or_else(|| refuse(map, "the file descriptor does not refer to a map"))
+}
+
+fn fixed_size(of: &str, name: &str, map: &OpenMap<'_>) -> Error {
+    refuse(name, &format!("the {of} size of a map of type {:?} is fixed", map.map_type()))
 }
 
 fn refuse(map: &str, why: &str) -> Error {

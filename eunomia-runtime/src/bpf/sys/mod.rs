@@ -13,9 +13,10 @@ use crate::{Error, Result};
 
 /// Reads what the kernel reports about a file descriptor. A line begins with `map_type:` for a map,
 /// and with `link_type:` for a link. The BPF system call for information works on every kind of
-/// object, but does not report the kind.
+/// object, but does not report the kind. A thread may have descriptors of its own (`CLONE_FILES` of
+/// unshare(2)), so those of this thread are asked about.
 pub(crate) fn fdinfo(fd: BorrowedFd<'_>) -> io::Result<String> {
-    fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))
+    fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", fd.as_raw_fd()))
 }
 
 /// Converts a string for C. Fails with [`Error::Value`] if it contains a NUL.

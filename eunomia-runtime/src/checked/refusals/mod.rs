@@ -5,6 +5,7 @@
 //! A rule is only included if a loader does not usually compensate for it: sizes and entries of 0
 //! are left to the loader, since tools size their maps at run time.
 
+mod costs;
 mod creation;
 mod definitions;
 mod externs;
@@ -50,6 +51,22 @@ impl Checked {
         self.found().into_shown()
     }
 
+    /// Checks that libbpf can open the object without crashing, and without taking time or memory
+    /// out of proportion to its size.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with each limit that the object exceeds.
+    #[cfg(feature = "load")]
+    pub(crate) fn bounded(&self) -> Result<(), Diagnostics> {
+        let object = self.skeleton.object.as_deref().unwrap_or_default();
+        let mut diagnostics = Found::default();
+        // libbpf refuses what cannot be read.
+        if let Ok(raw) = Raw::read(object) {
+            costs::check(&Subject::new(self, raw), &mut diagnostics);
+        }
+        self.skeleton.verdict(diagnostics)
+    }
+
     fn found(&self) -> Found {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
         let raw = match Raw::read(object) {
@@ -58,6 +75,7 @@ impl Checked {
         };
         let subject = Subject::new(self, raw);
         let mut diagnostics = Found::default();
+        costs::check(&subject, &mut diagnostics);
         sections(&subject, &mut diagnostics);
         externs::check(&subject, &mut diagnostics);
         definitions::check(&subject, &mut diagnostics);

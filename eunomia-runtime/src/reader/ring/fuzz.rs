@@ -3,7 +3,11 @@
 
 use std::cell::RefCell;
 
-use super::{super::Batch, super::fuzz::Input, fake::Fake, *};
+use super::{
+    super::{Batch, Counters, Drained, Fate, fuzz::Input},
+    fake::Fake,
+    *,
+};
 
 /// The type as which runs and batches read records.
 type Event = [u64; 3];

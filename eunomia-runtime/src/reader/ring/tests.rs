@@ -5,7 +5,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::{fake::Fake, *};
+use super::{
+    super::{Counters, Drained, Fate, Stats},
+    fake::Fake,
+    read::{BATCH, GROUP},
+    *,
+};
 
 impl Fake {
     /// Reserves and fills a record of `len` bytes whose words all hold `mark`; `flags` go into its
@@ -115,12 +120,15 @@ fn panic_publishes_the_records_taken() {
     let mut fake = Fake::new();
     fake.push(8, 1, 0);
     let second = fake.push(8, 2, 0);
+    let stats = Counters::default();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _ = fake.ring.borrow().drain(&Counters::default(), &|| true, |_| -> Fate {
-            std::panic::resume_unwind(Box::new(()))
-        });
+        let _ = fake
+            .ring
+            .borrow()
+            .drain(&stats, &|| true, |_| -> Fate { std::panic::resume_unwind(Box::new(())) });
     }));
     assert!(panicked.is_err());
+    assert_eq!((stats.get().received, stats.get().failed, stats.get().bytes), (1, 1, 8));
     assert_eq!(fake.consumer(), second);
     assert_eq!(fake.drain().1, [(8, 2)]);
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
-use super::{super::fuzz::Input, *};
+use super::{super::super::fuzz::Input, *};
 
 /// A ring of one page, with the page of its positions before it.
 struct Fake {
@@ -64,8 +64,8 @@ fn run(fake: &mut Fake, mut input: Input<'_>) {
             }),
             5 => fake.read(u64::from(input.u8())),
             // Later records are not read.
-            6 if more == 0 => fake.ring.limit = Some(fake.ring.head()),
-            6 if more == 1 => fake.ring.limit = None,
+            6 if more == 0 => fake.ring.mark(),
+            6 if more == 1 => fake.ring.unmark(),
             _ => cursor = fake.ring.tail().wrapping_add(8 * u64::from(input.u8())),
         }
     }
@@ -91,7 +91,7 @@ impl Fake {
     }
 
     fn reset(&mut self, position: u64) {
-        self.ring.limit = None;
+        self.ring.unmark();
         let page = page_size();
         for at in (page..2 * page).step_by(8) {
             self.ring.memory.u64(at).store(0, Ordering::Relaxed);

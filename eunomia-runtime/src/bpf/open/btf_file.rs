@@ -1,0 +1,281 @@
+//! Files with the BTF of a kernel, checked before libbpf relocates programs by them.
+//!
+//! libbpf (1.7) checks the ids and strings of such a file, but not its nesting: a typedef of itself
+//! would keep it busy for ever, and types that nest in themselves many times for years.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
+    ptr::NonNull,
+    slice,
+};
+
+use libbpf_rs::libbpf_sys;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+use crate::{Error, Result, file, host::messages::listen};
+
+/// A sealed copy of a file, which another user cannot change while libbpf uses it.
+#[derive(Debug)]
+pub(in crate::bpf) struct BtfFile(File);
+
+/// The maximum depth of nested types, and the maximum number of types in one, counted each time
+/// that they occur. Kernels have depths below 20 and some ten thousand types in one.
+const MAX_DEPTH: u8 = 64;
+const MAX_NESTED: u64 = 1 << 20;
+
+impl BtfFile {
+    /// Copies and checks a file with BTF: an ELF file with a section `.BTF`, or the contents of one.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the path does not lead to a regular file, if it cannot be read or copied, or
+    /// if its types nest without end or too deep.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let failed = |source| Error::File { path: path.to_owned(), source };
+        let copy = Self(copy(path).map_err(failed)?);
+        // If libbpf cannot parse it now, it tells why when the object is loaded.
+        let checked = Parsed::new(&copy.path()).map_or(Some(()), |btf| check(btf.bytes()));
+        checked.map(|()| copy).ok_or_else(|| {
+            let why =
+                "it is not the BTF of a kernel: its types contain themselves or nest too deep";
+            failed(io::Error::new(io::ErrorKind::InvalidData, why))
+        })
+    }
+
+    /// Returns a path that leads to the copy as long as it lives.
+    pub(super) fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
+}
+
+fn copy(path: &Path) -> io::Result<File> {
+    let mut from = file::open(path)?.take(file::MOST + 1);
+    let mut to = File::from(memfd_create("btf", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    if io::copy(&mut from, &mut to)? > file::MOST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
+    fcntl_add_seals(&to, seals)?;
+    Ok(to)
+}
+
+/// BTF that libbpf has parsed.
+struct Parsed(NonNull<libbpf_sys::btf>);
+
+impl Parsed {
+    fn new(path: &Path) -> Option<Self> {
+        let path = std::ffi::CString::new(path.to_str()?).ok()?;
+        // SAFETY: the path is a C string that lives through the call, and null stands for no other
+        // BTF that this one extends.
+        let (btf, _) =
+            listen(|| unsafe { libbpf_sys::btf__parse(path.as_ptr(), std::ptr::null_mut()) });
+        NonNull::new(btf).map(Self)
+    }
+
+    /// Returns the BTF without the ELF file around it.
+    fn bytes(&self) -> &[u8] {
+        let mut size = 0;
+        // SAFETY: the pointer is that of live BTF, and the size is written to a local.
+        let bytes = unsafe { libbpf_sys::btf__raw_data(self.0.as_ptr(), &raw mut size) };
+        let size = usize::try_from(size).unwrap_or(0);
+        // SAFETY: libbpf returns `size` bytes that live as long as the BTF, or null.
+        if bytes.is_null() { &[] } else { unsafe { slice::from_raw_parts(bytes.cast(), size) } }
+    }
+}
+
+impl Drop for Parsed {
+    fn drop(&mut self) {
+        // SAFETY: the pointer is that of live BTF, which nothing uses afterwards.
+        unsafe { libbpf_sys::btf__free(self.0.as_ptr()) }
+    }
+}
+
+/// Checks that no type contains itself, neither as libbpf compares members nor as it compares the
+/// parameters of functions. Returns `None` if one does, nests too deep, or is cut off.
+fn check(btf: &[u8]) -> Option<()> {
+    let types = Types::read(btf)?;
+    let ids = 1..u32::try_from(types.starts.len()).ok()?;
+    for follow in [Follow::Values, Follow::Functions] {
+        let mut known = vec![None; types.starts.len()];
+        ids.clone().try_for_each(|id| {
+            types
+                .weigh(id, follow, MAX_DEPTH, &mut known)
+                .filter(|(_, nested)| *nested <= MAX_NESTED)
+                .map(drop)
+        })?;
+    }
+    Some(())
+}
+
+/// Which types count as parts of a type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Follow {
+    /// Types of members and elements.
+    Values,
+    /// Types of parameters and results, also of functions that pointers lead to.
+    Functions,
+}
+
+struct Types<'a> {
+    bytes: &'a [u8],
+    /// The offset of each type by its id; that of `void` is not used.
+    starts: Vec<usize>,
+}
+
+impl<'a> Types<'a> {
+    fn read(btf: &'a [u8]) -> Option<Self> {
+        let header = usize::try_from(word(btf, 4)?).ok()?;
+        let start = header.checked_add(usize::try_from(word(btf, 8)?).ok()?)?;
+        let bytes = btf.get(start..)?.get(..usize::try_from(word(btf, 12)?).ok()?)?;
+        let (mut starts, mut at) = (vec![0], 0);
+        while at < bytes.len() {
+            starts.push(at);
+            let (kind, many) = kind(word(bytes, at + 4)?);
+            at += RECORD
+                + match kind {
+                    INT | VAR | DECL_TAG => 4,
+                    ARRAY => RECORD,
+                    STRUCT | UNION | DATASEC | ENUM64 => 12 * many,
+                    ENUM | FUNC_PROTO => 8 * many,
+                    _ => 0,
+                };
+        }
+        Some(Self { bytes, starts })
+    }
+
+    /// Returns the depth of a type and the number of types in it.
+    fn weigh(
+        &self,
+        id: u32,
+        follow: Follow,
+        depth: u8,
+        known: &mut [Option<(u8, u64)>],
+    ) -> Option<(u8, u64)> {
+        let index = usize::try_from(id).ok()?;
+        if index == 0 {
+            return Some((0, 0));
+        }
+        if let Some(weight) = known.get(index).copied()? {
+            return (weight.0 <= depth).then_some(weight);
+        }
+        let left = depth.checked_sub(1)?;
+        let at = *self.starts.get(index)?;
+        let (kind, many) = kind(word(self.bytes, at + 4)?);
+        let (own, first, step, parts) = match (kind, follow) {
+            (TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG, _) | (PTR, Follow::Functions) => {
+                (true, at, 0, 0)
+            }
+            (ARRAY, _) => (false, at + RECORD, 0, 1),
+            (STRUCT | UNION, Follow::Values) => (false, at + RECORD + 4, 12, many),
+            (FUNC_PROTO, Follow::Functions) => (true, at + RECORD + 4, 8, many),
+            _ => (false, at, 0, 0),
+        };
+        let own = own.then_some(at + 8);
+        let (mut deepest, mut nested) = (0, 1_u64);
+        for at in own.into_iter().chain((0..parts).map(|part| first + step * part)) {
+            let (depth, more) = self.weigh(word(self.bytes, at)?, follow, left, known)?;
+            deepest = deepest.max(depth);
+            nested = nested.saturating_add(more);
+        }
+        let weight = (deepest + 1, nested);
+        *known.get_mut(index)? = Some(weight);
+        Some(weight)
+    }
+}
+
+const RECORD: usize = 12;
+
+// `uapi/linux/btf.h`
+const INT: u32 = 1;
+const PTR: u32 = 2;
+const ARRAY: u32 = 3;
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+const ENUM: u32 = 6;
+const TYPEDEF: u32 = 8;
+const VOLATILE: u32 = 9;
+const CONST: u32 = 10;
+const RESTRICT: u32 = 11;
+const FUNC_PROTO: u32 = 13;
+const VAR: u32 = 14;
+const DATASEC: u32 = 15;
+const DECL_TAG: u32 = 17;
+const TYPE_TAG: u32 = 18;
+const ENUM64: u32 = 19;
+
+/// Returns the kind of a type, and the number of its members or parameters.
+fn kind(info: u32) -> (u32, usize) {
+    (info >> 24 & 0x1f, (info & 0xffff) as usize)
+}
+
+/// Returns a word. libbpf converts BTF to the byte order of this machine.
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::bpf::open::kernel_btf::OF_KERNEL;
+
+    fn btf(types: &[u32]) -> Vec<u8> {
+        let strings = b"\0a\0";
+        let size = size_of_val(types) as u32;
+        let header = [0x0001_eb9f, 24, 0, size, size, strings.len() as u32];
+        let words = header.iter().chain(types).flat_map(|word: &u32| word.to_ne_bytes());
+        words.chain(*strings).collect()
+    }
+
+    fn said(types: &[u32]) -> Option<String> {
+        let path = std::env::temp_dir().join(format!("eunomia-btf-file-{}", std::process::id()));
+        fs::write(&path, btf(types)).unwrap();
+        let said = BtfFile::read(&path).err().map(|error| error.to_string());
+        fs::remove_file(path).unwrap();
+        said
+    }
+
+    #[test]
+    fn types_that_contain_themselves_are_refused() {
+        const INT: [u32; 4] = [1, 1 << 24, 4, 32];
+        let typedef = |to: u32| [1, 8 << 24, to];
+        let pointer = |to: u32| [0, 2 << 24, to];
+        // A struct with two members without names.
+        let twice = |ty: u32| [1, 4 << 24 | 2, 8, 0, ty, 0, 0, ty, 0];
+        // A function with two parameters.
+        let function = |ty: u32| [0, 13 << 24 | 2, 0, 0, ty, 0, ty];
+        let chain: Vec<u32> = (0..30).flat_map(|at| twice(at + 1)).collect();
+        let functions: Vec<u32> = (0..30)
+            .flat_map(|at| [&pointer(2 * at + 3)[..], &function(2 * at + 2)].concat())
+            .collect();
+        for (types, is_bad) in [
+            ([&INT[..], &typedef(1), &typedef(2)].concat(), false),
+            ([&INT[..], &typedef(3), &typedef(2)].concat(), true),
+            ([&INT[..], &twice(1), &twice(2)].concat(), false),
+            ([&INT[..], &twice(3), &twice(2)].concat(), true),
+            ([&INT[..], &chain].concat(), true),
+            ([&INT[..], &pointer(3), &twice(2)].concat(), false),
+            ([&INT[..], &pointer(3), &function(1)].concat(), false),
+            ([&INT[..], &pointer(3), &function(2)].concat(), true),
+            ([&INT[..], &functions].concat(), true),
+        ] {
+            let said = said(&types);
+            assert_eq!(
+                said.as_ref().is_some_and(|said| said.contains("nest too deep")),
+                is_bad,
+                "{said:?} {types:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn types_of_the_running_kernel_are_accepted() {
+        let path = Path::new(OF_KERNEL);
+        if path.exists() {
+            assert!(BtfFile::read(path).is_ok());
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The types that an object declares with pointers that nothing uses.
+
+use crate::object::{DataSection, Kind, Layouts, TypeId};
+
+/// Returns the types that the object declares with the compiler's convention, a global
+/// `const volatile struct T *__eunomia_dummy_T_ptr`, or else with that of other generators,
+/// `const struct T *unused`.
+pub(super) fn dummies(layouts: &Layouts, sections: &[DataSection]) -> Vec<TypeId> {
+    let variables = || sections.iter().flat_map(|section| &section.variables);
+    let own: Vec<TypeId> = variables()
+        .filter(|variable| variable.is_dummy())
+        .filter_map(|variable| pointee(layouts, variable.ty))
+        .collect();
+    if !own.is_empty() {
+        return own;
+    }
+    let unused = variables()
+        .filter(|variable| is_unused(&variable.name))
+        .filter_map(|variable| record(layouts, variable.ty));
+    let mut unused: Vec<TypeId> = unused.collect();
+    unused.sort_unstable();
+    unused.dedup();
+    unused
+}
+
+/// Matches `unused`, `unused_event`, `_unused`, `event_unused`, `unused2`.
+fn is_unused(name: &str) -> bool {
+    name.trim_matches('_')
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .split('_')
+        .any(|word| word == "unused")
+}
+
+/// Returns the struct or union that a pointer refers to; an anonymous one by its typedef.
+fn record(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
+    let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
+    pointee(layouts, id).or_else(|| {
+        let (id, ty) = layouts.btf.unmodified(to);
+        let is_record =
+            matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
+        (is_record && matches!(ty.kind, Kind::Typedef { .. })).then_some(id)
+    })
+}
+
+/// Returns the named struct or union that a pointer refers to.
+pub(crate) fn pointee(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
+    let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
+    let (id, ty) = layouts.btf.resolve(to);
+    (matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }) && !ty.name.is_empty())
+        .then_some(id)
+}

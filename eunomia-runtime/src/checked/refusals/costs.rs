@@ -1,0 +1,139 @@
+//! Work that libbpf repeats for each part of an object. libbpf (1.7) bounds neither its time nor its
+//! memory nor its recursion, so an object of a few compressed kilobytes could keep it busy for
+//! hours, make it allocate hundreds of gigabytes, or overflow the stack. No compiler writes an
+//! object that comes near these limits.
+
+use std::collections::HashSet;
+
+use elf::abi::{SHT_REL, STB_GLOBAL, STB_WEAK, STT_NOTYPE};
+
+use super::{Raw, Subject};
+use crate::{
+    error::{Diagnostic, Found, JsonPath},
+    object::{Kind, relocations},
+};
+
+/// libbpf visits the functions that programs call recursively. The kernel accepts 256 in a program.
+const MOST_FUNCTIONS: u64 = 4096;
+/// The bytes that libbpf copies: each function once, then the functions of `.text` into each
+/// program. The kernel accepts 8 MB of instructions in a program.
+const MOST_COPIED: u64 = 512 << 20;
+/// The steps of a search that is repeated for each element of another list; some take 5 ns.
+const MOST_STEPS: u64 = 1 << 28;
+/// Types that CO-RE relocations refer to. libbpf searches all types of the kernel for each.
+const MOST_TYPES: usize = 4096;
+/// libbpf returns the size of a value of `.kconfig` as an `int`; if it is negative, as a pointer.
+const LARGEST_SETTING: u64 = i32::MAX as u64;
+
+const NO_OBJECT: &str = "no compiler writes such an object";
+
+/// Checks the limits. An object that exceeds one must not reach libbpf.
+pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
+    let mut over =
+        |what: String| diagnostics.push(Diagnostic::new(JsonPath::default(), what, NO_OBJECT));
+    let Subject { checked, raw, .. } = subject;
+    let count = |count: usize| count as u64;
+
+    let (mut own, mut shared, mut functions, mut programs) = (0_u64, 0_u64, 0, 0);
+    for function in raw.functions() {
+        own = own.saturating_add(function.st_size);
+        if raw.section(function.st_shndx.into()) == TEXT {
+            functions += 1;
+            shared = shared.saturating_add(function.st_size);
+        } else {
+            programs += 1;
+        }
+    }
+    if functions > MOST_FUNCTIONS {
+        over(format!(
+            "section `{TEXT}` has {functions} functions, at most {MOST_FUNCTIONS} are supported"
+        ));
+    }
+    let relocations = sizes(raw, |section, kind| kind == SHT_REL && section == ".rel.text");
+    // The functions of `.text` are copied with their relocations, which are larger in memory, and
+    // with their lines.
+    let shared = shared
+        .saturating_add(relocations.saturating_mul(4))
+        .saturating_add(sizes(raw, |section, _| section == ".BTF.ext"));
+    let copied = if functions == 0 { 0 } else { shared.saturating_mul(programs) };
+    if own.saturating_add(copied) > MOST_COPIED {
+        over(format!(
+            "its {programs} programs have more than {} MiB of instructions together with the functions that they may call",
+            MOST_COPIED >> 20
+        ));
+    }
+
+    let types = count(checked.layouts.btf.iter().count());
+    let variables: usize = checked
+        .layouts
+        .own_types()
+        .map(|(_, ty)| if let Kind::Section { variables } = &ty.kind { variables.len() } else { 0 })
+        .sum();
+    let externs = count(
+        raw.symbols
+            .iter()
+            .filter(|symbol| {
+                symbol.st_shndx == 0
+                    && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
+                    && symbol.st_symtype() == STT_NOTYPE
+            })
+            .count(),
+    );
+    let (symbols, variables) = (count(raw.symbols.len()), count(variables));
+    let maps = count(checked.maps.len()) + count(raw.headers.len()).min(variables);
+    let relocations = sizes(raw, |_, kind| kind == SHT_REL) / 16;
+    for (what, each, searched) in [
+        (
+            "sections with instructions, variables and symbols",
+            count(raw.executable().count()) + variables,
+            symbols,
+        ),
+        ("undefined symbols and types", externs, types + variables + externs),
+        ("relocations and maps", relocations, maps + externs),
+        ("maps", maps, maps + types),
+    ] {
+        if each.saturating_mul(searched) > MOST_STEPS {
+            over(format!("it has too many {what}: {each} and {searched}"));
+        }
+    }
+
+    let relocated: HashSet<u32> = raw
+        .headers
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| raw.section(*index) == ".BTF.ext")
+        .filter_map(|(_, header)| raw.file.section_data(header).ok())
+        .flat_map(|(ext, _)| relocations::types(ext))
+        .collect();
+    if relocated.len() > MOST_TYPES {
+        over(format!(
+            "its CO-RE relocations refer to {} types, at most {MOST_TYPES} are supported",
+            relocated.len()
+        ));
+    }
+
+    let settings = checked.layouts.own_types().find_map(|(_, ty)| match &ty.kind {
+        Kind::Section { variables } if ty.name == ".kconfig" => Some(variables),
+        _ => None,
+    });
+    for slot in settings.into_iter().flatten() {
+        let variable = checked.layouts.btf.get(slot.variable);
+        let Kind::Variable { ty, .. } = variable.kind else { continue };
+        let size = checked.layouts.layout(ty).size;
+        if size > LARGEST_SETTING {
+            over(format!("`{}` of the kernel configuration has {size} bytes", variable.name));
+        }
+    }
+}
+
+const TEXT: &str = ".text";
+
+/// Returns the sum of the sizes of the sections that `is` selects by name and type.
+fn sizes(raw: &Raw<'_>, is: impl Fn(&str, u32) -> bool) -> u64 {
+    let selected = raw
+        .headers
+        .iter()
+        .enumerate()
+        .filter(|(index, header)| is(raw.section(*index), header.sh_type));
+    selected.map(|(_, header)| header.sh_size).fold(0, u64::saturating_add)
+}

@@ -1,0 +1,96 @@
+//! Tests of reads after a stop, on a ring that the tests write.
+
+use std::{thread, time::Instant};
+
+use super::{
+    super::{
+        ring::fake::Fake,
+        waiting::{BUSY_RETRIES, MAX_BUSY_SLEEP},
+    },
+    *,
+};
+
+const BUSY: u32 = 1 << 31;
+
+/// Returns a reader of a ring that a test writes. The ring is not in its epoll set, so it
+/// cannot wait.
+fn reader(ring: Ring) -> Reader {
+    let control = Control::new().unwrap();
+    let epoll = EpollSet::new(&control).unwrap();
+    let (sources, stats) = (RefCell::new(vec![Source::Ring(ring)]), vec![Counters::default()]);
+    Reader {
+        epoll,
+        sources,
+        stats,
+        control,
+        waiting: Cell::default(),
+        burst: Cell::default(),
+        ending: Ending::default(),
+    }
+}
+
+#[test]
+fn wait_after_stop_covers_uncommitted_record() {
+    let fake = Fake::new();
+    let busy = fake.push(16, 1, BUSY);
+    let reader = reader(fake.ring.replace(Fake::new().ring.into_inner()));
+    reader.control().stop();
+    assert!(reader.wait(Duration::ZERO).unwrap());
+    assert_eq!(
+        reader.read_ring(0, |_| Verdict::Delivered).unwrap(),
+        0,
+        "the record is not committed"
+    );
+    let producer = thread::spawn(move || {
+        fake.word(busy, 16);
+        fake.push(16, 2, 0);
+    });
+    producer.join().unwrap();
+    assert!(reader.wait(Duration::ZERO).unwrap());
+    assert_eq!(
+        reader.read_ring(0, |_| Verdict::Delivered).unwrap(),
+        1,
+        "no record that came later"
+    );
+    assert!(!reader.wait(Duration::ZERO).unwrap() && reader.control().is_stopped());
+    assert_eq!(reader.unread().unwrap(), 1);
+
+    // A record that stays uncommitted for longer does not keep the loop running.
+    let fake = Fake::new();
+    fake.push(16, 1, BUSY);
+    let reader = self::reader(fake.ring.replace(Fake::new().ring.into_inner()));
+    reader.control().stop();
+    assert!(reader.wait(Duration::ZERO).unwrap());
+    let start = Instant::now();
+    assert!(!reader.wait(Duration::ZERO).unwrap() && reader.control().is_stopped());
+    assert!(start.elapsed() >= MAX_BUSY_SLEEP * BUSY_RETRIES);
+}
+
+#[test]
+fn drain_waits_for_uncommitted_record() {
+    let fake = Fake::new();
+    fake.push(16, 1, 0);
+    let busy = fake.push(16, 2, BUSY);
+    fake.push(16, 3, 0);
+    let reader = reader(fake.ring.replace(Fake::new().ring.into_inner()));
+    let seen = RefCell::new(Vec::new());
+    let deliver = |_: usize, record: &[u8]| {
+        seen.borrow_mut().push(record[0]);
+        Verdict::Delivered
+    };
+    assert_eq!(reader.poll(Duration::ZERO, deliver).unwrap(), 1);
+    let start = Instant::now();
+    assert_eq!(reader.drain(deliver).unwrap(), 0, "the record is not committed");
+    assert!(start.elapsed() >= MAX_BUSY_SLEEP * BUSY_RETRIES);
+    let producer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(2));
+        fake.word(busy, 16);
+    });
+    let start = Instant::now();
+    // A loaded machine may delay the producer for longer than one call waits.
+    while seen.borrow().len() < 3 && start.elapsed() < Duration::from_secs(10) {
+        reader.drain(deliver).unwrap();
+    }
+    producer.join().unwrap();
+    assert_eq!(*seen.borrow(), [1, 2, 3]);
+}

@@ -1,0 +1,197 @@
+//! Objects of a few kilobytes that would keep libbpf busy for hours, or crash it. They are refused
+//! before libbpf sees them.
+
+use eunomia_build::Skeleton;
+
+/// A section: its name, type, flags, contents, and the numbers that follow them in its header.
+struct Section<'a> {
+    name: &'a str,
+    kind: u32,
+    flags: u64,
+    bytes: Vec<u8>,
+    link: u32,
+    info: u32,
+    entry: u64,
+}
+
+const FUNCTION: u8 = 0x12;
+const EXTERN: u8 = 0x10;
+const RETURN: u64 = 0x95;
+const PROGRAMS: u32 = 100;
+
+/// Returns the symbol of a program with a name of its own.
+fn program(number: u32, section: u16, offset: u64, size: u64) -> Vec<u8> {
+    symbol(12 + 4 * number, FUNCTION, section, offset, size)
+}
+
+fn section(name: &str, kind: u32, flags: u64, bytes: Vec<u8>) -> Section<'_> {
+    Section { name, kind, flags, bytes, link: 0, info: 0, entry: 0 }
+}
+
+fn code(name: &str, instructions: usize) -> Section<'_> {
+    section(name, 1, 6, RETURN.to_le_bytes().repeat(instructions))
+}
+
+fn data<'a>(name: &'a str, bytes: Vec<u8>) -> Section<'a> {
+    section(name, 1, 0, bytes)
+}
+
+/// A symbol: the offset of its name, its type and binding, its section, and its range there.
+fn symbol(name: u32, info: u8, section: u16, offset: u64, size: u64) -> Vec<u8> {
+    [
+        &name.to_le_bytes()[..],
+        &[info, 0],
+        &section.to_le_bytes(),
+        &offset.to_le_bytes(),
+        &size.to_le_bytes(),
+    ]
+    .concat()
+}
+
+/// Returns an object. Its first sections are the null section, the symbols, and their names: `f` at
+/// 1, `CONFIG_A` at 3, and the names of [`program`]s.
+fn object(symbols: &[Vec<u8>], sections: Vec<Section<'_>>) -> Vec<u8> {
+    let null = symbol(0, 0, 0, 0, 0);
+    let symbols = [null].iter().chain(symbols).flatten().copied().collect();
+    let table = Section { link: 2, info: 1, entry: 24, ..section(".symtab", 2, 0, symbols) };
+    let programs: String = (0..PROGRAMS).map(|program| format!("p{program:02}\0")).collect();
+    let strings = section(".strtab", 3, 0, [b"\0f\0CONFIG_A\0", programs.as_bytes()].concat());
+    let mut sections: Vec<_> =
+        [section("", 0, 0, Vec::new()), table, strings].into_iter().chain(sections).collect();
+    let mut names = Vec::new();
+    let mut starts = Vec::new();
+    for name in sections.iter().map(|section| section.name).chain([".shstrtab"]) {
+        starts.push(names.len() as u32);
+        names.extend(name.bytes().chain([0]));
+    }
+    sections.push(section(".shstrtab", 3, 0, names));
+    let (mut file, mut headers) = (vec![0; 64], Vec::new());
+    for (section, name) in sections.iter().zip(starts) {
+        file.resize(file.len().next_multiple_of(8), 0);
+        headers.extend([name, section.kind].iter().flat_map(|word| word.to_le_bytes()));
+        let (at, size) = (file.len() as u64, section.bytes.len() as u64);
+        headers.extend([section.flags, 0, at, size].iter().flat_map(|word| word.to_le_bytes()));
+        headers.extend([section.link, section.info].iter().flat_map(|word| word.to_le_bytes()));
+        headers.extend([8, section.entry].iter().flat_map(|word| word.to_le_bytes()));
+        file.extend(&section.bytes);
+    }
+    file.resize(file.len().next_multiple_of(8), 0);
+    let at = file.len() as u64;
+    file.extend(headers);
+    let count = sections.len() as u16;
+    let header = [
+        b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec(),
+        [1_u16, 247, 1, 0].iter().flat_map(|word| word.to_le_bytes()).collect(),
+        [0, 0, at].iter().flat_map(|word: &u64| word.to_le_bytes()).collect(),
+        vec![0; 4],
+        [64_u16, 0, 0, 64, count, count - 1].iter().flat_map(|word| word.to_le_bytes()).collect(),
+    ]
+    .concat();
+    file[..64].copy_from_slice(&header);
+    file
+}
+
+/// Returns BTF with these types and the names `int` at 1, `.kconfig` at 5 and `CONFIG_A` at 14.
+fn btf(types: &[u32]) -> Vec<u8> {
+    let strings = b"\0int\0.kconfig\0CONFIG_A\0raw_tp\0000:0\0";
+    let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let (len, strings_len) = (types.len() as u32, strings.len() as u32);
+    let header = [0x0001_eb9f, 24, 0, len, len, strings_len];
+    [header.iter().flat_map(|word: &u32| word.to_le_bytes()).collect(), types, strings.to_vec()]
+        .concat()
+}
+
+const INT: [u32; 4] = [1, 1 << 24, 4, 32];
+const CHAR: [u32; 4] = [1, 1 << 24, 1, 8];
+
+fn license() -> Section<'static> {
+    section("license", 1, 3, b"GPL\0".to_vec())
+}
+
+/// Asserts that the object is refused with this text when it is built, and before libbpf opens it.
+#[track_caller]
+fn assert_refused(object: &[u8], expected: &str) {
+    let skeleton = || Skeleton::from_object("x", object.to_vec(), "x.bpf.o").unwrap();
+    let checked = skeleton().check().unwrap();
+    let built = checked.loadable().unwrap_err().to_string();
+    let opened = skeleton().open().unwrap_err().to_string();
+    for said in [built, opened] {
+        assert!(said.contains(expected), "{}", &said[..said.len().min(1000)]);
+    }
+}
+
+#[test]
+fn functions_that_libbpf_visits_recursively_are_limited() {
+    let functions: Vec<_> = (0..5000).map(|at| symbol(1, FUNCTION, 3, 8 * at, 8)).collect();
+    let sections = vec![code(".text", 5000), license(), data(".BTF", btf(&INT))];
+    assert_refused(
+        &object(&functions, sections),
+        "section `.text` has 5000 functions, at most 4096 are supported; no compiler writes such an object",
+    );
+}
+
+#[test]
+fn functions_that_libbpf_copies_into_each_program_are_limited() {
+    let shared = symbol(1, FUNCTION, 3, 0, 8 << 20);
+    let programs = (0..PROGRAMS).map(|number| program(number, 4, 8 * u64::from(number), 8));
+    let symbols: Vec<_> = [shared].into_iter().chain(programs).collect();
+    let sections =
+        vec![code(".text", 1 << 20), code("raw_tp", 100), license(), data(".BTF", btf(&INT))];
+    assert_refused(
+        &object(&symbols, sections),
+        "its 100 programs have more than 512 MiB of instructions",
+    );
+    // Functions that overlap are copied as well.
+    let symbols: Vec<_> = (0..PROGRAMS).map(|number| program(number, 3, 0, 8 << 20)).collect();
+    let sections = vec![code("raw_tp", 1 << 20), license(), data(".BTF", btf(&INT))];
+    assert_refused(
+        &object(&symbols, sections),
+        "its 100 programs have more than 512 MiB of instructions",
+    );
+}
+
+#[test]
+fn searches_that_libbpf_repeats_are_limited() {
+    let mut sections: Vec<_> = (0..20_000).map(|_| code("raw_tp", 1)).collect();
+    sections.extend([license(), data(".BTF", btf(&INT))]);
+    assert_refused(
+        &object(&vec![symbol(1, 0, 3, 0, 0); 20_000], sections),
+        "it has too many sections with instructions, variables and symbols: 20000 and 20001",
+    );
+    let sections = vec![license(), data(".BTF", btf(&INT))];
+    assert_refused(
+        &object(&vec![symbol(3, EXTERN, 0, 0, 0); 20_000], sections),
+        "it has too many undefined symbols and types: 20000 and 20002",
+    );
+}
+
+#[test]
+fn types_that_libbpf_looks_for_in_the_kernel_are_limited() {
+    let types = INT.repeat(5000);
+    let relocations = (1..=5000).flat_map(|ty| [0, ty, 30, 8]);
+    let words: Vec<u32> = [0x0001_eb9f, 32, 0, 0, 0, 0, 0, 4 + 8 + 16 * 5000, 16, 23, 5000]
+        .into_iter()
+        .chain(relocations)
+        .collect();
+    let ext = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let sections =
+        vec![code("raw_tp", 1), license(), data(".BTF", btf(&types)), data(".BTF.ext", ext)];
+    assert_refused(
+        &object(&[symbol(1, FUNCTION, 3, 0, 8)], sections),
+        "its CO-RE relocations refer to 5000 types, at most 4096 are supported",
+    );
+}
+
+/// libbpf returns the size as a pointer to the object.
+#[test]
+fn size_of_settings_is_limited() {
+    let array = [0, 3 << 24, 0, 1, 1, 0xfffe_0001];
+    let variable = [14, 14 << 24, 2, 2];
+    let section = [5, 15 << 24 | 1, 0, 3, 0, 0];
+    let types = [&CHAR[..], &array, &variable, &section].concat();
+    let sections = vec![license(), data(".BTF", btf(&types))];
+    assert_refused(
+        &object(&[symbol(3, EXTERN, 0, 0, 0)], sections),
+        "`CONFIG_A` of the kernel configuration has 4294836225 bytes; no compiler writes such an object",
+    );
+}
