@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn of_process_names_functions_of_this_process() {
+    fn symbolize_process_names_functions_of_this_process() {
         let symbols = Symbols::new();
         let address = known_function as fn() -> u64 as usize as u64;
         let frames = symbols.symbolize_process(std::process::id(), &[address + 1, 8]);

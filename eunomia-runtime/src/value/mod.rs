@@ -1,5 +1,5 @@
-//! Values of types that are known only at run time, read and written through
-//! [`crate::object::Layouts`].
+//! Values of types that are known only at run time, read and written through the layouts that BTF
+//! gives.
 
 mod event;
 mod form;
