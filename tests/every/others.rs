@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const ROWS: &[Row] = &[
     row!("iter/task", iter_task, walk),
     row!("iter.s/task", iter_sleepable, walk).lacking(&[unknown((5, 18), "came with Linux 5.18")]),
-    row!("iter/bpf_map_elem", iter_map, walk_map),
+    row!("iter/bpf_map_elem", iter_map, walk_map).in_machines(),
     Row::new("syscall", &["syscall"], call).lacking(&[unknown((5, 14), "came with Linux 5.14")]),
     Row::new("freplace", &["freplace"], replace).in_machines(),
     Row::new("tail calls", &["caller", "callee"], jump),

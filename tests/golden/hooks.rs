@@ -62,7 +62,7 @@ pub mod hooks {
         /// kernel's, see [`::eunomia_runtime::bpf::kernel_btf`].
         ///
         /// # Errors
-        /// Those of [`open`]. Diagnostics of the file show when the object is loaded.
+        /// Those of [`open`]. Faults of the file show when the object is loaded.
         #[inline]
         pub fn open_for(
             kernel: ::core::option::Option<&::std::path::Path>,
@@ -298,7 +298,7 @@ pub mod hooks {
             ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
                 self.object.program("on_raw_exec")
             }
-            /// `list`, section `iter/bpf_map_elem`
+            /// `list`, section `?iter/bpf_map_elem`
             ///
             /// # Errors
             /// None: the object was checked when this module was generated.
@@ -433,7 +433,7 @@ pub mod hooks {
                 'a,
                 ::eunomia_runtime::bpf::kind::RawTracepoint,
             >,
-            /// `list`, section `iter/bpf_map_elem`
+            /// `list`, section `?iter/bpf_map_elem`
             pub list: ::eunomia_runtime::bpf::Program<'a, ::eunomia_runtime::bpf::kind::Iter>,
             /// `filter`, section `?netfilter`
             pub filter: ::eunomia_runtime::bpf::Program<

@@ -212,7 +212,9 @@ pub(crate) fn uprobe_multi_counts_calls() -> Outcome {
 }
 
 pub(crate) fn map_iterator_lists_entries() -> Outcome {
-    let skel = hooks::open()?.load()?;
+    let mut open = hooks::open()?;
+    open.progs().list()?.set_autoload(true);
+    let skel = open.load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     let mut text = String::new();
     progs.list.walk_map(maps.table.as_map())?.read_to_string(&mut text)?;

@@ -152,6 +152,7 @@ pub(crate) fn attach_everything(arguments: &str) -> Outcome {
 
     let mut open = hooks::open()?;
     open.progs().filter()?.set_autoload(has("netfilter::netfilter_program_sees_packets"));
+    open.progs().list()?.set_autoload(has("hooks::map_iterator_lists_entries"));
     open.bss()?.wanted_tgid.set(this.cast_signed())?;
     let skel = open.load()?;
     let (progs, maps) = (skel.progs()?, skel.maps()?);
@@ -183,7 +184,9 @@ pub(crate) fn attach_everything(arguments: &str) -> Outcome {
     let (client, server) = (TcpStream::connect(listener.local_addr()?)?, listener.accept()?.0);
     maps.sockets.insert(&1, &client)?;
     maps.sockets.insert(&2, &server)?;
-    let _walk = progs.list.walk_map(maps.table.as_map())?;
+    let _walk = has("hooks::map_iterator_lists_entries")
+        .then(|| progs.list.walk_map(maps.table.as_map()))
+        .transpose()?;
 
     let others = programs::open()?.load()?;
     let progs = others.progs()?;

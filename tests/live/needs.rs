@@ -85,6 +85,10 @@ const NEEDS: &[(&str, Need)] = &[
     ("lockdown::lockdown_is_explained", Matrix("locks the kernel down")),
     ("privileges::advised_settings_permit_users", Matrix("changes settings of the kernel")),
     ("namespaces::token_delegates_bpf", Linux(6, 9, "BPF tokens")),
+    (
+        "hooks::map_iterator_lists_entries",
+        Matrix("iterates over the entries of a map, which hardened kernels refuse"),
+    ),
     ("hooks::syscall_program_is_run_not_attached", Linux(5, 14, "programs of type syscall")),
 ];
 
