@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, io,
+    io,
     path::Path,
 };
 
@@ -17,10 +17,9 @@ use elf::{
     string_table::StringTable,
     symbol::{Symbol, SymbolTable},
 };
-use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::similar::similar;
-use crate::file;
+use crate::{file, host::search::Search};
 
 /// The result of a lookup in a file.
 pub(crate) enum Answer {
@@ -319,32 +318,13 @@ fn offset(file: &File64<'_>, symbol: &Symbol) -> Option<u64> {
 
 /// Searches the directories of programs or libraries for a file.
 fn found(name: &str) -> Result<String, Answer> {
-    let library = name.ends_with(".so") || name.contains(".so.");
-    let (variable, places, access) = match library {
-        true => (
-            "LD_LIBRARY_PATH",
-            format!("/usr/lib64:/usr/lib:/lib/{0}:/usr/lib/{0}", libraries()),
-            Access::READ_OK,
-        ),
-        false => ("PATH", "/usr/bin:/usr/sbin".to_owned(), Access::READ_OK | Access::EXEC_OK),
-    };
-    // libbpf searches these whoever started the process, and the result must match libbpf's.
-    let places = format!("{}:{places}", env::var(variable).unwrap_or_default());
-    let mut files = places
-        .split(':')
-        .filter(|folder| !folder.is_empty())
-        .map(|folder| format!("{folder}/{name}"));
-    let found = files.find(|file| accessat(CWD, file, access, AtFlags::EACCESS).is_ok());
-    found.ok_or_else(|| {
+    let search = Search::of(name);
+    search.find().map(|path| path.to_string_lossy().into_owned()).ok_or_else(|| {
         Answer::NoFile(format!(
-            "{name} is not in the directories of {variable}, nor in the default ones"
+            "{name} is not in the directories of {}, nor in the default ones",
+            search.variable
         ))
     })
-}
-
-/// Returns Debian's library directory of this architecture, as libbpf does.
-fn libraries() -> String {
-    format!("{}-linux-gnu", env::consts::ARCH)
 }
 
 /// Why a file was not read.
@@ -375,7 +355,7 @@ fn contents(path: &Path) -> Result<Vec<u8>, Unreadable> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, fs::File, iter, os::unix::net::UnixListener, process, process::Command};
+    use std::{env, fs, fs::File, iter, os::unix::net::UnixListener, process, process::Command};
 
     use super::*;
 

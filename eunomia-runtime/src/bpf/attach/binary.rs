@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     io,
     os::{
-        fd::{AsFd as _, AsRawFd as _},
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
         unix::fs::MetadataExt as _,
     },
     path::{Path, PathBuf},
@@ -19,12 +19,12 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, open};
 
 use libbpf_rs::{ProgramMut, UprobeMultiOpts, UprobeOpts, UsdtOpts};
 
-use super::any_or;
+use super::{any_or, tables};
 use crate::{
     Result,
-    bpf::{Link, Program},
+    bpf::{Link, Program, sys::fdinfo},
     file,
-    host::kernel_error,
+    host::{kernel_error, search::Search},
 };
 
 /// A path that libbpf may open.
@@ -45,11 +45,16 @@ impl Binary {
     ///
     /// # Errors
     /// The errors of opening it; [`io::ErrorKind::InvalidInput`] if it is not a regular file;
-    /// EAGAIN if somebody is writing to it.
+    /// EAGAIN if somebody is writing to it; those of [`tables::check`].
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let text = path.to_string_lossy();
         if !text.contains('/') {
-            return Ok(Self { path: path.to_owned(), _held: None });
+            let search = Search::of(&text);
+            return match search.find() {
+                Some(found) => Self::new(&found),
+                None if search.is_hidden() => Err(io::ErrorKind::NotFound.into()),
+                None => Ok(Self { path: path.to_owned(), _held: None }),
+            };
         }
         let (file, inside) = match text.split_once(INSIDE) {
             Some((archive, inside)) => (Path::new(archive), Some(inside)),
@@ -72,20 +77,27 @@ impl Binary {
         let identity = (about.st_dev as u64, about.st_ino as u64);
         // `/proc/PID/root` leads to other files than the path that it is said to be.
         let safe = fs::canonicalize(file).ok().filter(|path| is_safe(path, identity));
-        if let Some(safe) = safe {
-            return Ok(Self { path: whole(safe), _held: None });
-        }
         #[allow(
             clippy::allow_attributes,
             clippy::unnecessary_cast,
             reason = "the type differs between machines"
         )]
-        if fstatfs(&handle)?.f_type as i64 == FUSE {
+        let is_fuse = fstatfs(&handle)?.f_type as i64 == FUSE;
+        // Whoever mounted it also says who owns its files.
+        if let Some(safe) = safe.filter(|_| !is_fuse || is_own_mount(&handle)) {
+            return Ok(Self { path: whole(safe), _held: None });
+        }
+        if is_fuse {
             let why = "it is on FUSE and another user's, who decides how long reading it takes";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        if inside.is_some() {
+            let why = "it is another user's, and libraries in such archives are not supported";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let file = file::reopen(handle.as_fd())?;
         hold(&file)?;
+        tables::check(&file)?;
         let path = whole(format!("/proc/self/fd/{}", file.as_raw_fd()).into());
         Ok(Self { path, _held: Some(file) })
     }
@@ -202,6 +214,24 @@ fn is_safe(path: &Path, (device, inode): (u64, u64)) -> bool {
     })
 }
 
+/// Reports whether root or this user mounted the FUSE file system of a file.
+fn is_own_mount(file: &OwnedFd) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    let mount = fdinfo(file.as_fd()).ok().and_then(|text| {
+        text.lines().find_map(|line| line.strip_prefix("mnt_id:").map(|id| id.trim().to_owned()))
+    });
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+    let owner = mount.and_then(|mount| fuse_owner(&mounts, &mount));
+    owner.is_some_and(|owner| owner == 0 || owner == own)
+}
+
+/// Returns the user who mounted a FUSE file system (`user_id` of its options), from mountinfo.
+fn fuse_owner(mounts: &str, mount: &str) -> Option<u32> {
+    let line = mounts.lines().find(|line| line.split(' ').next() == Some(mount))?;
+    let options = line.rsplit(' ').next()?;
+    options.split(',').find_map(|option| option.strip_prefix("user_id=")?.parse().ok())
+}
+
 /// Takes a lease of the file, see fcntl(2): while it lasts, opening the file for writing and
 /// truncating it wait for up to `/proc/sys/fs/lease-break-time` (45 seconds).
 fn hold(file: &File) -> io::Result<()> {
@@ -266,8 +296,17 @@ mod tests {
     }
 
     #[test]
-    fn names_and_missing_files_are_left_to_libbpf() {
-        assert!(Binary::new(Path::new("libc.so.6")).unwrap().is(Path::new("libc.so.6")));
+    fn owner_of_a_fuse_mount_is_read() {
+        let mounts = "22 1 0:5 / /proc rw shared:1 - proc proc rw\n\
+                      35 22 0:41 / /tmp/x rw,nosuid - fuse.x x rw,user_id=1000,group_id=1000\n";
+        assert_eq!(["35", "22", "3"].map(|id| fuse_owner(mounts, id)), [Some(1000), None, None]);
+    }
+
+    #[test]
+    fn names_are_searched_and_missing_files_left_to_libbpf() {
+        let shell = Binary::new(Path::new("sh")).unwrap();
+        assert!(shell.path.is_absolute(), "{:?}", shell.path);
+        assert!(Binary::new(Path::new("none.so")).unwrap().is(Path::new("none.so")));
         assert_eq!(
             Binary::new(Path::new("/none/x")).err().unwrap().kind(),
             io::ErrorKind::NotFound

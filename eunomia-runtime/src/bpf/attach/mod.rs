@@ -11,6 +11,7 @@ mod order;
 mod perf_event;
 mod probe;
 mod socket;
+mod tables;
 mod target;
 mod words;
 
