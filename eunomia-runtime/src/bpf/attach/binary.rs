@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     io,
     os::{
-        fd::{AsFd as _, AsRawFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _},
         unix::fs::MetadataExt as _,
     },
     path::{Path, PathBuf},
@@ -22,8 +22,8 @@ use libbpf_rs::{ProgramMut, UprobeMultiOpts, UprobeOpts, UsdtOpts};
 use super::{any_or, tables};
 use crate::{
     Result,
-    bpf::{Link, Program, sys::fdinfo},
-    file,
+    bpf::{Link, Program},
+    file::{self, Fuse},
     host::{kernel_error, search::Search},
 };
 
@@ -34,8 +34,6 @@ pub(super) struct Binary {
     _held: Option<File>,
 }
 
-/// `FUSE_SUPER_MAGIC`
-const FUSE: i64 = 0x6573_5546;
 /// Between the path of an archive and that of a library in it.
 const INSIDE: &str = "!/";
 
@@ -77,19 +75,14 @@ impl Binary {
         let identity = (about.st_dev as u64, about.st_ino as u64);
         // `/proc/PID/root` leads to other files than the path that it is said to be.
         let safe = fs::canonicalize(file).ok().filter(|path| is_safe(path, identity));
-        #[allow(
-            clippy::allow_attributes,
-            clippy::unnecessary_cast,
-            reason = "the type differs between machines"
-        )]
-        let is_fuse = fstatfs(&handle)?.f_type as i64 == FUSE;
-        // Whoever mounted it also says who owns its files.
-        if let Some(safe) = safe.filter(|_| !is_fuse || is_own_mount(&handle)) {
-            return Ok(Self { path: whole(safe), _held: None });
-        }
-        if is_fuse {
+        // Whoever mounted FUSE also says who owns its files.
+        let fuse = Fuse::of(&handle)?;
+        if fuse == Some(Fuse::Other) || fuse == Some(Fuse::Unknown) && safe.is_none() {
             let why = "it is on FUSE and another user's, who decides how long reading it takes";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        if let Some(safe) = safe {
+            return Ok(Self { path: whole(safe), _held: None });
         }
         if inside.is_some() {
             let why = "it is another user's, and libraries in such archives are not supported";
@@ -98,7 +91,8 @@ impl Binary {
         let file = file::reopen(handle.as_fd())?;
         hold(&file)?;
         tables::check(&file)?;
-        let path = whole(format!("/proc/self/fd/{}", file.as_raw_fd()).into());
+        // libbpf opens it in this thread, which may have descriptors of its own.
+        let path = format!("/proc/thread-self/fd/{}", file.as_raw_fd()).into();
         Ok(Self { path, _held: Some(file) })
     }
 
@@ -214,24 +208,6 @@ fn is_safe(path: &Path, (device, inode): (u64, u64)) -> bool {
     })
 }
 
-/// Reports whether root or this user mounted the FUSE file system of a file.
-fn is_own_mount(file: &OwnedFd) -> bool {
-    let own = rustix::process::geteuid().as_raw();
-    let mount = fdinfo(file.as_fd()).ok().and_then(|text| {
-        text.lines().find_map(|line| line.strip_prefix("mnt_id:").map(|id| id.trim().to_owned()))
-    });
-    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
-    let owner = mount.and_then(|mount| fuse_owner(&mounts, &mount));
-    owner.is_some_and(|owner| owner == 0 || owner == own)
-}
-
-/// Returns the user who mounted a FUSE file system (`user_id` of its options), from mountinfo.
-fn fuse_owner(mounts: &str, mount: &str) -> Option<u32> {
-    let line = mounts.lines().find(|line| line.split(' ').next() == Some(mount))?;
-    let options = line.rsplit(' ').next()?;
-    options.split(',').find_map(|option| option.strip_prefix("user_id=")?.parse().ok())
-}
-
 /// Takes a lease of the file, see fcntl(2): while it lasts, opening the file for writing and
 /// truncating it wait for up to `/proc/sys/fs/lease-break-time` (45 seconds).
 fn hold(file: &File) -> io::Result<()> {
@@ -249,10 +225,18 @@ fn hold(file: &File) -> io::Result<()> {
     }
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
-        Some(libc::EAGAIN) => Err(error),
-        // Only root can hold files of others, and some file systems have no leases.
+        Some(libc::EAGAIN) if !is_remote(file)? => Err(error),
+        // Only root can hold files of others, and some file systems have no leases or none now.
         _ => Ok(()),
     }
+}
+
+/// Reports whether a server has the file. The kernel answers EAGAIN unless the server has promised
+/// to tell of writers (`nfs4_proc_setlease`, `cifs_setlease`).
+fn is_remote(file: &File) -> io::Result<bool> {
+    // NFS, CIFS and SMB, from `uapi/linux/magic.h`.
+    const REMOTE: [u32; 3] = [0x6969, 0xff53_4d42, 0xfe53_4d42];
+    Ok(REMOTE.contains(&(fstatfs(file)?.f_type as u32)))
 }
 
 #[cfg(test)]
@@ -276,7 +260,7 @@ mod tests {
 
         fs::set_permissions(path("own"), fs::Permissions::from_mode(0o777)).unwrap();
         let others = Binary::new(&path("own")).unwrap();
-        assert!(others.path.starts_with("/proc/self/fd"), "{:?}", others.path);
+        assert!(others.path.starts_with("/proc/thread-self/fd"), "{:?}", others.path);
         // Without the lease, it could be opened for writing, and truncated.
         let write = || {
             let flags = libc::O_NONBLOCK;
@@ -293,13 +277,6 @@ mod tests {
         let refused = Binary::new(&path("fifo")).err().unwrap();
         assert_eq!(refused.to_string(), "it is not a regular file");
         fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn owner_of_a_fuse_mount_is_read() {
-        let mounts = "22 1 0:5 / /proc rw shared:1 - proc proc rw\n\
-                      35 22 0:41 / /tmp/x rw,nosuid - fuse.x x rw,user_id=1000,group_id=1000\n";
-        assert_eq!(["35", "22", "3"].map(|id| fuse_owner(mounts, id)), [Some(1000), None, None]);
     }
 
     #[test]

@@ -77,7 +77,10 @@ fn walk(file: &File, sections: &[Section], names: u64, wide: bool) -> io::Result
                 if section.entry != if wide { 24 } else { 16 } || section.size > MOST_SYMBOLS {
                     return Err(refused("no linker writes such a table of symbols"));
                 }
-                symbols += section.size / section.entry;
+                // Names in the other table have their versions in them.
+                if section.kind == SHT_DYNSYM {
+                    symbols += section.size / section.entry;
+                }
                 texts.push(section.link);
             }
             SHT_GNU_VERDEF => {
