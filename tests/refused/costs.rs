@@ -93,7 +93,7 @@ fn object(symbols: &[Vec<u8>], sections: Vec<Section<'_>>) -> Vec<u8> {
 
 /// Returns BTF with these types and the names `int` at 1, `.kconfig` at 5 and `CONFIG_A` at 14.
 fn btf(types: &[u32]) -> Vec<u8> {
-    let strings = b"\0int\0.kconfig\0CONFIG_A\0raw_tp\0000:0\0";
+    let strings = b"\0int\0.kconfig\0CONFIG_A\0raw_tp\x000:0\0";
     let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
     let (len, strings_len) = (types.len() as u32, strings.len() as u32);
     let header = [0x0001_eb9f, 24, 0, len, len, strings_len];
