@@ -7,7 +7,6 @@ use std::{fs::File, io, path::Path};
 
 /// An upper bound for packages, objects and BTF files. A larger file is something else, and must
 /// not take up all memory.
-#[cfg(any(feature = "dynamic", feature = "load"))]
 pub const MOST: u64 = 256 << 20;
 
 /// Reads a regular file of `most` bytes at most.
@@ -67,7 +66,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(any(feature = "symbolize", feature = "load"))]
-pub(crate) use linux::reopen;
+pub(crate) use linux::{Fuse, reopen};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -135,6 +134,65 @@ mod linux {
     pub(crate) fn reopen(handle: impl AsFd) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         Ok(open_at(link(&handle), flags, Mode::empty())?.into())
+    }
+
+    /// Who answers when a file on FUSE is read, and says who owns it.
+    #[cfg(any(feature = "symbolize", feature = "load"))]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Fuse {
+        /// This user, root, or the host of this virtual machine.
+        Trusted,
+        /// Another user, who decides how long reading takes.
+        Other,
+        /// Somebody in another mount namespace.
+        Unknown,
+    }
+
+    #[cfg(any(feature = "symbolize", feature = "load"))]
+    impl Fuse {
+        /// Returns `None` for a file that is not on FUSE.
+        pub(crate) fn of(file: impl AsFd) -> io::Result<Option<Self>> {
+            /// `FUSE_SUPER_MAGIC`
+            const FUSE: i64 = 0x6573_5546;
+            #[allow(
+                clippy::allow_attributes,
+                clippy::unnecessary_cast,
+                reason = "the type differs between machines"
+            )]
+            if fstatfs(&file)?.f_type as i64 != FUSE {
+                return Ok(None);
+            }
+            let about = format!("/proc/thread-self/fdinfo/{}", file.as_fd().as_raw_fd());
+            let about = fs::read_to_string(about).unwrap_or_default();
+            let mount = about.lines().find_map(|line| line.strip_prefix("mnt_id:"));
+            let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+            let own = rustix::process::geteuid().as_raw();
+            Ok(Some(Self::mounted(&mounts, mount.unwrap_or_default().trim(), own)))
+        }
+
+        /// Finds who mounted the file system with the id `mount`, from mountinfo.
+        fn mounted(mounts: &str, mount: &str, own: u32) -> Self {
+            let line = mounts.lines().find(|line| line.split(' ').next() == Some(mount));
+            let Some(options) = line.and_then(|line| line.rsplit(' ').next()) else {
+                return Self::Unknown;
+            };
+            // Only root can mount virtiofs, which does not say who did.
+            match options.split(',').find_map(|option| option.strip_prefix("user_id=")) {
+                Some(user) if user != "0" && user.parse() != Ok(own) => Self::Other,
+                _ => Self::Trusted,
+            }
+        }
+    }
+
+    #[cfg(all(test, any(feature = "symbolize", feature = "load")))]
+    #[test]
+    fn mounter_of_fuse_is_told() {
+        let mounts = "22 1 0:5 / /proc rw shared:1 - proc proc rw\n\
+                      35 22 0:41 / /tmp/x rw,nosuid - fuse.x x rw,user_id=1000,group_id=1000\n\
+                      36 22 0:42 / /mnt rw - virtiofs share rw\n";
+        let of = |id, own| Fuse::mounted(mounts, id, own);
+        assert_eq!([of("35", 0), of("35", 1000)], [Fuse::Other, Fuse::Trusted]);
+        assert_eq!([of("36", 1000), of("3", 0)], [Fuse::Trusted, Fuse::Unknown]);
     }
 
     fn link(handle: &impl AsFd) -> String {

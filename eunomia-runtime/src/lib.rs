@@ -27,6 +27,8 @@ pub mod dynamic;
 pub mod error;
 #[cfg(any(feature = "dynamic", feature = "load"))]
 mod file;
+#[cfg(any(feature = "dynamic", feature = "load"))]
+mod glob;
 pub mod histogram;
 #[cfg(feature = "load")]
 mod host;

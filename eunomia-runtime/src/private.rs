@@ -21,9 +21,11 @@ pub use crate::{
     },
 };
 
+#[cfg(any(feature = "dynamic", feature = "load"))]
+pub use crate::file::MOST;
 #[cfg(feature = "dynamic")]
 pub use crate::{
-    file::{MOST, read as read_file, read_any, read_from},
+    file::{read as read_file, read_any, read_from},
     suggestion::near,
 };
 

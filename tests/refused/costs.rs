@@ -93,7 +93,7 @@ fn object(symbols: &[Vec<u8>], sections: Vec<Section<'_>>) -> Vec<u8> {
 
 /// Returns BTF with these types and the names `int` at 1, `.kconfig` at 5 and `CONFIG_A` at 14.
 fn btf(types: &[u32]) -> Vec<u8> {
-    let strings = b"\0int\0.kconfig\0CONFIG_A\0raw_tp\0000:0\0";
+    let strings = b"\0int\0.kconfig\0CONFIG_A\0raw_tp\x000:0\0";
     let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
     let (len, strings_len) = (types.len() as u32, strings.len() as u32);
     let header = [0x0001_eb9f, 24, 0, len, len, strings_len];
@@ -194,4 +194,34 @@ fn size_of_settings_is_limited() {
         &object(&[symbol(3, EXTERN, 0, 0, 0)], sections),
         "`CONFIG_A` of the kernel configuration has 4294836225 bytes; no compiler writes such an object",
     );
+}
+
+/// libelf decompresses names, so libbpf would see other names than those that are checked.
+#[test]
+fn compressed_sections_are_refused() {
+    let said = |name, kind| {
+        let compressed = section(name, kind, 0x800, vec![0; 64]);
+        let sections = vec![license(), data(".BTF", btf(&INT)), compressed];
+        let skeleton = Skeleton::from_object("x", object(&[], sections), "x.bpf.o");
+        let checked = skeleton.and_then(|skeleton| skeleton.check("x.bpf.o").map(drop));
+        checked.err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    for (name, kind) in [(".debug_str", 3), (".data", 1), (".rel.text", 9)] {
+        let expected =
+            format!("the section `{name}` is compressed, and libbpf cannot read it; compile it");
+        assert!(said(name, kind).contains(&expected), "{}", said(name, kind));
+    }
+    assert_eq!(said(".debug_info", 1), "");
+}
+
+#[test]
+fn patterns_that_libbpf_compares_for_hours_are_refused() {
+    let sections = |name| {
+        let code = code(name, 1);
+        object(&[symbol(1, FUNCTION, 3, 0, 8)], vec![code, license(), data(".BTF", btf(&INT))])
+    };
+    for name in ["kprobe.multi/*?*?*?*?*?*?*?*?$", "?uprobe.session//bin/sh:*?*?*?*?*?*?*?*?$"] {
+        let expected = "the pattern `*?*?*?*?*?*?*?*?$` has 8 stars before its end, and libbpf needs too long for more than 3; use fewer stars";
+        assert_refused(&sections(name), expected);
+    }
 }

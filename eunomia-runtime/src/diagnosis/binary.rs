@@ -7,12 +7,11 @@ mod function;
 mod names;
 mod probe;
 
-use std::{env, io, path::Path};
+use std::{io, path::Path};
 
 use elf::{ElfBytes, abi::STT_FUNC, endian::AnyEndian};
-use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use crate::file;
+use crate::{file, host::search};
 use function::Search;
 use names::{Texts, tables};
 
@@ -102,32 +101,13 @@ impl Binary {
 
 /// Searches the directories of programs or libraries for a file.
 fn found(name: &str) -> Result<String, Answer> {
-    let library = name.ends_with(".so") || name.contains(".so.");
-    let (variable, places, access) = match library {
-        true => (
-            "LD_LIBRARY_PATH",
-            format!("/usr/lib64:/usr/lib:/lib/{0}:/usr/lib/{0}", libraries()),
-            Access::READ_OK,
-        ),
-        false => ("PATH", "/usr/bin:/usr/sbin".to_owned(), Access::READ_OK | Access::EXEC_OK),
-    };
-    // libbpf searches these whoever started the process, and the result must match libbpf's.
-    let places = format!("{}:{places}", env::var(variable).unwrap_or_default());
-    let mut files = places
-        .split(':')
-        .filter(|folder| !folder.is_empty())
-        .map(|folder| format!("{folder}/{name}"));
-    let found = files.find(|file| accessat(CWD, file, access, AtFlags::EACCESS).is_ok());
-    found.ok_or_else(|| {
+    let search = search::Search::of(name);
+    search.find().map(|path| path.to_string_lossy().into_owned()).ok_or_else(|| {
         Answer::NoFile(format!(
-            "{name} is not in the directories of {variable}, nor in the default ones"
+            "{name} is not in the directories of {}, nor in the default ones",
+            search.variable
         ))
     })
-}
-
-/// Returns Debian's library directory of this architecture, as libbpf does.
-fn libraries() -> String {
-    format!("{}-linux-gnu", env::consts::ARCH)
 }
 
 /// Why a file was not read.

@@ -17,6 +17,7 @@ pub(crate) mod perf_event;
 #[allow(unsafe_code, reason = "asks libbpf for the names of types")]
 pub(crate) mod privilege;
 pub(crate) mod running;
+pub(crate) mod search;
 #[allow(unsafe_code, reason = "opens objects with a token of our choice")]
 pub(crate) mod token;
 

@@ -3,8 +3,8 @@
 use elf::{
     ElfBytes,
     abi::{
-        EM_BPF, ET_REL, SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS, STB_LOCAL, STT_FUNC,
-        STV_HIDDEN, STV_INTERNAL,
+        EM_BPF, ET_REL, SHF_ALLOC, SHF_COMPRESSED, SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS,
+        SHT_STRTAB, STB_LOCAL, STT_FUNC, STV_HIDDEN, STV_INTERNAL,
     },
     endian::AnyEndian,
     file::Class,
@@ -150,17 +150,20 @@ impl Elf {
         for header in headers.iter() {
             let name = copied
                 .copy(names.get(header.sh_name as usize).map_err(broken)?, MAX_SECTION_NAME)?;
-            if name == ".BTF" {
-                let (data, compression) = file.section_data(&header).map_err(broken)?;
-                if compression.is_some() {
-                    return Err((
-                        "the .BTF section is compressed, and libbpf cannot read it".to_owned(),
-                        COMPILE,
-                    ));
-                }
-                btf = Some(data);
-            }
             let flags = header.sh_flags;
+            // libelf decompresses names and nothing else, so libbpf would see other names and other
+            // data than those that are checked here. Compilers compress DWARF.
+            if flags & u64::from(SHF_COMPRESSED) != 0
+                && (header.sh_type == SHT_STRTAB || !name.starts_with(".debug"))
+            {
+                return Err((
+                    format!("the section `{name}` is compressed, and libbpf cannot read it"),
+                    COMPILE,
+                ));
+            }
+            if name == ".BTF" {
+                btf = Some(file.section_data(&header).map_err(broken)?.0);
+            }
             elf.sections.push(Section {
                 name,
                 size: header.sh_size,

@@ -1,6 +1,7 @@
 //! [`Replay`]: reads a recording.
 
 use std::{
+    collections::HashSet,
     fmt,
     io::{BufReader, Read},
     time::Duration,
@@ -243,7 +244,9 @@ fn layout_differs(there: &Stream<'_>, here: &Stream<'_>) -> RecordingError {
 
 /// Returns the first line that is missing from the other text, preferably one of a member.
 fn only_in(text: &str, other: &str) -> Option<String> {
-    let mut only = text.lines().filter(|line| other.lines().all(|known| known != *line));
+    // A recording may have as many lines as bytes.
+    let known: HashSet<&str> = other.lines().collect();
+    let mut only = text.lines().filter(|line| !known.contains(line));
     let first = only.clone().next();
     only.find(|line| line.starts_with(' ')).or(first).map(|line| line.trim().to_owned())
 }
@@ -254,5 +257,20 @@ impl<R> fmt::Debug for Replay<R> {
             .field("header", &self.header)
             .field("at", &self.at)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::only_in;
+
+    /// A comparison of each line with each other would take minutes.
+    #[test]
+    fn long_layouts_are_compared_at_once() {
+        let lines =
+            |kind: &str| -> String { (0..50_000).map(|at| format!(" {at} {kind}\n")).collect() };
+        let (text, other) = (lines("u8 a"), format!("{}{}", lines("u8 b"), lines("u8 a")));
+        assert_eq!(only_in(&text, &other), None);
+        assert_eq!(only_in(&other, &text).as_deref(), Some("0 u8 b"));
     }
 }

@@ -8,6 +8,8 @@ use std::{
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
 
+use crate::file::Fuse;
+
 /// The identity and the state of a file when it was inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -22,10 +24,13 @@ pub(super) struct Key {
 /// a FIFO.
 ///
 /// # Errors
-/// The errors of open(2), and [`io::ErrorKind::InvalidInput`] if it is not a regular file.
+/// The errors of open(2), and [`io::ErrorKind::InvalidInput`] if it is not a regular file, or if
+/// another user decides how long reading it takes and who its owner seems to be (FUSE).
 pub(super) fn open(folder: impl AsFd, path: &[u8]) -> io::Result<OwnedFd> {
     let file = openat(folder, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile {
+    if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile
+        && matches!(Fuse::of(&file)?, None | Some(Fuse::Trusted))
+    {
         return Ok(file);
     }
     Err(io::ErrorKind::InvalidInput.into())

@@ -19,12 +19,12 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, open};
 
 use libbpf_rs::{ProgramMut, UprobeMultiOpts, UprobeOpts, UsdtOpts};
 
-use super::any_or;
+use super::{any_or, tables};
 use crate::{
     Result,
     bpf::{Link, Program},
-    file,
-    host::kernel_error,
+    file::{self, Fuse},
+    host::{kernel_error, search::Search},
 };
 
 /// A path that libbpf may open.
@@ -34,8 +34,6 @@ pub(super) struct Binary {
     _held: Option<File>,
 }
 
-/// `FUSE_SUPER_MAGIC`
-const FUSE: i64 = 0x6573_5546;
 /// Between the path of an archive and that of a library in it.
 const INSIDE: &str = "!/";
 
@@ -45,11 +43,16 @@ impl Binary {
     ///
     /// # Errors
     /// The errors of opening it; [`io::ErrorKind::InvalidInput`] if it is not a regular file;
-    /// EAGAIN if somebody is writing to it.
+    /// EAGAIN if somebody is writing to it; those of [`tables::check`].
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let text = path.to_string_lossy();
         if !text.contains('/') {
-            return Ok(Self { path: path.to_owned(), _held: None });
+            let search = Search::of(&text);
+            return match search.find() {
+                Some(found) => Self::new(&found),
+                None if search.is_hidden() => Err(io::ErrorKind::NotFound.into()),
+                None => Ok(Self { path: path.to_owned(), _held: None }),
+            };
         }
         let (file, inside) = match text.split_once(INSIDE) {
             Some((archive, inside)) => (Path::new(archive), Some(inside)),
@@ -72,21 +75,24 @@ impl Binary {
         let identity = (about.st_dev as u64, about.st_ino as u64);
         // `/proc/PID/root` leads to other files than the path that it is said to be.
         let safe = fs::canonicalize(file).ok().filter(|path| is_safe(path, identity));
+        // Whoever mounted FUSE also says who owns its files.
+        let fuse = Fuse::of(&handle)?;
+        if fuse == Some(Fuse::Other) || fuse == Some(Fuse::Unknown) && safe.is_none() {
+            let why = "it is on FUSE and another user's, who decides how long reading it takes";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         if let Some(safe) = safe {
             return Ok(Self { path: whole(safe), _held: None });
         }
-        #[allow(
-            clippy::allow_attributes,
-            clippy::unnecessary_cast,
-            reason = "the type differs between machines"
-        )]
-        if fstatfs(&handle)?.f_type as i64 == FUSE {
-            let why = "it is on FUSE and another user's, who decides how long reading it takes";
+        if inside.is_some() {
+            let why = "it is another user's, and libraries in such archives are not supported";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let file = file::reopen(handle.as_fd())?;
         hold(&file)?;
-        let path = whole(format!("/proc/self/fd/{}", file.as_raw_fd()).into());
+        tables::check(&file)?;
+        // libbpf opens it in this thread, which may have descriptors of its own.
+        let path = format!("/proc/thread-self/fd/{}", file.as_raw_fd()).into();
         Ok(Self { path, _held: Some(file) })
     }
 
@@ -219,10 +225,18 @@ fn hold(file: &File) -> io::Result<()> {
     }
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
-        Some(libc::EAGAIN) => Err(error),
-        // Only root can hold files of others, and some file systems have no leases.
+        Some(libc::EAGAIN) if !is_remote(file)? => Err(error),
+        // Only root can hold files of others, and some file systems have no leases or none now.
         _ => Ok(()),
     }
+}
+
+/// Reports whether a server has the file. The kernel answers EAGAIN unless the server has promised
+/// to tell of writers (`nfs4_proc_setlease`, `cifs_setlease`).
+fn is_remote(file: &File) -> io::Result<bool> {
+    // NFS, CIFS and SMB, from `uapi/linux/magic.h`.
+    const REMOTE: [u32; 3] = [0x6969, 0xff53_4d42, 0xfe53_4d42];
+    Ok(REMOTE.contains(&(fstatfs(file)?.f_type as u32)))
 }
 
 #[cfg(test)]
@@ -246,7 +260,7 @@ mod tests {
 
         fs::set_permissions(path("own"), fs::Permissions::from_mode(0o777)).unwrap();
         let others = Binary::new(&path("own")).unwrap();
-        assert!(others.path.starts_with("/proc/self/fd"), "{:?}", others.path);
+        assert!(others.path.starts_with("/proc/thread-self/fd"), "{:?}", others.path);
         // Without the lease, it could be opened for writing, and truncated.
         let write = || {
             let flags = libc::O_NONBLOCK;
@@ -266,8 +280,10 @@ mod tests {
     }
 
     #[test]
-    fn names_and_missing_files_are_left_to_libbpf() {
-        assert!(Binary::new(Path::new("libc.so.6")).unwrap().is(Path::new("libc.so.6")));
+    fn names_are_searched_and_missing_files_left_to_libbpf() {
+        let shell = Binary::new(Path::new("sh")).unwrap();
+        assert!(shell.path.is_absolute(), "{:?}", shell.path);
+        assert!(Binary::new(Path::new("none.so")).unwrap().is(Path::new("none.so")));
         assert_eq!(
             Binary::new(Path::new("/none/x")).err().unwrap().kind(),
             io::ErrorKind::NotFound

@@ -12,6 +12,7 @@ mod packets;
 mod perf_event;
 mod probe;
 mod socket;
+mod tables;
 mod target;
 mod words;
 

@@ -16,6 +16,7 @@ use crate::{
         Kernel, list,
         place::{Finding, Place},
     },
+    glob,
 };
 
 /// The functions that one link attaches to.
@@ -62,6 +63,14 @@ impl Functions<'_> {
         }
     }
 
+    /// Fails if libbpf would need too long for the pattern.
+    fn check(&self, tried: &str) -> Result<()> {
+        match self.pattern().and_then(glob::costs) {
+            Some(why) => Err(Error::Value { name: tried.to_owned(), why }),
+            None => Ok(()),
+        }
+    }
+
     fn pattern(&self) -> Option<&str> {
         match self {
             Self::Matching(pattern) => Some(pattern),
@@ -95,9 +104,11 @@ impl Program<'_, KprobeMulti> {
     ///
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if a function is not
-    /// found or no function matches.
+    /// found or no function matches. [`Error::Value`] if the pattern has more than three stars before
+    /// its end.
     pub fn attach_to(&self, functions: Functions<'_>) -> Result<Link> {
         let tried = self.tried(&format!("the kernel functions {functions}"));
+        functions.check(&tried)?;
         let pattern =
             functions.pattern().map(|pattern| c_string(pattern, || tried.clone())).transpose()?;
         let names: Vec<CString> = functions
@@ -137,7 +148,7 @@ impl Program<'_, UprobeMulti> {
     ///
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if the file or a
-    /// function is not found, or no function matches.
+    /// function is not found, or no function matches. [`Error::Value`] as for kernel functions.
     pub fn attach_to(
         &self,
         binary: impl AsRef<Path>,
@@ -145,6 +156,8 @@ impl Program<'_, UprobeMulti> {
         pid: Option<u32>,
     ) -> Result<Link> {
         let binary = binary.as_ref();
+        let tried = self.tried(&format!("the functions {functions} of {}", binary.display()));
+        functions.check(&tried)?;
         let (syms, cookies) =
             functions.named().iter().map(|(name, cookie)| ((*name).to_owned(), *cookie)).unzip();
         let opts = UprobeMultiOpts {
@@ -154,18 +167,14 @@ impl Program<'_, UprobeMulti> {
             session: self.is_session(),
             ..Default::default()
         };
-        self.linked_in(
-            binary,
-            self.tried(&format!("the functions {functions} of {}", binary.display())),
-            |program, path| {
-                program.attach_uprobe_multi_with_opts(
-                    any_or(pid),
-                    path,
-                    functions.pattern().unwrap_or_default(),
-                    opts,
-                )
-            },
-        )
+        self.linked_in(binary, tried, |program, path| {
+            program.attach_uprobe_multi_with_opts(
+                any_or(pid),
+                path,
+                functions.pattern().unwrap_or_default(),
+                opts,
+            )
+        })
         .map_err(|error| {
             let file = &*binary.to_string_lossy();
             functions.explained(

@@ -46,7 +46,7 @@ impl BtfFile {
 
     /// Returns a path that leads to the copy as long as it lives.
     pub(super) fn path(&self) -> PathBuf {
-        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+        format!("/proc/thread-self/fd/{}", self.0.as_raw_fd()).into()
     }
 }
 

@@ -10,6 +10,7 @@ use elf::abi::{SHT_REL, STB_GLOBAL, STB_WEAK, STT_NOTYPE};
 use super::{Raw, Subject};
 use crate::{
     error::{Diagnostic, Found, JsonPath},
+    glob,
     object::{Kind, relocations},
 };
 
@@ -29,6 +30,16 @@ const NO_OBJECT: &str = "no compiler writes such an object";
 
 /// Checks the limits. An object that exceeds one must not reach libbpf.
 pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
+    for (index, _) in subject.raw.executable() {
+        let section = subject.raw.section(index);
+        let Some((kind, target)) = section.split_once('/') else { continue };
+        let is_many = [".multi", ".session"].iter().any(|many| kind.contains(many));
+        let why = target.rsplit(':').next().filter(|_| is_many).and_then(glob::costs);
+        if let Some(why) = why {
+            let what = format!("section `{section}`: {why}");
+            diagnostics.push(Diagnostic::new(JsonPath::default(), what, "use fewer stars"));
+        }
+    }
     let mut over =
         |what: String| diagnostics.push(Diagnostic::new(JsonPath::default(), what, NO_OBJECT));
     let Subject { checked, raw, .. } = subject;

@@ -1,6 +1,6 @@
 //! Tests of lookups in ELF files that the tests write, and in the C library.
 
-use std::{fs, fs::File, iter, process, process::Command};
+use std::{env, fs, fs::File, iter, process, process::Command};
 
 use super::*;
 
