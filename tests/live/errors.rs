@@ -139,6 +139,23 @@ pub(crate) fn unknown_tracepoint_is_explained() -> Outcome {
     Ok(())
 }
 
+pub(crate) fn missing_tracepoint_arguments_are_explained() -> Outcome {
+    // The programs read three arguments, and `sys_enter` has two.
+    let skel = Skeleton::from_file("bpf/tagged.json")?.open()?.load()?;
+    let error = skel.attach().unwrap_err();
+    let Error::Kernel(refusal) = &error else { return Err(error.into()) };
+    assert_eq!(refusal.source.raw_os_error(), Some(libc::EINVAL));
+    assert_eq!(
+        refusal.hint.as_deref(),
+        Some(
+            "raw tracepoint sys_enter: the program may read more arguments than the tracepoint has; \
+             the type `btf_trace_sys_enter` in the kernel's BTF lists them"
+        ),
+        "{error}"
+    );
+    Ok(())
+}
+
 pub(crate) fn unknown_names_are_explained() -> Outcome {
     let mut open = bootstrap::open()?;
     let error = open.object().program("handle_fork").unwrap_err();

@@ -485,6 +485,10 @@ const TESTS: &[Test] = &[
     ("errors::invalid_names_are_escaped", errors::invalid_names_are_escaped),
     ("errors::print_callback_of_others_is_called", errors::print_callback_of_others_is_called),
     ("errors::unknown_tracepoint_is_explained", errors::unknown_tracepoint_is_explained),
+    (
+        "errors::missing_tracepoint_arguments_are_explained",
+        errors::missing_tracepoint_arguments_are_explained,
+    ),
     ("errors::unknown_names_are_explained", errors::unknown_names_are_explained),
     ("errors::invalid_memory_access_is_refused", errors::invalid_memory_access_is_refused),
     (

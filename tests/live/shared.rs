@@ -111,7 +111,7 @@ pub(crate) fn sampled_map_keeps_declared_sizes() -> Outcome {
     let mut changed = open()?;
     changed.reuse_map("hits", other.fd())?;
     changed.program("hit")?.set_autoload(false);
-    assert!(matches!(changed.load(), Err(Error::Misuse { .. })));
+    assert!(matches!(changed.load(), Err(Error::Mismatch { .. })));
     let mut absent = open()?;
     absent.set_autocreate("hits", false)?;
     absent.program("hit")?.set_autoload(false);

@@ -185,7 +185,7 @@ impl<'a> Place<'a> {
                 Some(format!("{self}: several kernel functions have this name, and the kernel accepts none of them").into())
             }
             (Finding::Untold(..), Some(libc::ESRCH)) => Some(format!("{self}: not in the kernel's BTF; {OTHER_TARGET}").into()),
-            (_, Some(libc::EINVAL)) => self.unprobed(),
+            (_, Some(libc::EINVAL)) => self.unprobed().or_else(|| self.exceeded()),
             (Finding::Untold(why, todo), Some(libc::ENOENT)) => Some(todo.after(format_args!("{self}: {why}; "))),
             _ => None,
         }
@@ -202,6 +202,19 @@ impl<'a> Place<'a> {
             return None;
         };
         Some(format!("{self}: {why}; probe a function that calls it").into())
+    }
+
+    /// Returns why the kernel refuses a program on a raw tracepoint that exists. The program has
+    /// loaded, because only attaching compares what it reads with the tracepoint.
+    fn exceeded(&self) -> Option<Hint> {
+        let Self::RawTracepoint(name) = self else { return None };
+        Some(
+            format!(
+                "{self}: the program may read more arguments than the tracepoint has; \
+                 the type `btf_trace_{name}` in the kernel's BTF lists them"
+            )
+            .into(),
+        )
     }
 }
 
