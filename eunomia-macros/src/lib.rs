@@ -40,8 +40,8 @@ use input::{Input, Path};
 ///   crate).
 ///
 /// # Errors
-/// All faults of the skeleton are reported at once, on its path. Diagnostics of an object that `object`
-/// names are reported on the object's path.
+/// All faults of the skeleton are reported at once, on its path. Diagnostics of an object that
+/// `object` names are reported on the object's path.
 #[proc_macro]
 pub fn include_skeleton(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as Input);

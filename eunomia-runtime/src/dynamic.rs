@@ -58,7 +58,7 @@ impl Skeleton {
     /// Sets the variables to which the document gives values.
     ///
     /// # Errors
-    /// [`Error::Input`] with every fault of the skeleton, else those of [`bpf::Open::new`].
+    /// [`Error::Input`] with every fault of the skeleton, else those of [`Checked::open`].
     pub fn open(self) -> Result<Open> {
         self.check()?.open(None)
     }
@@ -71,8 +71,10 @@ impl Checked {
     /// kernel's BTF if it is `None`; see [`bpf::kernel_btf`].
     ///
     /// # Errors
-    /// [`Error::Input`] with every value of the document that cannot be set, else those of
-    /// [`bpf::Open::new`].
+    /// [`Error::Input`] with every value of the document that cannot be set. [`Error::Kernel`] with
+    /// libbpf's messages if libbpf cannot open the object. [`Error::File`] if `kernel` does not
+    /// lead to a regular file, or if the types in it contain themselves. [`Error::Misuse`] if an
+    /// arena with variables is declared as pinned (`LIBBPF_PIN_BY_NAME`).
     pub fn open(self, kernel: Option<&Path>) -> Result<Open> {
         Ok(Open { inner: self.opened(kernel)?, checked: Arc::new(self) })
     }

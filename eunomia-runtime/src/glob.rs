@@ -3,9 +3,9 @@
 /// The number of stars in a pattern, apart from those at its end, that libbpf is given.
 const MOST_STARS: usize = 3;
 
-/// Returns why libbpf must not get a pattern. After a mismatch, libbpf (1.7, `glob_match`) goes back
-/// to every star, so each star multiplies the time by the length of the names: `*?*?*?*?*?*?*?*?$`
-/// would take it hours.
+/// Returns why libbpf must not get a pattern. After a mismatch, libbpf (1.7, `glob_match`) goes
+/// back to every star, so each star multiplies the time by the length of the names:
+/// `*?*?*?*?*?*?*?*?$` would take it hours.
 pub(crate) fn costs(pattern: &str) -> Option<String> {
     let parts = pattern.trim_end_matches('*').split('*');
     // Stars in a row count as one.

@@ -13,10 +13,10 @@
 //!   arena variables, `.addr_space.1`, becomes `arena`.
 //! - Types without a name are named after their typedef, or else after their position: `struct { ..
 //!   } pos` in `struct event` becomes `EventPos`.
-//! - If two C names of one scope become the same identifier, all but the first get `_2`, `_3` and so
-//!   on appended: types in the order in which events, sections and maps need them, all else in the
-//!   order of the object. Equal copies of one type become one Rust type. Two members that a document
-//!   picks under names that meet are a fault of the document.
+//! - If two C names of one scope become the same identifier, all but the first get `_2`, `_3` and
+//!   so on appended: types in the order in which events, sections and maps need them, all else in
+//!   the order of the object. Equal copies of one type become one Rust type. Two members that a
+//!   document picks under names that meet are a fault of the document.
 //!
 //! The docs of each item show the C name.
 

@@ -205,8 +205,8 @@ pub enum PerfEvent {}
 /// `cgroup_skb`, `cgroup/..`, `sockops`, `lsm_cgroup`: programs on a cgroup.
 ///
 /// `cgroup_skb` exists since kernel 4.10, `sockops` since 4.13, `cgroup/dev` since 4.15,
-/// `cgroup/connect4` and alike since 4.17, `cgroup/sysctl` since 5.2, `cgroup/getsockopt` since 5.3,
-/// `lsm_cgroup` since 6.0. They are attached by a link, since 5.7.
+/// `cgroup/connect4` and alike since 4.17, `cgroup/sysctl` since 5.2, `cgroup/getsockopt` since
+/// 5.3, `lsm_cgroup` since 6.0. They are attached by a link, since 5.7.
 ///
 /// ```
 /// use eunomia_runtime::bpf::{Link, Program, kind::Cgroup};

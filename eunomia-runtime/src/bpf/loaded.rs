@@ -101,8 +101,8 @@ impl Loaded {
     /// Returns a map.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no map of this name; [`Error::NotLoaded`] if it was not
-    /// created.
+    /// [`Error::NotFound`] if the object has no map of this name; [`Error::NotLoaded`] if it was
+    /// not created.
     pub fn map(&self, name: &str) -> Result<Map<'_>> {
         let (map, created) = self.find_map(name)?;
         if created { Ok(map) } else { Err(not_made(name)) }
@@ -176,8 +176,8 @@ impl Loaded {
     /// Returns a table of kernel functions that programs implement (struct_ops).
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no map of this name; [`Error::Mismatch`] if the map is of
-    /// another type.
+    /// [`Error::NotFound`] if the object has no map of this name; [`Error::Mismatch`] if the map is
+    /// of another type.
     pub fn struct_ops(&self, name: &str) -> Result<StructOps<'_>> {
         // A table that was not created has a handle too: tables of `SEC("?.struct_ops")` are not
         // created by default.
@@ -226,8 +226,8 @@ impl Loaded {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such section. [`Error::Misuse`] if the section is
-    /// read-only and `A` is not. [`Error::NotLoaded`] if its map was not created, or if the kernel has no global
-    /// variables (before 5.2).
+    /// read-only and `A` is not. [`Error::NotLoaded`] if its map was not created, or if the kernel
+    /// has no global variables (before 5.2).
     pub fn section<A: Access>(&self, name: &str) -> Result<Section<'_, A>> {
         let Some(map) = SectionMap::find(self.object.as_libbpf_object(), name) else {
             return Err(Error::NotFound {

@@ -53,9 +53,9 @@ impl Open {
     /// # Errors
     /// [`Error::Kernel`] with libbpf's messages if libbpf cannot open the object.
     /// [`Error::NotFound`] if it has no map of a given name. [`Error::Value`] if a map is listed
-    /// twice, because a record has one reader. [`Error::Misuse`] if an arena with variables is declared as pinned
-    /// (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`]; or if a table of functions (struct_ops)
-    /// is defined in `SEC(".maps")`.
+    /// twice, because a record has one reader. [`Error::Misuse`] if an arena with variables is
+    /// declared as pinned (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`]; or if a table of
+    /// functions (struct_ops) is defined in `SEC(".maps")`.
     #[doc(hidden)]
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
         Self::for_kernel(spec, None)
@@ -65,8 +65,8 @@ impl Open {
     /// file; see [`super::open::kernel_btf`]. The file is read when the object is loaded.
     ///
     /// # Errors
-    /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file, or if the
-    /// types in the file contain themselves.
+    /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file, or if
+    /// the types in the file contain themselves.
     #[doc(hidden)]
     pub fn for_kernel(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
         let btf = btf.map(BtfFile::read).transpose()?;

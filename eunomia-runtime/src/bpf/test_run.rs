@@ -154,8 +154,8 @@ impl<K> Program<'_, K> {
     ///
     /// # Errors
     /// [`Error::Kernel`] with EINVAL or ENOTSUPP (524) if programs of this type cannot be run this
-    /// way. [`Error::NotLoaded`] if the program was not loaded, [`Error::Value`] if the input is too large,
-    /// [`Error::Misuse`] for a struct_ops program.
+    /// way. [`Error::NotLoaded`] if the program was not loaded, [`Error::Value`] if the input is
+    /// too large, [`Error::Misuse`] for a struct_ops program.
     pub fn test_run(&self, context: Option<&mut [u8]>, data: Option<&[u8]>) -> Result<TestRun> {
         let input = TestInput { data, ..TestInput::default() };
         Ok(TestRun::of(&self.run(&input, context, &mut [], &mut [])?))

@@ -39,8 +39,8 @@ impl Skeleton {
     /// Checks the skeleton against its object.
     ///
     /// # Errors
-    /// [`Diagnostics`] with every mismatch: a missing or unreadable object, maps, programs and variables
-    /// that the object does not have, and export types that differ from its BTF.
+    /// [`Diagnostics`] with every mismatch: a missing or unreadable object, maps, programs and
+    /// variables that the object does not have, and export types that differ from its BTF.
     pub fn check(self) -> Result<Checked, Diagnostics> {
         let top = JsonPath::default();
         let Some(object) = &self.object else {

@@ -113,8 +113,8 @@ impl Checked {
     /// deliver, as the maps' own `export_config`.
     ///
     /// # Errors
-    /// [`Diagnostics`] for what a document cannot express: records of several types in one map, or a map
-    /// without a type if others have one.
+    /// [`Diagnostics`] for what a document cannot express: records of several types in one map, or
+    /// a map without a type if others have one.
     #[doc(hidden)]
     pub fn documented(&self) -> Result<Skeleton, Diagnostics> {
         let mut skeleton = self.skeleton.clone();

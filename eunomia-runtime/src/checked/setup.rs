@@ -42,8 +42,8 @@ impl Checked {
     /// Returns the settings that the document requests.
     ///
     /// # Errors
-    /// [`Diagnostics`] with every value that does not fit its variable, every invalid option, and every
-    /// target of a wrong type or range.
+    /// [`Diagnostics`] with every value that does not fit its variable, every invalid option, and
+    /// every target of a wrong type or range.
     #[doc(hidden)]
     pub fn setup(&self) -> Result<Setup<'_>, Diagnostics> {
         let mut diagnostics = Found::default();

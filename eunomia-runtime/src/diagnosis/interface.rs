@@ -111,8 +111,9 @@ fn by_hardware(program: &str, name: &str, flags: u32) -> (String, Hint) {
     (why, Advice::GenericXdp { program, interface: name }.into())
 }
 
-/// Returns why an interface will not run a program in the mode of these flags. `tells` is true if the
-/// kernel reports what drivers support (6.3 and newer). `None` for modes that every interface has.
+/// Returns why an interface will not run a program in the mode of these flags. `tells` is true if
+/// the kernel reports what drivers support (6.3 and newer). `None` for modes that every interface
+/// has.
 #[cfg(feature = "dynamic")]
 pub(crate) fn incapable(program: &str, index: u32, flags: u32, tells: bool) -> Option<Finding> {
     // `NETDEV_XDP_ACT_BASIC` and `NETDEV_XDP_ACT_HW_OFFLOAD`.

@@ -1,7 +1,7 @@
 //! The errors of the crate: what was tried, why it failed, and what to do about it.
 //!
-//! [`Error`] is what every call returns. Its variants tell causes apart; [`Error::kind`] groups them
-//! for callers that only ask whether something was not found or not permitted.
+//! [`Error`] is what every call returns. Its variants tell causes apart; [`Error::kind`] groups
+//! them for callers that only ask whether something was not found or not permitted.
 
 #[cfg(feature = "dynamic")]
 mod diagnostic;

@@ -1,5 +1,6 @@
-//! The machine that the process runs on: its kernel, CPUs, mounts, interfaces, and the privileges of
-//! the process. Errors of the kernel are made here, because their hints say what this machine lacks.
+//! The machine that the process runs on: its kernel, CPUs, mounts, interfaces, and the privileges
+//! of the process. Errors of the kernel are made here, because their hints say what this machine
+//! lacks.
 
 mod advice;
 pub(crate) mod cpus;

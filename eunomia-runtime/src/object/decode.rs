@@ -1,5 +1,5 @@
-//! Decoding of BTF by btf-rs, within limits: the header, the counts and the names are checked before
-//! memory is allocated for them.
+//! Decoding of BTF by btf-rs, within limits: the header, the counts and the names are checked
+//! before memory is allocated for them.
 
 use std::collections::BTreeSet;
 

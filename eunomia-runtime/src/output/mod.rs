@@ -96,8 +96,8 @@ impl<'a> Printer<'a> {
     /// turn them off; see also [`Printer::with_symbols`].
     ///
     /// # Errors
-    /// [`crate::Error::Mismatch`] if the document asks for a histogram or a stack trace for which the
-    /// record type lacks members.
+    /// [`crate::Error::Mismatch`] if the document asks for a histogram or a stack trace for which
+    /// the record type lacks members.
     pub fn new(checked: &'a Checked, format: Format) -> Result<Self> {
         let longest = checked.streams.iter().map(|stream| stream.map.len()).max();
         let maps = longest.filter(|_| checked.streams.len() > 1);

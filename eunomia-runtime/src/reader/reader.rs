@@ -98,8 +98,8 @@ impl Reader {
     /// can report the records that it left unread.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if a ring's memory is inconsistent; [`Error::Reentered`] if a callback calls
-    /// it on the reader that called the callback.
+    /// [`Error::Damaged`] if a ring's memory is inconsistent; [`Error::Reentered`] if a callback
+    /// calls it on the reader that called the callback.
     pub fn unread(&self) -> Result<u64> {
         self.sources.try_borrow().map_err(|_| reentered())?.iter().map(Source::unread).sum()
     }
@@ -261,9 +261,9 @@ impl Reader {
         Ok((ring.map_err(|_| not_found())?, self.stats.get(map).ok_or_else(not_found)?))
     }
 
-    /// Reads every map once, or only one of them. Returns why the read ended and how many records were
-    /// delivered. A damaged map does not keep the others from being read: a damaged ring buffer is
-    /// dropped, and the first error is returned at the end.
+    /// Reads every map once, or only one of them. Returns why the read ended and how many records
+    /// were delivered. A damaged map does not keep the others from being read: a damaged ring
+    /// buffer is dropped, and the first error is returned at the end.
     #[inline]
     fn read(
         &self,

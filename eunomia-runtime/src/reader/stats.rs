@@ -23,7 +23,8 @@ pub struct Stats {
     /// Number of records lost because the buffer was full; `None` if nobody counts them. The kernel
     /// counts them for a perf event array, see [`Self::lost_at_least`]. It does not for a ring
     /// buffer: the program sees the failed reservation (`bpf_ringbuf_reserve` returns NULL) and can
-    /// count it in a global variable `<map>_dropped`, or `dropped` if no other map delivers records.
+    /// count it in a global variable `<map>_dropped`, or `dropped` if no other map delivers
+    /// records.
     pub lost: Option<u64>,
     /// True if more records may have been lost than [`Self::lost`] says. Before Linux 6.0, except
     /// in late releases of older series, the kernel reports losses in a perf event array with the

@@ -69,8 +69,8 @@ pub unsafe trait Plain: Copy + 'static {
     /// Mutably borrows the start of `bytes` as a value; see [`Self::ref_from_prefix`].
     fn mut_from_prefix(bytes: &mut [u8]) -> Option<&mut Self> {
         let at = bytes.get_mut(..size_of::<Self>())?.as_mut_ptr().cast::<Self>();
-        // SAFETY: as for `ref_from_prefix`, and the borrow is exclusive. Any value written through it
-        // leaves the bytes initialised.
+        // SAFETY: as for `ref_from_prefix`, and the borrow is exclusive. Any value written through
+        // it leaves the bytes initialised.
         at.is_aligned().then(|| unsafe { &mut *at })
     }
 

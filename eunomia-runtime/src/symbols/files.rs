@@ -26,8 +26,8 @@ pub(super) struct Files {
     reading: Reading,
 }
 
-/// The time that reading files of other users may still take. A user can change a file for each event,
-/// so that it is read anew each time.
+/// The time that reading files of other users may still take. A user can change a file for each
+/// event, so that it is read anew each time.
 #[derive(Default)]
 struct Reading(Option<(Instant, Duration)>);
 

@@ -30,8 +30,7 @@
 //!   ([`Symbols::with_patience`]), the frames have no names. A thread that does not end is
 //!   abandoned; after four abandoned threads, processes get no names any more.
 //!
-//! Names are available after a process has ended if its addresses were located while it ran, see
-//! [`Symbols::locate`].
+//! A process that has ended gives no names: call [`Symbols::symbolize_process`] while it runs.
 
 mod binary;
 mod copy;

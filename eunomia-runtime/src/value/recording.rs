@@ -14,7 +14,7 @@ impl Checked {
     /// Starts a recording of the records that the object delivers.
     ///
     /// # Errors
-    /// Those of [`Recorder::new`].
+    /// [`crate::Error::Recording`] if the header cannot be written.
     pub fn recorder<W: Write>(&self, to: W) -> Result<Recorder<W>> {
         Recorder::new(to, &self.skeleton.name, &self.recorded_streams())
     }
@@ -22,7 +22,10 @@ impl Checked {
     /// Delivers the records of a recording.
     ///
     /// # Errors
-    /// Those of [`Replay::deliver`].
+    /// - before anything is delivered: [`crate::Error::NotFound`] if the skeleton lacks a recorded
+    ///   map, [`crate::Error::Recording`] if the layout of one differs
+    /// - after the last good record: [`crate::Error::Recording`] if the recording is damaged
+    /// - after all records: [`crate::Error::Callback`] if a callback failed
     pub fn replay<R: Outcome>(
         &self,
         from: impl Read,
@@ -37,7 +40,7 @@ impl Skeleton {
     /// Delivers the records of a recording without opening the object.
     ///
     /// # Errors
-    /// [`crate::Error::Input`] with every fault of the skeleton, else those of [`Replay::deliver`].
+    /// [`crate::Error::Input`] with every fault of the skeleton, else those of [`Checked::replay`].
     pub fn replay<R: Outcome>(
         self,
         from: impl Read,

@@ -104,8 +104,8 @@ impl Program<'_, KprobeMulti> {
     ///
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; ENOENT if a function is not
-    /// found or no function matches. [`Error::Value`] if the pattern has more than three stars before
-    /// its end.
+    /// found or no function matches. [`Error::Value`] if the pattern has more than three stars
+    /// before its end.
     pub fn attach_to(&self, functions: Functions<'_>) -> Result<Link> {
         let tried = self.tried(&format!("the kernel functions {functions}"));
         functions.check(&tried)?;

@@ -18,8 +18,8 @@ impl Program<'_, SocketFilter> {
     /// the link is dropped. Nobody reads the packets that it passes to the socket.
     ///
     /// # Errors
-    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; EPERM without CAP_NET_RAW, ENODEV if the interface
-    /// is not found.
+    /// [`Error::Kernel`](crate::Error::Kernel) if the kernel refuses; EPERM without CAP_NET_RAW,
+    /// ENODEV if the interface is not found.
     pub fn attach_to_packets(&self, interface: &Interface) -> Result<Link> {
         let failed = |error| {
             kernel_error(self.tried(&format!("the packets of the interface {interface}")), error)

@@ -1,12 +1,13 @@
 //! The tables of executables and libraries that libbpf walks to find functions and static probes.
 //!
-//! libbpf (1.7) divides by the size that a file names for its symbols, follows its versions wherever
-//! they lead, reads the arguments of a static probe up to a NUL, and has libelf decompress names. A
-//! file of another user could thus end the process or keep it busy for ever.
+//! libbpf (1.7) divides by the size that a file names for its symbols, follows its versions
+//! wherever they lead, reads the arguments of a static probe up to a NUL, and has libelf decompress
+//! names. A file of another user could thus end the process or keep it busy for ever.
 
 use std::{fs::File, io, os::unix::fs::FileExt as _};
 
-/// More than any executable has: bytes of symbols and of their names, of other tables, and segments.
+/// More than any executable has: bytes of symbols and of their names, of other tables, and
+/// segments.
 const MOST_SYMBOLS: u64 = 1 << 30;
 const MOST_BYTES: u64 = 16 << 20;
 const MOST_SEGMENTS: u64 = 4096;

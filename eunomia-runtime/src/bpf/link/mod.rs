@@ -132,7 +132,8 @@ impl Link {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Mismatch`] if the program is not an iterator, [`Error::Kernel`] if the kernel refuses.
+    /// [`Error::Mismatch`] if the program is not an iterator, [`Error::Kernel`] if the kernel
+    /// refuses.
     pub fn walk(&self) -> Result<impl Read + use<>> {
         let tried = "run the iterator of a link";
         let Some(fd) = self.fd().filter(|_| self.is_iterator()) else {

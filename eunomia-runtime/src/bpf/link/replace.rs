@@ -39,10 +39,10 @@ impl Link {
     /// drop the link of the old one.
     ///
     /// # Errors
-    /// [`Error::Misuse`] if the kernel does not replace programs of such links. [`Error::Mismatch`] if
-    /// the filter of this link was removed or replaced by another one. [`Error::Kernel`] if the kernel refuses;
-    /// EINVAL if the program is of another type, ENOLINK if what it was attached to is gone. The
-    /// old program stays attached.
+    /// [`Error::Misuse`] if the kernel does not replace programs of such links. [`Error::Mismatch`]
+    /// if the filter of this link was removed or replaced by another one. [`Error::Kernel`] if the
+    /// kernel refuses; EINVAL if the program is of another type, ENOLINK if what it was attached to
+    /// is gone. The old program stays attached.
     pub fn replace<K>(&mut self, program: &Program<'_, K>) -> Result<()> {
         let tried = format!("replace the program of a link by the {}", program.describe());
         let fd = program.fd()?;
@@ -87,10 +87,10 @@ impl Link {
     /// of `table` alive instead of its own.
     ///
     /// # Errors
-    /// [`Error::Misuse`] if the link was not made by [`StructOps::attach`] from such a map, or if it
-    /// was pinned and opened again. [`Error::Kernel`] if the kernel refuses; EINVAL if the maps are
-    /// not of the same type and name, EOPNOTSUPP if the kernel does not replace maps of this type.
-    /// The old map stays attached.
+    /// [`Error::Misuse`] if the link was not made by [`StructOps::attach`] from such a map, or if
+    /// it was pinned and opened again. [`Error::Kernel`] if the kernel refuses; EINVAL if the maps
+    /// are not of the same type and name, EOPNOTSUPP if the kernel does not replace maps of this
+    /// type. The old map stays attached.
     pub fn replace_table(&mut self, table: &StructOps<'_>) -> Result<()> {
         let tried = format!(
             "replace the struct_ops map of a link by the map `{}`",

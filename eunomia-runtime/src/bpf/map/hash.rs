@@ -44,8 +44,8 @@ pub struct HashMap<'a, K, V> {
 
 /// A trie from prefixes to values in the kernel: `BPF_MAP_TYPE_LPM_TRIE`, since kernel 4.11.
 ///
-/// A key starts with the length of its prefix in bits; [`Prefix`](crate::sample::Prefix) makes one of
-/// an address. [`HashMap::get`] returns the value of the longest prefix that matches the key.
+/// A key starts with the length of its prefix in bits; [`Prefix`](crate::sample::Prefix) makes one
+/// of an address. [`HashMap::get`] returns the value of the longest prefix that matches the key.
 ///
 /// ```
 /// use std::net::Ipv4Addr;

@@ -21,8 +21,8 @@ impl Map<'static> {
     /// Opens the map that is pinned to `path`, without an object:
     /// `Map::open(path)?.into_typed::<HashMap<u32, u64>>()?`.
     ///
-    /// A typed handle checks the sizes of its types against the map. [`Self::check_types`] checks the
-    /// names of the types too.
+    /// A typed handle checks the sizes of its types against the map. [`Self::check_types`] checks
+    /// the names of the types too.
     ///
     /// # Errors
     /// [`Error::Kernel`] if the path cannot be opened: ENOENT if it does not exist, EACCES if it is
@@ -80,8 +80,8 @@ impl<'a> Map<'a> {
     /// if the map was created without BTF, or if this process may not read the BTF (CAP_SYS_ADMIN).
     ///
     /// # Errors
-    /// [`Error::Mismatch`] if a type has another name; [`Error::Kernel`] if the kernel cannot be asked
-    /// about the map.
+    /// [`Error::Mismatch`] if a type has another name; [`Error::Kernel`] if the kernel cannot be
+    /// asked about the map.
     pub fn check_types(self, key: Option<&str>, value: Option<&str>) -> Result<Self> {
         let info = MapInfo::new(self.fd())
             .map_err(|error| {

@@ -27,11 +27,12 @@ const MAX_DEPTH: u8 = 64;
 const MAX_NESTED: u64 = 1 << 20;
 
 impl BtfFile {
-    /// Copies and checks a file with BTF: an ELF file with a section `.BTF`, or the contents of one.
+    /// Copies and checks a file with BTF: an ELF file with a section `.BTF`, or the contents of
+    /// one.
     ///
     /// # Errors
-    /// [`Error::File`] if the path does not lead to a regular file, if it cannot be read or copied, or
-    /// if its types nest without end or too deep.
+    /// [`Error::File`] if the path does not lead to a regular file, if it cannot be read or copied,
+    /// or if its types nest without end or too deep.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let failed = |source| Error::File { path: path.to_owned(), source };
         let copy = Self(copy(path).map_err(failed)?);

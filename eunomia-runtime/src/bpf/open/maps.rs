@@ -83,8 +83,8 @@ impl Open {
     /// refuse each call, see [`Self::set_type`].
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is a section,
-    /// an arena, a table of functions (struct_ops), a map of maps or an array of programs.
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is a
+    /// section, an arena, a table of functions (struct_ops), a map of maps or an array of programs.
     /// [`Error::Kernel`] with EBUSY after [`Self::reuse_map`].
     pub fn set_key_size(&mut self, map: &str, size: u32) -> Result<()> {
         let found = self.open_map(map)?;
@@ -162,8 +162,8 @@ impl Open {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is not a ring
-    /// buffer. [`Error::Kernel`] under the conditions of [`Self::set_type`].
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the map is not a
+    /// ring buffer. [`Error::Kernel`] under the conditions of [`Self::set_type`].
     pub fn set_perf_for_ring(&mut self, map: &str) -> Result<()> {
         let found = self.open_map(map)?;
         if found.map_type() != MapType::RingBuf {
@@ -261,9 +261,9 @@ impl Open {
     /// The kernel decides when the object is loaded whether the programs can use it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if `fd` is not a map; if
-    /// the object's map is a section or an arena with variables, whose contents libbpf keeps apart
-    /// from the map, see [`Self::set_pin_path`]; if either map is a table of functions
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if `fd` is not a map;
+    /// if the object's map is a section or an arena with variables, whose contents libbpf keeps
+    /// apart from the map, see [`Self::set_pin_path`]; if either map is a table of functions
     /// (struct_ops); or if the types of the two maps differ and one of them is that of an arena, a
     /// map of maps or an array of programs. [`Error::Kernel`] if the kernel cannot be asked about
     /// `fd`, for example because descriptors ran out.
@@ -340,9 +340,9 @@ fn is_section(map: &OpenMap<'_>) -> bool {
     unsafe { libbpf_sys::bpf_map__is_internal(map.as_libbpf_object().as_ptr()) }
 }
 
-/// Reports whether the object can declare what is in a map of this type. libbpf puts it in with keys
-/// and values of 4 bytes, and takes it for maps or for programs by the type that the map has then
-/// (`init_map_in_map_slots`, `init_prog_array_slots`).
+/// Reports whether the object can declare what is in a map of this type. libbpf puts it in with
+/// keys and values of 4 bytes, and takes it for maps or for programs by the type that the map has
+/// then (`init_map_in_map_slots`, `init_prog_array_slots`).
 fn has_slots(kind: MapType) -> bool {
     matches!(kind, MapType::ArrayOfMaps | MapType::HashOfMaps | MapType::ProgArray)
 }

@@ -45,12 +45,13 @@ impl OpenProgram<'_> {
     /// Sets the type as which the program is loaded, for a program whose section names no type
     /// (`SEC("ext/hook")`) or another one.
     ///
-    /// Its handle is then one of kind [`Any`](crate::bpf::kind::Any); [`Program::into_kind`](crate::bpf::Program::into_kind)
-    /// makes it one of the type: `skel.progs()?.hook.into_kind::<kind::Xdp>()?`.
+    /// Its handle is then one of kind [`Any`](crate::bpf::kind::Any);
+    /// [`Program::into_kind`](crate::bpf::Program::into_kind) makes it one of the type:
+    /// `skel.progs()?.hook.into_kind::<kind::Xdp>()?`.
     ///
     /// libbpf then ignores the section, so `attach` does not know the target: attach it with a
-    /// method of its kind, or set a target with [`Open::set_target`](super::Open::set_target). If the type has several
-    /// attach types, call [`Self::set_attach_type`] too.
+    /// method of its kind, or set a target with [`Open::set_target`](super::Open::set_target). If
+    /// the type has several attach types, call [`Self::set_attach_type`] too.
     ///
     /// # Errors
     /// [`Error::Kernel`] from libbpf; none occurs before the object is loaded.

@@ -10,7 +10,8 @@ pub struct Spec<'a> {
     pub name: &'a str,
     /// The ELF file.
     pub object: &'a [u8],
-    /// The maps that deliver records, in the order in which [`Loaded::poll`](crate::bpf::Loaded::poll) numbers them.
+    /// The maps that deliver records, in the order in which
+    /// [`Loaded::poll`](crate::bpf::Loaded::poll) numbers them.
     pub streams: &'a [&'a str],
     /// Those of the maps in `streams` that are read at intervals.
     pub samples: &'a [Sample<'a>],
@@ -29,7 +30,8 @@ pub struct Sample<'a> {
     pub map: &'a str,
     /// The time between two readings.
     pub every: Duration,
-    /// True if reading takes the entries out of the map; see [`Sampler::take`](crate::bpf::Sampler::take).
+    /// True if reading takes the entries out of the map; see
+    /// [`Sampler::take`](crate::bpf::Sampler::take).
     pub clear: bool,
 }
 

@@ -32,8 +32,8 @@ impl<'a, T> OpenTable<'a, T> {
     /// refuses any other number.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the object has no such map. [`Error::Mismatch`] if it is not a table of
-    /// this size.
+    /// [`Error::NotFound`] if the object has no such map. [`Error::Mismatch`] if it is not a table
+    /// of this size.
     pub fn members(&mut self) -> Result<Variable<'_, T, ReadWrite>> {
         self.object.table(self.name)
     }

@@ -1,5 +1,5 @@
-//! Work that libbpf repeats for each part of an object. libbpf (1.7) bounds neither its time nor its
-//! memory nor its recursion, so an object of a few compressed kilobytes could keep it busy for
+//! Work that libbpf repeats for each part of an object. libbpf (1.7) bounds neither its time nor
+//! its memory nor its recursion, so an object of a few compressed kilobytes could keep it busy for
 //! hours, make it allocate hundreds of gigabytes, or overflow the stack. No compiler writes an
 //! object that comes near these limits.
 

@@ -39,9 +39,9 @@ impl Reader {
     /// Waits up to `timeout` for records to read, and reports whether there are any. For callers
     /// that read maps one by one.
     ///
-    /// After [`Control::stop`](super::super::Control::stop) it returns true if records are left, which the handles of the maps
-    /// then deliver. Polling ends at a later call, once all of them were read or the caller read
-    /// none.
+    /// After [`Control::stop`](super::super::Control::stop) it returns true if records are left,
+    /// which the handles of the maps then deliver. Polling ends at a later call, once all of them
+    /// were read or the caller read none.
     ///
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel) if epoll fails,

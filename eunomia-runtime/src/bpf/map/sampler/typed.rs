@@ -78,8 +78,8 @@ impl<K: Plain, V: Plain> Sampler<K, V> {
     /// Reads every entry.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if a system call fails. [`Error::Incomplete`] if the map changes faster than it
-    /// can be walked: the read gives up after twice as many entries as the map can have.
+    /// [`Error::Kernel`] if a system call fails. [`Error::Incomplete`] if the map changes faster
+    /// than it can be walked: the read gives up after twice as many entries as the map can have.
     /// [`Self::entries`] then returns the entries that were read before the error.
     pub fn sample(&mut self) -> Result<Entries<'_, K, V>> {
         self.bytes.sample()?;
