@@ -226,8 +226,8 @@ impl Loaded {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such section. [`Error::Misuse`] if the section is
-    /// read-only and `A` is not. [`Error::NotLoaded`] if its map was not created, or if the kernel has no global
-    /// variables (before 5.2).
+    /// read-only and `A` is not. [`Error::NotLoaded`] if its map was not created, or if the kernel
+    /// has no global variables (before 5.2).
     pub fn section<A: Access>(&self, name: &str) -> Result<Section<'_, A>> {
         let Some(map) = SectionMap::find(self.object.as_libbpf_object(), name) else {
             return Err(Error::NotFound {

@@ -20,8 +20,8 @@ pub(super) struct Key {
     changed: (i64, u64),
 }
 
-/// Opens a file below a directory by `O_PATH`, which has no effect on a device and does not wait for the other end of
-/// a FIFO.
+/// Opens a file below a directory by `O_PATH`, which has no effect on a device and does not wait
+/// for the other end of a FIFO.
 ///
 /// # Errors
 /// The errors of open(2), and [`io::ErrorKind::InvalidInput`] if it is not a regular file, or if
