@@ -1,4 +1,4 @@
-//! Patterns of function names, as libbpf compares them.
+//! The patterns of function names that libbpf may be given: it compares some of them for hours.
 
 /// The number of stars in a pattern, apart from those at its end, that libbpf is given.
 const MOST_STARS: usize = 3;

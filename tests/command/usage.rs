@@ -29,7 +29,7 @@ fn wrong_command_lines_are_explained() {
         (&["inspect", "../target/none.bpf.o", "--jsn"], "a similar argument exists: '--json'"),
         (
             &["man", "walk"],
-            "no command `walk`; there are run, inspect, check, doctor, record, replay, completions, man",
+            "no command `walk`; known: run, inspect, check, doctor, record, replay, completions, man",
         ),
     ];
     for (words, expected) in cases {

@@ -75,9 +75,9 @@ pub(crate) fn options_select_programs() -> Outcome {
     }
     // Names that do not exist, and unsuitable targets.
     for (words, expected) in [
-        (["--without", "enter_rw"], "no program `enter_rw`; there are "),
-        (["--only", "none*"], "no program `none*`; there are "),
-        (["--attach", "none=xdp:lo"], "no program `none`; there are "),
+        (["--without", "enter_rw"], "no program `enter_rw`; known: "),
+        (["--only", "none*"], "no program `none*`; known: "),
+        (["--attach", "none=xdp:lo"], "no program `none`; known: "),
         (["--map", "count=5"], "did you mean `counts`?"),
         (
             ["--type", "hook=hook"],
@@ -208,7 +208,7 @@ pub(crate) fn doctor_predicts_exit_of_run() -> Outcome {
     // A map that the object does not have is a usage error, as a missing program is; so is a map
     // that the program's type cannot take.
     for (target, expected) in [
-        ("map:none", "no map `none`; there are "),
+        ("map:none", "no map `none`; known: "),
         ("map:counts", "target of the program `tasks`: its section `iter/task`"),
     ] {
         let words = [

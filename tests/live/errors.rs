@@ -159,12 +159,12 @@ pub(crate) fn missing_tracepoint_arguments_are_explained() -> Outcome {
 pub(crate) fn unknown_names_are_explained() -> Outcome {
     let mut open = bootstrap::open()?;
     let error = open.object().program("handle_fork").unwrap_err();
-    assert_eq!(error.to_string(), "no program `handle_fork`; there are handle_exec, handle_exit");
+    assert_eq!(error.to_string(), "no program `handle_fork`; known: handle_exec, handle_exit");
     let skel = streams::open()?.load()?;
     let error = skel.object().map("rc").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no map `rc`; there are notes, rb, events, .rodata.str1.1, streams.bss; did you mean `rb`?"
+        "no map `rc`; known: notes, rb, events, .rodata.str1.1, streams.bss; did you mean `rb`?"
     );
     Ok(())
 }
@@ -186,7 +186,7 @@ pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
     for name in ["kinds.rodata", "kinds.bss", "markers", "", "."] {
         let error = skel.object().section::<ReadWrite>(name).unwrap_err();
         assert!(
-            error.to_string().starts_with(&format!("no section `{name}`; there are ")),
+            error.to_string().starts_with(&format!("no section `{name}`; known: ")),
             "{error}"
         );
     }

@@ -66,7 +66,7 @@ pub(crate) fn unsuitable_targets_are_refused() -> Outcome {
             "kprobe:vfs_read",
             "target of the program `sample`: the program is of type perf_event, but the target is for programs of type kprobe",
         ),
-        ("none", "xdp:lo", "no program `none`; there are "),
+        ("none", "xdp:lo", "no program `none`; known: "),
     ] {
         let refused = open.object().set_target(program, target.parse()?).unwrap_err().to_string();
         assert!(refused.starts_with(expected), "{refused}");

@@ -279,7 +279,7 @@ pub(crate) fn refused_writes_without_mmap_are_errors() -> Outcome {
     let mut open = kinds::open()?;
     unmap(open.object())?;
     let missing = open.object().set_map_flags("kinds.bsss", 0).unwrap_err().to_string();
-    assert!(missing.starts_with("no map `kinds.bsss`; there are "), "{missing}");
+    assert!(missing.starts_with("no map `kinds.bsss`; known: "), "{missing}");
     let skel = open.load()?;
     freeze(skel.object().map("kinds.data")?.fd());
     let data = skel.data()?;

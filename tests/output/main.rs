@@ -112,6 +112,6 @@ fn several_maps_are_shown_as_lines_with_names() {
     let refused = printer.set_format("note", Format::Json).unwrap_err().to_string();
     assert_eq!(
         refused,
-        "no map that delivers records `note`; there are notes, rb, events; did you mean `notes`?"
+        "no map that delivers records `note`; known: notes, rb, events; did you mean `notes`?"
     );
 }

@@ -242,7 +242,7 @@ fn other_layout_is_refused() {
         matches!(refused, Error::Recording(flaw) if matches!(*flaw, RecordingError::Layout { .. }))
     );
     let refused = kinds::replay(&recording[..], |_| ()).unwrap_err();
-    assert_eq!(refused.to_string(), "no map that delivers records `notes`; there are rb");
+    assert_eq!(refused.to_string(), "no map that delivers records `notes`; known: rb");
     let dynamic = Skeleton::from_file(concat!(env!("OUT_DIR"), "/picked.json")).unwrap();
     assert!(
         dynamic

@@ -289,7 +289,7 @@ pub(super) fn man(command: Option<&str>) -> Result<Vec<u8>, CommandError> {
                     whole.get_subcommands().map(clap::Command::get_name).collect();
                 return Err(usage(
                     ErrorKind::InvalidValue,
-                    &format!("no command `{name}`; there are {}", known.join(", ")),
+                    &format!("no command `{name}`; known: {}", known.join(", ")),
                 ));
             }
         },

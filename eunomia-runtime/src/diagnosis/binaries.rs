@@ -1,4 +1,4 @@
-//! The programs and libraries in which the targets of an object are looked up.
+//! The executables and libraries in which the targets of an object are looked up.
 
 use std::cell::{Cell, RefCell};
 

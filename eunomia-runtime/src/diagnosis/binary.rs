@@ -1,5 +1,5 @@
-//! Functions and static probes (USDT) of programs and libraries, looked up as in libbpf (its elf.c
-//! and usdt.c).
+//! Functions and static probes (USDT) of executables and libraries, looked up as in libbpf (its
+//! elf.c and usdt.c).
 //!
 //! The object names the file, and objects are untrusted: only regular files on disk are opened.
 
@@ -30,7 +30,7 @@ pub(crate) enum Answer {
     Untold(String),
 }
 
-/// A program or library.
+/// An executable or library.
 pub(crate) struct Binary {
     /// The path at which it was found.
     place: String,
@@ -40,8 +40,8 @@ pub(crate) struct Binary {
 type File64<'a> = ElfBytes<'a, AnyEndian>;
 
 impl Binary {
-    /// Reads a file. libbpf searches the directories of programs and libraries for a name without a
-    /// slash.
+    /// Reads a file. libbpf searches the directories of executables and libraries for a name
+    /// without a slash.
     pub(crate) fn read(path: &str) -> Result<Self, Answer> {
         if path.contains("!/") {
             return Err(Answer::Untold(format!("{path} is in an archive, which is not searched")));

@@ -1,4 +1,4 @@
-//! Name patterns with `*` and `?`.
+//! Comparison of names with patterns of `*` and `?`.
 
 /// Returns whether a pattern matches a name. `*` matches any characters, `?` one, as in libbpf.
 ///

@@ -1,5 +1,5 @@
-//! Hints: what to do about a refusal, worded for callers of the library and for users of the
-//! command.
+//! [`Hint`]: what to do about a refusal, in the wording for callers of the library and, if that
+//! differs, in the one for users of the command.
 
 use std::{borrow::Cow, fmt, ops::Deref};
 

@@ -172,7 +172,7 @@ impl fmt::Display for Error {
                 if !known.is_empty() {
                     write!(
                         f,
-                        "; there are {}",
+                        "; known: {}",
                         line(&message(
                             &known.iter().map(|known| cut(known)).collect::<Vec<_>>().join(", ")
                         ))

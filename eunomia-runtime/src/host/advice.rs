@@ -1,5 +1,5 @@
-//! Advice: what to do about a refusal, worded for callers of the library and for users of the
-//! command.
+//! Advice that names calls to callers of the library and options to users of the command. It
+//! becomes a [`Hint`], which keeps both wordings.
 
 use std::fmt;
 

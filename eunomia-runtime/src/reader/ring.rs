@@ -9,7 +9,7 @@
 //! The kernel advances the producer position when it reserves a record, so a record before that
 //! position may still be busy. A read takes records in order, up to the producer position that it
 //! loads once at its start. It publishes the consumer position (`Ring::publish`) every
-//! [`read::BATCH`] records and when it ends; from then on the kernel may reuse the bytes before
+//! [`read::BATCH`] records and when it ends; from then on the kernel may overwrite the bytes before
 //! that position.
 
 mod read;

@@ -209,7 +209,7 @@ fn streams_with_another_layout_are_refused() {
         refused(&here("struct 24\n 0 u64 seq\n 8 u32 pid\n#0")),
         kernel_error("struct 16", "struct 24")
     );
-    assert!(refused(&STREAMS[..1]).starts_with("no map that delivers records `raw`; there are rb"));
+    assert!(refused(&STREAMS[..1]).starts_with("no map that delivers records `raw`; known: rb"));
     // The order of the streams does not matter, nor do further streams.
     let more = [raw.clone(), Stream::new("more", "u64", 8, "u64"), STREAMS[0].clone()];
     let mut maps = Vec::new();

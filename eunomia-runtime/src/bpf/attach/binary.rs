@@ -38,8 +38,8 @@ pub(super) struct Binary {
 const INSIDE: &str = "!/";
 
 impl Binary {
-    /// Inspects the file at a path, and holds it if another user can replace or change it. libbpf
-    /// searches the directories of the system for a name without a slash.
+    /// Decides whether libbpf may open the file at a path, and holds it if another user can replace
+    /// or change it. libbpf searches the directories of the system for a name without a slash.
     ///
     /// # Errors
     /// The errors of opening it; [`io::ErrorKind::InvalidInput`] if it is not a regular file;

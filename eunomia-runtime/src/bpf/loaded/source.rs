@@ -1,4 +1,4 @@
-//! The readers of a loaded object's maps.
+//! Opens the readers of a loaded object's maps.
 
 use std::{os::fd::AsFd as _, time::Duration};
 
