@@ -185,10 +185,7 @@ pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
     );
     for name in ["kinds.rodata", "kinds.bss", "markers", "", "."] {
         let error = skel.object().section::<ReadWrite>(name).unwrap_err();
-        assert!(
-            error.to_string().starts_with(&format!("no section `{name}`; known: ")),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with(&format!("no section `{name}`; known: ")), "{error}");
     }
     let twice = Spec {
         name: "kinds",
