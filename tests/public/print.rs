@@ -60,7 +60,7 @@ fn walk(tree: &Tree, module: &[String], shown: &str, paths: &mut Paths) {
             }
             Item::Mod(item) => {
                 let name = item.ident.to_string();
-                let child = [module, &[name.clone()]].concat();
+                let child = [module, std::slice::from_ref(&name)].concat();
                 reach(tree, Named::Module(child), join(shown, &name), paths);
             }
             item => {
@@ -118,7 +118,7 @@ fn add(item: &Item, path: &str, found: &mut BTreeSet<String>) {
         }
         Item::Trait(item) => add_trait(item, path, &mut line),
         Item::Fn(item) => {
-            item.block = Box::new(empty());
+            *item.block = empty();
             item.attrs.clear();
             line(path, "fn", text(Item::Fn(item.clone())));
         }

@@ -335,7 +335,7 @@ fn options_begin_with_a_prefix() {
     for prefix in ["1", "ü-", "fn-", "_", "a--"] {
         assert!(options(prefix).unwrap().contains(&(format!("{prefix}disable-switch"), None)));
     }
-    let long = "x: the option prefix is 10000 bytes long; use at most 128 bytes".to_owned();
+    let long = "args: the option prefix is 10000 bytes long; use at most 128 bytes".to_owned();
     assert_eq!(options(&"n".repeat(10000)), Err(long));
     for prefix in ["--net-", "-", "a b", "a=", "a\n", "\u{1b}", "\u{202e}"] {
         let refused = format!(

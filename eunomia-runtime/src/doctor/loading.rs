@@ -19,11 +19,15 @@ pub(super) fn loading(open: bpf::Open) -> Check {
             let lines: Vec<&str> = lines.map(str::trim).collect();
             let last =
                 lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default().join(" | ");
+            let found = match &*last {
+                "" => kernel_error.source.to_string(),
+                last => format!("{}: {last}", kernel_error.source),
+            };
             let todo = kernel_error
                 .hint
                 .clone()
                 .unwrap_or_else(|| "load the object to see the whole log of the kernel".into());
-            check::missing(WHAT, true, format!("{}: {last}", kernel_error.source), todo)
+            check::missing(WHAT, true, found, todo)
         }
         Err(error) => check::missing(WHAT, true, error.to_string(), ""),
     }
