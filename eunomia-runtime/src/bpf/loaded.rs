@@ -260,11 +260,11 @@ impl Loaded {
         self.section(name)?.sized(name)
     }
 
-    /// Delivers records with the number of their map, as [`Reader::poll`] does.
+    /// Delivers records as bytes, with the number of their map. It waits, and reports errors, as
+    /// [`Records::poll`](crate::reader::Records::poll) does. A recorder takes these bytes.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
-    #[doc(hidden)]
+    /// Those of [`Records::poll`](crate::reader::Records::poll).
     pub fn poll(
         &self,
         timeout: Duration,
@@ -282,11 +282,10 @@ impl Loaded {
         self.reader.wait(timeout)
     }
 
-    /// Delivers the available records, as [`Reader::drain`] does.
+    /// Delivers the available records like [`Self::poll`], without waiting.
     ///
     /// # Errors
-    /// Those of [`Reader::poll`].
-    #[doc(hidden)]
+    /// Those of [`Self::poll`].
     pub fn drain(&self, deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
         self.reader.drain(deliver)
     }

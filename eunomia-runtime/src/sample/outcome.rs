@@ -41,7 +41,6 @@ impl<T: Outcome, E: Into<Cause>> Outcome for Result<T, E> {
 
 /// The fate of a record, as its receiver reports it.
 #[derive(Debug)]
-#[doc(hidden)]
 pub enum Verdict {
     /// The record was delivered.
     Delivered,
