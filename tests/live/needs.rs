@@ -28,6 +28,8 @@ const NEEDS: &[(&str, Need)] = &[
     ("bootstrap::demo_shows_its_processes", Here("cargo")),
     ("bootstrap::interrupted_example_prints_all_events", Here("cargo")),
     ("bootstrap::example_prints_all_events_after_duration", Here("cargo")),
+    ("shared::arena_replaces_no_other_map", Linux(6, 9, "arenas")),
+    ("doctor::map_type_of_no_kernel_is_reported", Here("clang")),
     ("shared::arena_with_variables_is_not_shared", Linux(6, 9, "arenas")),
     ("test_runs::live_frames_run", Linux(5, 18, "live frames")),
     ("shared::arena_is_not_mapped_over_other_memory", Linux(6, 9, "arenas")),
