@@ -103,12 +103,14 @@ impl Program<'_, RawTracepoint> {
             0 => self.linked(tried, |program| program.attach_raw_tracepoint(name)),
             _ => {
                 let opts = RawTracepointOpts { cookie, ..Default::default() };
-                let link = self
-                    .linked(tried, |program| program.attach_raw_tracepoint_with_opts(name, opts));
-                link.map_err(|error| error.with_hint(|| requirement::COOKIES.lacking()))
+                self.linked(tried, |program| program.attach_raw_tracepoint_with_opts(name, opts))
             }
         };
-        link.map_err(|error| self.explain_place(error, Place::RawTracepoint(name)))
+        // A kernel without cookies answers EINVAL before it looks for the tracepoint.
+        link.map_err(|error| {
+            let error = self.explain_place(error, Place::RawTracepoint(name));
+            error.with_hint(|| requirement::COOKIES.lacking().filter(|_| cookie != 0))
+        })
     }
 }
 
