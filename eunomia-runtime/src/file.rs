@@ -65,6 +65,10 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     };
 }
 
+#[cfg(feature = "load")]
+pub(crate) use linux::is_own;
+#[cfg(any(feature = "symbolize", all(feature = "load", feature = "dynamic")))]
+pub(crate) use linux::is_private;
 #[cfg(any(feature = "symbolize", feature = "load"))]
 pub(crate) use linux::{Fuse, reopen};
 
@@ -75,6 +79,8 @@ mod linux {
         os::fd::{AsFd, AsRawFd as _},
     };
 
+    #[cfg(any(feature = "symbolize", all(feature = "load", feature = "dynamic")))]
+    use rustix::fs::Stat;
     use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, open as open_at};
 
     use super::*;
@@ -134,6 +140,18 @@ mod linux {
     pub(crate) fn reopen(handle: impl AsFd) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         Ok(open_at(link(&handle), flags, Mode::empty())?.into())
+    }
+
+    /// Reports whether a user may decide what this process reads: root and this user may.
+    #[cfg(any(feature = "symbolize", feature = "load"))]
+    pub(crate) fn is_own(user: u32) -> bool {
+        user == 0 || user == rustix::process::geteuid().as_raw()
+    }
+
+    /// Reports whether only root and this user can change the contents of a file.
+    #[cfg(any(feature = "symbolize", all(feature = "load", feature = "dynamic")))]
+    pub(crate) fn is_private(about: &Stat) -> bool {
+        is_own(about.st_uid) && about.st_mode & 0o022 == 0
     }
 
     /// Who answers when a file on FUSE is read, and says who owns it.

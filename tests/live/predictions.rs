@@ -265,6 +265,12 @@ pub(crate) fn doctor_predicts_load_and_attach() -> Outcome {
 
 /// The same for programs and maps that no fixture has, each in its own object.
 pub(crate) fn doctor_predicts_load_and_attach_of_sources() -> Outcome {
+    const WALKS: [&str; 4] = [
+        "walk_over_these_sockets",
+        "walk_over_no_sockets",
+        "walk_over_a_table",
+        "walk_over_a_ring",
+    ];
     let doctor = Doctor::new(None);
     let (mut disagree, mut ran_well) = (Vec::new(), Vec::new());
     // Hardened kernels load no iterator over the entries of a map, whatever its target.
@@ -290,13 +296,7 @@ pub(crate) fn doctor_predicts_load_and_attach_of_sources() -> Outcome {
                 source.name
             ));
         }
-        let walks = [
-            "walk_over_these_sockets",
-            "walk_over_no_sockets",
-            "walk_over_a_table",
-            "walk_over_a_ring",
-        ];
-        if walks.contains(&source.name)
+        if WALKS.contains(&source.name)
             && matches!(&ran, Err(Error::Kernel(error)) if error.source.raw_os_error() == Some(libc::EPERM))
         {
             is_hardened = true;

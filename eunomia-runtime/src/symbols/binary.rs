@@ -19,7 +19,7 @@ use super::{
     copy::{Copy, Load},
     file, symbols,
 };
-use crate::file::reopen;
+use crate::file::{is_private, reopen};
 
 /// The directory where distributions keep debug information by build id.
 const DEBUG: &str = "/usr/lib/debug/.build-id";
@@ -103,7 +103,7 @@ impl Names {
         )
         .ok()?;
         let about = opened.as_fd();
-        let trusted = file::is_trusted(&rustix::fs::fstat(about).ok()?);
+        let trusted = is_private(&rustix::fs::fstat(about).ok()?);
         let copy = Copy::new(&reopen(about).ok()?, trusted).ok()?;
         Some(Self::new(copy.file, copy.bytes, copy.has_debug))
     }

@@ -36,12 +36,6 @@ pub(super) fn open(folder: impl AsFd, path: &[u8]) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::InvalidInput.into())
 }
 
-/// Reports whether only root and this user can change the contents of the file.
-pub(super) fn is_trusted(about: &Stat) -> bool {
-    let owner = about.st_uid;
-    (owner == 0 || owner == rustix::process::geteuid().as_raw()) && about.st_mode & 0o022 == 0
-}
-
 impl From<&Stat> for Key {
     #[allow(
         clippy::allow_attributes,

@@ -10,8 +10,10 @@ use std::{
 
 use rustix::fs::{Stat, fstat};
 
+use crate::file::is_private;
+
 use super::{
-    file::{Key, is_trusted},
+    file::Key,
     process::{Mounts, Process, perf_map},
 };
 
@@ -65,7 +67,7 @@ pub(super) fn locate(
     let mut places: HashMap<u64, Place> = HashMap::new();
     for mapping in process.mappings(&addresses).unwrap_or_default() {
         let first = if let Some(file) = mapping.file(&process, &mut mounts) {
-            let content = |about: &Stat| match is_trusted(about) && mounts.are_shared() {
+            let content = |about: &Stat| match is_private(about) && mounts.are_shared() {
                 true => Content::DebugInformation,
                 false => Content::Symbols,
             };

@@ -19,11 +19,11 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, open};
 
 use libbpf_rs::{ProgramMut, UprobeMultiOpts, UprobeOpts, UsdtOpts};
 
-use super::{any_or, tables};
+use super::{any_or, tables, words};
 use crate::{
     Result,
     bpf::{Link, Program},
-    file::{self, Fuse},
+    file::{self, Fuse, is_own},
     host::{kernel_error, search::Search},
 };
 
@@ -166,7 +166,7 @@ impl<K> Program<'_, K> {
             "uprobe" | "uretprobe" => {
                 let (function, offset) = function
                     .rsplit_once('+')
-                    .and_then(|(name, offset)| Some((name, number(offset)?)))
+                    .and_then(|(name, offset)| Some((name, words::offset(offset)?)))
                     .unwrap_or((function, 0));
                 let func_name = Some(function.to_owned());
                 let opts = UprobeOpts { retprobe, func_name, ..UprobeOpts::default() };
@@ -185,25 +185,16 @@ impl<K> Program<'_, K> {
     }
 }
 
-/// Parses an offset of a section, which may be hexadecimal.
-fn number(text: &str) -> Option<usize> {
-    match text.strip_prefix("0x") {
-        Some(digits) => usize::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    }
-}
-
 /// Reports whether only root and this user can replace the file at a path without links, or change
 /// it.
 fn is_safe(path: &Path, (device, inode): (u64, u64)) -> bool {
     const STICKY: u32 = 0o1000;
-    let own = rustix::process::geteuid().as_raw();
     path.ancestors().all(|part| {
         fs::symlink_metadata(part).is_ok_and(|about| {
             let is_file = part == path;
             let closed = about.mode() & 0o022 == 0 || !is_file && about.mode() & STICKY != 0;
             let is_same = !is_file || (about.dev(), about.ino()) == (device, inode);
-            (about.uid() == 0 || about.uid() == own) && closed && is_same
+            is_own(about.uid()) && closed && is_same
         })
     })
 }

@@ -178,7 +178,7 @@ fn usdt(words: &mut Words<'_>) -> Result<Target, String> {
 }
 
 /// Parses a number of bytes, decimal or hexadecimal.
-fn offset(text: &str) -> Option<usize> {
+pub(super) fn offset(text: &str) -> Option<usize> {
     match text.strip_prefix("0x") {
         Some(digits) => usize::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),

@@ -14,13 +14,13 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, renameat, unlinkat};
 
 use super::kernel_btf::OF_KERNEL;
 use crate::{
     Error, Result, Skeleton,
     checked::Checked,
-    file,
+    file::{self, is_own, is_private},
     object::{Kind, RelocationKind, essential, is_whole, minimal},
 };
 
@@ -153,15 +153,6 @@ impl BtfCache {
 }
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// Reports whether a user may decide what this process reads.
-fn is_own(user: u32) -> bool {
-    user == 0 || user == rustix::process::geteuid().as_raw()
-}
-
-fn is_private(about: &Stat) -> bool {
-    is_own(about.st_uid) && about.st_mode & 0o022 == 0
-}
 
 fn refuse(folder: &Path, which: &str) -> Error {
     let why = format!(
