@@ -317,7 +317,7 @@ impl Config {
                 let file = json.display().to_string();
                 let mut skeleton = Skeleton::from_slice(&files::read(json)?, &file)?;
                 if let Some(object) = object {
-                    // Diagnostics of the object alone are reported with the object's name.
+                    // Faults of the object alone are reported with the object's name.
                     skeleton = skeleton
                         .with_object(files::read(object)?, &object.display().to_string())?;
                 }

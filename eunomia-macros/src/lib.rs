@@ -40,7 +40,7 @@ use input::{Input, Path};
 ///   crate).
 ///
 /// # Errors
-/// All faults of the skeleton are reported at once, on its path. Diagnostics of an object that
+/// All faults of the skeleton are reported at once, on its path. Faults of an object that
 /// `object` names are reported on the object's path.
 #[proc_macro]
 pub fn include_skeleton(input: TokenStream) -> TokenStream {
@@ -61,7 +61,7 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
     );
     let mut skeleton = Skeleton::from_slice(&bytes, file).map_err(diagnostics)?;
     if let Some(object) = &input.object {
-        // Diagnostics of the object alone are reported on its path.
+        // Faults of the object alone are reported on its path.
         let diagnostic = |diagnostics: Diagnostics| refuse(object, diagnostics.to_string());
         skeleton = skeleton.with_object(object.read()?, &object.text).map_err(diagnostic)?;
     }

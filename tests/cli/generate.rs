@@ -168,7 +168,7 @@ fn refusal_writes_nothing() {
         refused(&["gen", &metadata, "--object", &object, "-o", &module]),
         disagreements(&metadata)
     );
-    // Diagnostics of the generator have a line, too.
+    // Faults that the generator finds have a line, too.
     let meeting = meeting(&folder);
     let err = refused(&["gen", &meeting, "-o", &module]);
     let line = 1 + fs::read_to_string(&meeting)
@@ -299,7 +299,7 @@ fn closed_pipe_ends_quietly_and_full_disk_is_reported() {
             (Exit::Failed, "cannot write <stdout>: no storage space\n".to_owned())
         );
     }
-    // Diagnostics are reported even if the pipe is closed.
+    // Faults are reported even if the pipe is closed.
     let (folder, _) = folder("gen-pipe");
     let (exit, err) = to(Full(0, io::ErrorKind::BrokenPipe), &["gen", &meeting(&folder)]);
     assert_eq!((exit, err.lines().count()), (Exit::Failed, 1));

@@ -1,4 +1,4 @@
-//! Diagnostics around a reader: signals, records that stay uncommitted, descriptors that other code
+//! Faults around a reader: signals, records that stay uncommitted, descriptors that other code
 //! closes, entries that come and go.
 
 use std::{

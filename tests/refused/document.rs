@@ -278,7 +278,7 @@ fn number_of_values_is_limited() {
     );
 }
 
-/// Diagnostics show only the beginning of long names.
+/// Faults show only the beginning of long names.
 #[test]
 fn long_names_are_cut_in_faults() {
     let name = "n".repeat(300_000);
