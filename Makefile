@@ -18,19 +18,23 @@ test:
 	SOAK_SECONDS=120 VM_KERNELS=none cargo test --locked --workspace --lib --bins --tests
 	$(MAKE) --no-print-directory fuzz-all SECONDS=5
 	$(MAKE) --no-print-directory asan NAME="$(UNSAFE)"
-	@if [ "$(KERNEL)" = none ] || $(MAKE) --no-print-directory kernels; then $(MAKE) --no-print-directory test-vm; else \
+	@if [ "$(KERNEL)" = none ] || $(MAKE) --no-print-directory kernels; then \
+		$(MAKE) --no-print-directory test-vm LIVE="$(patsubst all,5.10 7.2,$(KERNEL))"; else \
 		echo "THE KERNELS CANNOT BE DOWNLOADED: THE KERNEL MATRIX IS SKIPPED, the live tests ran only on this machine's kernel" >&2; fi
 
 # Runs the live tests, and programs of every type, on other kernels: KERNEL=6.1, several, or all of
-# the matrix. `make test VM_KERNELS=none` skips the matrix. A machine that has no kernels and cannot
-# download them skips it with a warning.
+# the matrix. `make test` runs the live tests on the oldest and the newest of them, and programs of
+# every type on all; `make test VM_KERNELS=none` skips both. A machine that has no kernels and cannot
+# download them skips them with a warning.
 KERNEL ?= $(or $(VM_KERNELS),all)
+LIVE ?= $(KERNEL)
 test-vm:
 ifeq ($(KERNEL),none)
 	@echo "VM_KERNELS=none: THE KERNEL MATRIX IS SKIPPED, the live tests ran only on this machine's kernel" >&2
 else
 	./setup.sh vm
-	VM_KERNELS="$(KERNEL)" cargo test --locked -p eunomia-tests --test live --test every
+	VM_KERNELS="$(LIVE)" cargo test --locked -p eunomia-tests --test live
+	VM_KERNELS="$(KERNEL)" cargo test --locked -p eunomia-tests --test every
 endif
 
 # Downloads the kernels of the matrix to the cache; after that the tests need no network.
