@@ -158,7 +158,7 @@ impl<'a> Set<'a> {
     /// ones; returns their number.
     ///
     /// # Errors
-    /// As [`Records::poll`]: the first error, after all objects were read.
+    /// Those of [`Records::poll`]: the first error, after all objects were read.
     pub fn poll(&mut self, timeout: Duration) -> Result<u64> {
         let deadline = Deadline::after(timeout);
         // How long to sleep, if the last wait returned at once although nothing could be read.
@@ -204,7 +204,7 @@ impl<'a> Set<'a> {
     /// their number. See [`Records::drain`].
     ///
     /// # Errors
-    /// As [`Self::poll`].
+    /// Those of [`Self::poll`].
     pub fn drain(&mut self) -> Result<u64> {
         sum(self.members.iter_mut().map(|member| member.polled.drain()))
     }
