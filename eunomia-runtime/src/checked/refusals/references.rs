@@ -271,7 +271,7 @@ impl<'a> Places<'a> {
         let slot = self
             .first_slot(map)
             .and_then(|first| (offset - start).checked_sub(first))
-            .map(|behind| behind / 8)?;
+            .map(|bytes| bytes / 8)?;
         let full = def.max_entries != 0
             && def.kind != MapKind::HASH_OF_MAPS
             && slot >= def.max_entries.into();
