@@ -48,6 +48,7 @@ pub struct Set<'a> {
     burst: Burst,
 }
 
+/// An object of the set.
 struct Member<'a> {
     polled: Box<dyn Polled + 'a>,
     /// True if polling of the object has ended. It is then no longer in the epoll set.
@@ -69,6 +70,7 @@ trait Polled {
     fn descriptor(&self) -> BorrowedFd<'_>;
 }
 
+/// An object with its callback, whose types [`Polled`] hides.
 struct With<S, F, R> {
     records: S,
     deliver: F,

@@ -119,6 +119,7 @@ enum Follow {
     Functions,
 }
 
+/// The types of a BTF file, as its bytes.
 struct Types<'a> {
     bytes: &'a [u8],
     /// The offset of each type by its id; that of `void` is not used.

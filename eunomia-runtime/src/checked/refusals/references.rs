@@ -125,6 +125,7 @@ pub(crate) fn check<'a>(subject: &'a Subject<'a>, diagnostics: &mut Found) -> He
 
 type Wrong = (String, &'static str);
 
+/// What the places that hold a reference belong to.
 struct Places<'a> {
     subject: &'a Subject<'a>,
     has_arena: bool,
