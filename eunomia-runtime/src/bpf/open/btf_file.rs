@@ -110,7 +110,7 @@ fn check(btf: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Which types count as parts of a type.
+/// The types that count as parts of a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Follow {
     /// Types of members and elements.
