@@ -1,3 +1,4 @@
+# What contributors and CI run: tests, generated tables, fuzzing, benches.
 .PHONY: demo test test-vm kernels types layouts vmlinux fuzz fuzz-all asan soak bench skeletons
 
 # Builds and runs the bootstrap example for five seconds.

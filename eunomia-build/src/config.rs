@@ -349,6 +349,7 @@ impl Config {
     }
 }
 
+/// The skeleton to generate a module for, the name of the module, and the files that cargo watches.
 struct Input {
     skeleton: Skeleton,
     name: String,

@@ -16,8 +16,8 @@ use crate::{
 /// Generates the module `name` for a skeleton.
 ///
 /// # Errors
-/// Every fault of the skeleton at once: where it disagrees with its object, and where no module can
-/// be generated for it.
+/// Every fault of the skeleton at once: its disagreements with its object, and what no module can
+/// be generated for.
 pub fn tokens(skeleton: Skeleton, name: &str, embed: &Embed) -> Result<TokenStream, Diagnostics> {
     of(&skeleton.check()?, name, embed)
 }

@@ -33,7 +33,8 @@ pub(crate) struct Input {
     pub(crate) args_prefix: Option<LitStr>,
 }
 
-/// The names of the options, each with an example of its form.
+/// The names of the options, each with an example of its form. The error of [`known`] and the docs
+/// of `include_skeleton!` list them, too.
 const OPTIONS: [(&str, &str); 7] = [
     ("mod", "mod = name"),
     ("object", "object = \"x.bpf.o\""),

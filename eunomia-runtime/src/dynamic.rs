@@ -79,7 +79,8 @@ impl Checked {
         Ok(Open { inner: self.opened(kernel)?, checked: Arc::new(self) })
     }
 
-    /// Opens the underlying object and sets the values and targets of the document.
+    /// Opens the underlying object and sets the values and targets of the document, as the `open`
+    /// of a generated module does.
     pub(crate) fn opened(&self, kernel: Option<&Path>) -> Result<bpf::Open> {
         let checked = self;
         let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();

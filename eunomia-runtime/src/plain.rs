@@ -67,9 +67,9 @@ pub(crate) fn message(text: &str) -> Cow<'_, str> {
     let mut rest = text;
     while let Some(at) = rest.find(['`', '"']) {
         let (before, from) = rest.split_at(at);
-        let mut behind = from.chars();
-        let quote = behind.next().unwrap_or_default();
-        let Some((quoted, after)) = behind.as_str().split_once(quote) else { break };
+        let mut letters = from.chars();
+        let quote = letters.next().unwrap_or_default();
+        let Some((quoted, after)) = letters.as_str().split_once(quote) else { break };
         message.push_str(before);
         message.push(quote);
         message.push_str(&name(quoted));

@@ -213,8 +213,8 @@ fn value_of_struct_sets_members() {
     assert_eq!(parse(&document).open().unwrap().get("ro_point").unwrap(), "x=0 y=-7");
 }
 
-/// In early v1, `export_types` is an object with its own BTF, programs have no `attach`, and the
-/// size is missing.
+/// Documents of early v1 have an object with its own BTF as `export_types`; their programs have no
+/// `attach`, and the size is missing.
 #[test]
 fn early_v1_is_read() {
     let kinds = Skeleton::parse(&fixture("kinds"), "kinds").unwrap();

@@ -25,7 +25,7 @@ pub(crate) const ROWS: &[Row] = &[
         .within(apart)
         .lacking(&[unknown((5, 18), "came with Linux 5.18")]),
     row!("tc (clsact)", tc, filter).within(apart),
-    row!("tc (tcx where the kernel has it)", tc, ingress).within(apart),
+    row!("tc (tcx if the kernel has it)", tc, ingress).within(apart),
     row!("tcx/ingress", tcx, ingress).within(apart),
     row!("netkit/primary", netkit_primary, primary)
         .within(with_netkit)

@@ -14,9 +14,9 @@ use super::Outcome;
 /// The way in which the object is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// Through the generated module.
+    /// The generated module opens it.
     Typed,
-    /// As a skeleton that is known only at run time.
+    /// It is opened as a skeleton that is known only at run time.
     Dynamic,
 }
 

@@ -142,7 +142,7 @@ pub(crate) fn netkit_is_there() -> bool {
     apart(|| Ok(netlink::netkit("a", "b")?)).is_ok()
 }
 
-/// As `looks`, for a packet that is sent out of `a`.
+/// Looks as `looks` does, at a packet that is sent out of `a`.
 fn looks_through_a(skel: &dynamic::Loaded) -> Result<bool, super::Failed> {
     sees(skel, || send_frame("a"))
 }

@@ -246,8 +246,8 @@ pub(crate) fn doctor_predicts_load_and_attach() -> Outcome {
                 .filter(|_| off)
             {
                 // `inside` is refused for a reason that only the kernel knows. The LSM programs and
-                // `hook` can be attached where they never run, which the doctor counts as a
-                // failure.
+                // `hook` can be attached to hooks that never run them, which the doctor counts as
+                // a failure.
                 if program == "inside" || program.starts_with("lsm") || program == "hook" {
                     continue;
                 }

@@ -178,7 +178,7 @@ pub(crate) fn sample_is_complete_under_concurrent_changes() -> Outcome {
     Ok(())
 }
 
-/// The same for a map that is read key by key, where the walk may have to restart.
+/// A sample is also complete if the map is read key by key, and the walk has to restart.
 pub(crate) fn restarted_walk_is_complete() -> Outcome {
     let skel = load()?;
     let devices = skel.maps()?.devices;

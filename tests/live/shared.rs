@@ -209,7 +209,7 @@ pub(crate) fn pinned_arena_with_variables_is_refused() -> Outcome {
     Ok(())
 }
 
-/// With these flags libbpf would write variables to pages that the kernel does not allocate, which
+/// libbpf would write variables to pages that the kernel does not allocate with these flags, which
 /// ends the process.
 pub(crate) fn arena_that_would_fault_is_refused() -> Outcome {
     const MMAPABLE: u32 = 1 << 10;

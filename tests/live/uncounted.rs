@@ -111,8 +111,8 @@ fn as_older_kernels(f: impl FnOnce() -> Outcome + Send) -> Outcome {
     Ok(())
 }
 
-/// Without the count, only the next sample of the same CPU reports losses, and it may not come:
-/// `lost` is a lower bound.
+/// A kernel without the count reports losses only with the next sample of the same CPU, which may
+/// not come: `lost` is a lower bound.
 pub(crate) fn losses_are_known_from_next_sample() -> Outcome {
     as_older_kernels(|| on_one_cpu(lose))
 }

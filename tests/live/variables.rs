@@ -193,7 +193,7 @@ pub(crate) fn arena_variables_are_shared_with_program() -> Outcome {
     Ok(())
 }
 
-/// From `uapi/linux/bpf.h`.
+/// The flag of `uapi/linux/bpf.h`.
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
 /// Prevents all sections from being mapped, as on kernels before 5.5.

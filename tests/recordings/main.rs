@@ -272,7 +272,7 @@ fn record_shorter_than_its_tagged_type_is_recorded() {
     );
 }
 
-/// For each damaged byte, typed and dynamic replay give the same text or the same error.
+/// Typed and dynamic replay give the same text or the same error for each damaged byte.
 #[test]
 fn typed_and_dynamic_replay_agree_on_damage() {
     let checked = skeleton("streams").check().unwrap();

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{Error, config::stem, stale};
 
+/// The input of a command.
 pub(super) struct Input {
     pub(super) skeleton: Skeleton,
     /// The module's name unless `--module` is given.

@@ -26,16 +26,16 @@ pub(super) fn code(text: &str) -> String {
 pub(super) fn prose(text: &str) -> String {
     let mut prose = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once('`') {
+    while let Some((before, after)) = rest.split_once('`') {
         escape(before, &mut prose);
-        rest = match behind.split_once('`') {
-            Some((inside, behind)) if !inside.is_empty() => {
+        rest = match after.split_once('`') {
+            Some((inside, after)) if !inside.is_empty() => {
                 prose.push_str(&code(inside));
-                behind
+                after
             }
             _ => {
                 prose.push_str("\\`");
-                behind
+                after
             }
         };
     }

@@ -81,7 +81,7 @@ fn dropped(module: &Module<'_>) -> impl Iterator<Item = TokenStream> {
     })
 }
 
-/// Emits the statements that set up the opened object.
+/// Emits the statements that set up the opened object, as `Checked::opened` of the runtime does.
 fn setup(module: &Module<'_>) -> Vec<TokenStream> {
     initial_values(module)
         .chain(targets(module))

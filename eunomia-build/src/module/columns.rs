@@ -95,6 +95,7 @@ fn columns(
     (1..=MAX_COLUMNS).contains(&walk.columns.len()).then_some(walk.columns)
 }
 
+/// A walk over the members of an event, which collects its columns.
 struct Walk<'a> {
     types: &'a Types<'a>,
     scope: Scope,

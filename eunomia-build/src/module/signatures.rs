@@ -91,6 +91,8 @@ fn pointee<'a>(checked: &'a Checked, mut id: TypeId, names: &mut Vec<&'a str>) -
     }
 }
 
+/// Tells kernel types of an object from the user's. `asked` has those that CO-RE relocations look
+/// up in the kernel.
 struct Kernel<'a> {
     checked: &'a Checked,
     asked: BTreeSet<TypeId>,

@@ -99,8 +99,8 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// Returns the type behind modifiers and typedefs, and its name: its own, or else that of the
-    /// last typedef.
+    /// Returns the type that modifiers and typedefs lead to, and its name: its own, or else that of
+    /// the last typedef.
     fn name(&self, mut id: TypeId) -> (TypeId, &'a str) {
         let mut alias = "";
         loop {

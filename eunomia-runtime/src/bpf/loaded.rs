@@ -34,7 +34,7 @@ use crate::{
 
 /// An object whose maps and programs are in the kernel, with its readers open.
 ///
-/// Dropping it unloads them.
+/// Dropping it unloads what no link and no pin holds.
 #[derive(Debug)]
 pub struct Loaded {
     reader: Reader,
@@ -43,8 +43,12 @@ pub struct Loaded {
     name: String,
     /// The names of the maps, in libbpf's order.
     maps: Vec<String>,
+    /// The maps that the reader reads. Their index here is their number in polls and statistics.
     streams: Vec<String>,
+    /// The variable in which programs count the records that a map has lost: its section, its
+    /// offset and its size in bytes, by the name of the map.
     dropped: BTreeMap<String, (String, usize, usize)>,
+    /// The targets that were set before loading, by the name of the program.
     targets: BTreeMap<String, Vec<Target>>,
 }
 
@@ -307,8 +311,9 @@ impl Loaded {
             match (stats.lost, self.dropped(map)) {
                 _ if self.map(map).is_err() => Stats { absent: true, ..stats },
                 (None, lost) => Stats { lost, ..stats },
-                // A program sees every refusal of a perf event array. The kernel counts those for
-                // lack of room, and older kernels miss some of these.
+                // A ring buffer that was set up as a perf event array (`Open::set_perf_for_ring`)
+                // can have a variable, too. Its program sees every refusal. The kernel counts those
+                // for lack of room, and older kernels miss some of these.
                 (Some(known), Some(lost)) if stats.lost_at_least => {
                     Stats { lost: Some(lost.max(known)), lost_at_least: false, ..stats }
                 }

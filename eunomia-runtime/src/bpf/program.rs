@@ -138,7 +138,7 @@ impl<'a, K> Program<'a, K> {
     /// file is removed. Links are pinned separately, see [`Link::pin`].
     ///
     /// # Errors
-    /// As [`super::Map::pin`] and [`Self::fd`].
+    /// Those of [`super::Map::pin`] and [`Self::fd`].
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<()> {
         pin(self.fd()?, path.as_ref(), &format!("the {}", self.describe()))
     }

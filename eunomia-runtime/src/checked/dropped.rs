@@ -1,4 +1,5 @@
-//! The variables in which programs count the records that did not fit into a ring buffer.
+//! The variables in which programs count the records that did not fit into a ring buffer. Perf
+//! event arrays have none, because the kernel counts their losses.
 
 use crate::object::{DataSection, Kind, Layouts};
 

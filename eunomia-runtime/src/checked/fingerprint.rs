@@ -91,6 +91,7 @@ impl Checked {
     }
 }
 
+/// The texts of a fingerprint.
 struct Texts<'a> {
     layouts: &'a Layouts,
     /// The texts of types with members, without duplicates.

@@ -61,6 +61,7 @@ impl Checked {
     }
 }
 
+/// A reader of the target of one program.
 struct Reader<'f> {
     place: JsonPath,
     diagnostics: &'f mut Found,

@@ -127,6 +127,7 @@ pub(super) fn follow(
     walked.and(followed).and(finished.map(drop))
 }
 
+/// The loop that takes records, and what it has counted.
 struct Follower<'a, T> {
     to: &'a mut T,
     limits: &'a Limits,

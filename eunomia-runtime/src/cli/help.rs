@@ -25,7 +25,7 @@ repeated.
 Targets:
   xdp:eth0              an interface; optionally with ,generic or ,native or ,offload
   tcx:eth0/ingress      or egress; optionally with an order: ,first or ,last or ,before=ANCHOR or
-                        ,after=ANCHOR, where ANCHOR is program:ID, link:ID or the path of a pin.
+                        ,after=ANCHOR. ANCHOR is program:ID, link:ID or the path of a pin.
                         Kernels before 6.6 take ,priority=N instead
   netkit:nk0/primary    or peer; optionally with an order as for tcx
   cgroup:/sys/fs/cgroup optionally with an order as for tcx

@@ -22,6 +22,7 @@ use crate::{
     skeleton::Format,
 };
 
+/// The input of a command.
 pub(super) struct Input {
     pub(super) skeleton: Skeleton,
     /// BTF of the running kernel from the archive.

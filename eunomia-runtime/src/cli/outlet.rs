@@ -36,12 +36,14 @@ impl Ending {
     }
 }
 
+/// What the command and the thread that writes share.
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
+/// The batch that is being written.
 #[derive(Default)]
 struct State {
     /// The bytes that wait to be written or are being written.

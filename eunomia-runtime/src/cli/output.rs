@@ -48,6 +48,7 @@ pub(super) struct Sink<'a> {
     failed: Option<Error>,
 }
 
+/// The destination of a sink.
 enum To<'a> {
     Stream(&'a mut dyn Write),
     File(Target),

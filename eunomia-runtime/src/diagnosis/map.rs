@@ -83,7 +83,7 @@ pub(crate) fn unattachable(section: &str, map: MapType) -> Option<(String, Hint)
 pub(crate) struct Definition {
     pub(crate) name: String,
     spec: MapSpec,
-    /// For a map of maps: true if its inner map is defined.
+    /// True if the inner map is defined. Only maps of maps have one.
     inner: bool,
 }
 

@@ -19,9 +19,9 @@ pub(crate) fn matches_pattern(name: &str, pattern: &str) -> bool {
                 (at, in_pattern) = (at + 1, in_pattern + 1)
             }
             _ => match star {
-                Some((behind, from)) => {
-                    star = Some((behind, from + 1));
-                    (at, in_pattern) = (from + 1, behind + 1);
+                Some((of_star, from)) => {
+                    star = Some((of_star, from + 1));
+                    (at, in_pattern) = (from + 1, of_star + 1);
                 }
                 None => return false,
             },

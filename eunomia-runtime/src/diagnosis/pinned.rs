@@ -76,12 +76,7 @@ impl Pinned {
 
 fn differences(expected: &MapSpec, pinned: &MapSpec) -> String {
     let text = |differs: bool, property: &str, pinned: String, expected: String| {
-        differs.then(|| {
-            format!(
-                "{property}: pinned {pinned}, \
-                                                                                                          expected {expected}"
-            )
-        })
+        differs.then(|| format!("{property}: pinned {pinned}, expected {expected}"))
     };
     let number = |property, pinned: u32, expected: u32| {
         text(pinned != expected, property, pinned.to_string(), expected.to_string())

@@ -69,7 +69,7 @@ use crate::{
 
 /// The scope of an examination.
 struct Asked<'a> {
-    /// If set, only these programs and struct_ops maps.
+    /// The only programs and struct_ops maps to examine, if set.
     only: Option<&'a [&'a str]>,
     /// True if every program must be attached, not only those that can be.
     strict: bool,

@@ -21,6 +21,7 @@ pub struct Diagnostic {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JsonPath(pub(crate) Vec<Step>);
 
+/// A step of a path: into an object or into an array.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     Key(String),

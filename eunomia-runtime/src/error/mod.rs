@@ -59,7 +59,7 @@ pub enum Error {
     },
     /// No map, program, section or variable has this name.
     NotFound {
-        /// The kind of object that was not found: `map`, `program`, `section` or `variable`.
+        /// The kind of object that was not found, for example `map`, `program` or `stream`.
         what: &'static str,
         /// The name that was not found.
         name: String,

@@ -23,14 +23,14 @@ pub(crate) fn name_of(index: u32) -> io::Result<String> {
 /// The mode in which an interface runs an XDP program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum XdpMode {
-    /// In the driver if it supports XDP, otherwise as [`Self::Generic`].
+    /// The driver runs it if the driver supports XDP, otherwise the network stack does.
     #[default]
     Best,
-    /// In the network stack, on any interface (`XDP_FLAGS_SKB_MODE`).
+    /// The network stack runs it, on any interface (`XDP_FLAGS_SKB_MODE`).
     Generic,
-    /// In the driver (`XDP_FLAGS_DRV_MODE`).
+    /// The driver runs it (`XDP_FLAGS_DRV_MODE`).
     Native,
-    /// On the network card (`XDP_FLAGS_HW_MODE`).
+    /// The network card runs it (`XDP_FLAGS_HW_MODE`).
     Offload,
 }
 

@@ -62,7 +62,7 @@ pub fn bpffs() -> Result<PathBuf> {
 /// unless it is mounted there or below debugfs. Returns the mount point.
 ///
 /// # Errors
-/// As [`bpffs`]; ENODEV if the kernel has no tracepoints.
+/// Those of [`bpffs`]; ENODEV if the kernel has no tracepoints.
 pub fn tracefs() -> Result<PathBuf> {
     OF_TRACEPOINTS.mounted_or_mount()
 }
@@ -71,7 +71,8 @@ pub fn tracefs() -> Result<PathBuf> {
 /// mount point.
 ///
 /// # Errors
-/// As [`bpffs`]; [`Error::File`] if cgroups of version 1 are mounted there, which it would hide.
+/// Those of [`bpffs`]; [`Error::File`] if cgroups of version 1 are mounted there, which it would
+/// hide.
 pub fn cgroup2() -> Result<PathBuf> {
     OF_CGROUPS.mounted_or_mount()
 }

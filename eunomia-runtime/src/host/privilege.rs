@@ -241,8 +241,8 @@ fn in_namespace() -> Option<String> {
     })
 }
 
-/// Before Linux 5.11 BPF memory counts against RLIMIT_MEMLOCK, and the kernel fails with EPERM
-/// beyond it, too. libbpf raises the limit if it may.
+/// Returns the hint about RLIMIT_MEMLOCK, which limits BPF memory before Linux 5.11: beyond it the
+/// kernel fails with EPERM, too. libbpf raises the limit if it may.
 fn memlock() -> Option<String> {
     let limit = getrlimit(Resource::Memlock).current?;
     (running::version()? < (5, 11)).then(|| too_little(limit))

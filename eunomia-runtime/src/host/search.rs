@@ -7,7 +7,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::environment;
 
-/// Where libbpf looks for a file.
+/// The directories in which libbpf looks for a file.
 pub(crate) struct Search<'a> {
     name: &'a str,
     /// The environment variable with the first directories.

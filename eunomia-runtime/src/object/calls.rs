@@ -126,10 +126,10 @@ impl Calls {
 
     /// Returns the index of the function that contains this byte of a section.
     pub fn at(&self, section: usize, offset: u64) -> Option<usize> {
-        let behind = self.functions.partition_point(|function| {
+        let after = self.functions.partition_point(|function| {
             (function.section, function.range.start) <= (section, offset)
         });
-        let index = behind.checked_sub(1)?;
+        let index = after.checked_sub(1)?;
         let function = self.functions.get(index)?;
         (function.section == section && function.range.contains(&offset)).then_some(index)
     }

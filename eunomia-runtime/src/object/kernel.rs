@@ -91,7 +91,7 @@ fn flavored(btf: &[u8]) -> Vec<String> {
 /// both sides, as in libbpf.
 pub(crate) fn essential(name: &str) -> &str {
     let bytes = name.as_bytes();
-    let separator = |window: &[u8]| matches!(window, [before, b'_', b'_', b'_', behind] if *before != b'_' && *behind != b'_');
+    let separator = |window: &[u8]| matches!(window, [before, b'_', b'_', b'_', after] if *before != b'_' && *after != b'_');
     let at = bytes.windows(5).rposition(separator);
     at.and_then(|at| name.get(..at + 1)).unwrap_or(name)
 }

@@ -171,6 +171,7 @@ fn rest(info: u32) -> Option<usize> {
     })
 }
 
+/// The reduced BTF, as far as it is written.
 struct Output<'a> {
     types: Vec<u8>,
     strings: Vec<u8>,

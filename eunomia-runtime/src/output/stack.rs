@@ -49,6 +49,7 @@ pub(super) struct Names<'s> {
     pub(super) located: Option<Located>,
 }
 
+/// The source of names without the feature `symbolize`: there are none.
 #[cfg(not(feature = "symbolize"))]
 #[derive(Default)]
 pub(super) struct Names<'s>(std::marker::PhantomData<&'s ()>);

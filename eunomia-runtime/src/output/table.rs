@@ -15,6 +15,7 @@ pub(super) struct Table<'a> {
     headed: bool,
 }
 
+/// A column of the table.
 #[derive(Debug)]
 struct Column<'a> {
     name: String,

@@ -36,6 +36,7 @@ use crate::{Result, host::kernel_error};
 #[derive(Debug, Clone)]
 pub struct Control(Arc<Shared>);
 
+/// What all clones of a handle share.
 #[derive(Debug)]
 struct Shared {
     state: AtomicU8,

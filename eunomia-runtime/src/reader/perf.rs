@@ -44,7 +44,8 @@ impl Default for PerfBuffer {
 #[derive(Debug)]
 pub(crate) struct PerfArray {
     /// Excludes other readers in this process: the map holds the rings, and another reader would
-    /// replace them with its own.
+    /// replace them with its own. Declared first, so that it is dropped before the map, as
+    /// [`Claim`] asks.
     _claim: Claim,
     name: String,
     map: OwnedFd,

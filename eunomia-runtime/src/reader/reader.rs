@@ -164,7 +164,7 @@ impl Reader {
     /// again with each call.
     ///
     /// # Errors
-    /// As [`Self::poll`].
+    /// Those of [`Self::poll`].
     pub fn drain(&self, mut deliver: impl FnMut(usize, &[u8]) -> Verdict) -> Result<u64> {
         self.sources.try_borrow_mut().map_err(|_| reentered())?.iter_mut().for_each(Source::unmark);
         self.read(None, Reach::Rest, &|| true, &mut deliver).map(|(_, delivered)| delivered)
@@ -178,7 +178,7 @@ impl Reader {
     /// after it has ended.
     ///
     /// # Errors
-    /// As [`Self::poll`].
+    /// Those of [`Self::poll`].
     #[inline]
     pub fn read_one(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
         self.before_one()?;
@@ -191,7 +191,7 @@ impl Reader {
     /// Delivers as [`Self::read_one`], from a ring buffer.
     ///
     /// # Errors
-    /// As [`Self::poll`]; [`Error::NotFound`] if the map is not a ring buffer.
+    /// Those of [`Self::poll`]; [`Error::NotFound`] if the map is not a ring buffer.
     #[inline]
     pub fn read_ring(&self, map: usize, mut deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
         self.with_ring(map, |ring, stats, errors| {
@@ -204,7 +204,7 @@ impl Reader {
     /// Delivers as [`Self::read_ring`], in slices of records.
     ///
     /// # Errors
-    /// As [`Self::read_ring`].
+    /// Those of [`Self::read_ring`].
     #[inline]
     pub fn read_runs<E: Plain, R: Outcome>(
         &self,
@@ -240,7 +240,7 @@ impl Reader {
     /// Returns the records that are there in a ring buffer, as a batch to iterate over.
     ///
     /// # Errors
-    /// As [`Self::read_runs`].
+    /// Those of [`Self::read_runs`].
     pub fn batch<E: Delivered>(&self, map: usize) -> Result<Batch<'_, E>> {
         self.before_one()?;
         let (ring, stats) = self.ring(map)?;

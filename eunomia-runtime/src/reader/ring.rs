@@ -37,7 +37,8 @@ const OVERWRITE: u32 = 1 << 19;
 /// A ring buffer map, mapped into this process.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    /// Excludes other readers in this process; `None` in tests.
+    /// Excludes other readers in this process; `None` in tests. Declared first, so that it is
+    /// dropped before the map, as [`Claim`] asks.
     _claim: Option<Claim>,
     fd: OwnedFd,
     consumer: Mapping,

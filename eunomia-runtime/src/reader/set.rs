@@ -48,6 +48,7 @@ pub struct Set<'a> {
     burst: Burst,
 }
 
+/// An object of the set.
 struct Member<'a> {
     polled: Box<dyn Polled + 'a>,
     /// True if polling of the object has ended. It is then no longer in the epoll set.
@@ -69,6 +70,7 @@ trait Polled {
     fn descriptor(&self) -> BorrowedFd<'_>;
 }
 
+/// An object with its callback, whose types [`Polled`] hides.
 struct With<S, F, R> {
     records: S,
     deliver: F,
@@ -158,7 +160,7 @@ impl<'a> Set<'a> {
     /// ones; returns their number.
     ///
     /// # Errors
-    /// As [`Records::poll`]: the first error, after all objects were read.
+    /// Those of [`Records::poll`]: the first error, after all objects were read.
     pub fn poll(&mut self, timeout: Duration) -> Result<u64> {
         let deadline = Deadline::after(timeout);
         // How long to sleep, if the last wait returned at once although nothing could be read.
@@ -204,7 +206,7 @@ impl<'a> Set<'a> {
     /// their number. See [`Records::drain`].
     ///
     /// # Errors
-    /// As [`Self::poll`].
+    /// Those of [`Self::poll`].
     pub fn drain(&mut self) -> Result<u64> {
         sum(self.members.iter_mut().map(|member| member.polled.drain()))
     }

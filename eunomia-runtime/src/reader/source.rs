@@ -23,11 +23,12 @@ pub(crate) enum Source {
 /// How far a read goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// To the records that can be read now.
+    /// It takes the records that can be read now.
     Ready,
-    /// To the end: sampled maps before their time, and records that are about to be committed.
+    /// It goes to the end: it also takes sampled maps before their time, and waits a moment for
+    /// records that are about to be committed.
     Rest,
-    /// As `Rest`, but only up to the records that were there when the stop was seen.
+    /// It goes as far as `Rest`, but only up to the records that were there when the stop was seen.
     Last,
 }
 

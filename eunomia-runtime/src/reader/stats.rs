@@ -18,7 +18,8 @@ pub struct Stats {
     pub discarded: u64,
     /// Number of records shorter than their type, which were not delivered.
     pub short: u64,
-    /// Number of records for which the callback returned an error or panicked.
+    /// Number of calls of the callback that returned an error or panicked. A call has one record,
+    /// or a slice of records in `for_runs`.
     pub failed: u64,
     /// Number of records lost because the buffer was full; `None` if nobody counts them. The kernel
     /// counts them for a perf event array, see [`Self::lost_at_least`]. It does not for a ring

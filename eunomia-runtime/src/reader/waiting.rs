@@ -13,8 +13,8 @@ use super::control::timespec;
 /// the reader lets the records of a burst gather.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// While records keep coming, reads them at most once in this time; a record then waits at most
-    /// that much longer than necessary. The first record after a pause is delivered at once. A
+    /// Reads at most once in this time while records keep coming; a record then waits at most that
+    /// much longer than necessary. The first record after a pause is delivered at once. A
     /// sleep can end later, because of the scheduler. The default is 100 microseconds.
     Adaptive {
         /// The time between two reads.

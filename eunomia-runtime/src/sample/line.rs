@@ -159,6 +159,7 @@ impl<T: Fielded> Line for T {
 #[doc(hidden)]
 pub struct Fields<'a, 'f>(Form<'a, 'f>);
 
+/// The form in which fields are written.
 enum Form<'a, 'f> {
     Line {
         f: &'a mut fmt::Formatter<'f>,

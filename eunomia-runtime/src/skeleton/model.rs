@@ -96,7 +96,7 @@ pub enum Format {
     Package,
     /// `{bpf_skel, export_types, ..}` without the object.
     Metadata,
-    /// Like metadata, with the object in `bpf_skel.data`.
+    /// Metadata with the object in `bpf_skel.data`.
     Inline,
     /// A package whose `export_types` is an object with BTF of its own.
     EarlyV1,

@@ -32,6 +32,7 @@ pub(super) struct Binary {
     loads: Vec<Load>,
 }
 
+/// A copy of a file, and its symbols.
 struct Names {
     symbolizer: Symbolizer,
     /// Held open, because blazesym reads the file by its descriptor number.

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::file::reopen;
 
+/// The files whose symbols were read. The least recently used ones are dropped.
 #[derive(Default)]
 pub(super) struct Files {
     files: HashMap<Id, Known>,
@@ -49,6 +50,7 @@ impl Reading {
     }
 }
 
+/// A file in the cache.
 struct Known {
     names: Names,
     used: u64,
@@ -63,6 +65,7 @@ impl Known {
     }
 }
 
+/// The source of the names of a file.
 enum Names {
     Binary(Box<Binary>),
     PerfMap(PerfMap),

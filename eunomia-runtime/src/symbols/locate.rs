@@ -17,6 +17,7 @@ use super::{
     process::{Mounts, Process, perf_map},
 };
 
+/// The addresses of a process whose places are asked for.
 pub(super) struct Question {
     pub(super) pid: u32,
     pub(super) addresses: Vec<u64>,
@@ -38,6 +39,7 @@ pub(super) struct Id {
     pub(super) content: Content,
 }
 
+/// The part of a file that is read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Content {
     Symbols,

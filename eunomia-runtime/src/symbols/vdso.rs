@@ -13,6 +13,7 @@ use blazesym::{
 
 use super::{Symbol, symbols};
 
+/// The vDSO of this process, whose code every process has.
 pub(super) struct Vdso {
     symbolizer: Symbolizer,
     /// The start of the vDSO in this process.

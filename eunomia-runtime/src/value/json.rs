@@ -29,6 +29,7 @@ impl Value<'_> {
     }
 }
 
+/// The JSON form.
 struct Json;
 
 impl Form for Json {

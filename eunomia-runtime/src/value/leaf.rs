@@ -29,6 +29,7 @@ pub(super) enum Leaf {
     Bytes(usize),
 }
 
+/// The meaning of a number that is read from bits.
 #[derive(Debug)]
 pub(super) enum Bits {
     Number,

@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug, Default)]
 struct Plan(Vec<Step>);
 
+/// A step of a plan.
 #[derive(Debug)]
 enum Step {
     /// Text that is the same for every value.

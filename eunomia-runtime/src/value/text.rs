@@ -29,6 +29,7 @@ impl Display for Value<'_> {
     }
 }
 
+/// The one-line form.
 struct Line;
 
 impl Form for Line {

@@ -1,3 +1,4 @@
+//! A word that cannot name a module is refused.
 eunomia_macros::include_skeleton!("bpf/kinds.json", mod = self);
 eunomia_macros::include_skeleton!("bpf/kinds.json", mod = Self);
 eunomia_macros::include_skeleton!("bpf/kinds.json", mod = super);

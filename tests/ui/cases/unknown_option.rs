@@ -1,3 +1,4 @@
+//! Options, paths and arguments that the macro does not know are refused, with the nearest form.
 eunomia_macros::include_skeleton!("bpf/kinds.json", module = kinds);
 eunomia_macros::include_skeleton!("bpf/kinds.json", mod = a, mod = b);
 eunomia_macros::include_skeleton!("$OUT_DIR/kinds.json");

@@ -18,11 +18,13 @@ pub(super) struct Table {
     ends: Vec<String>,
 }
 
+/// A test program: its name, and for each test the results by kernel.
 struct Program {
     name: String,
     rows: Vec<(String, Vec<Cell>)>,
 }
 
+/// The result of a test on one kernel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cell {
     Passed,

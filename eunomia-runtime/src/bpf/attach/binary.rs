@@ -34,7 +34,7 @@ pub(super) struct Binary {
     _held: Option<File>,
 }
 
-/// Between the path of an archive and that of a library in it.
+/// The separator of an archive's path and the path of a library in the archive.
 const INSIDE: &str = "!/";
 
 impl Binary {
@@ -96,7 +96,7 @@ impl Binary {
         Ok(Self { path, _held: Some(file) })
     }
 
-    /// As [`Self::new`], for the attempt `tried`.
+    /// Decides as [`Self::new`]. The error names the attempt `tried`.
     ///
     /// # Errors
     /// [`Error::Kernel`](crate::Error::Kernel).

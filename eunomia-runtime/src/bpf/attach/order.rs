@@ -19,15 +19,15 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
-    /// After all programs that are there.
+    /// The place after all programs that are there.
     #[default]
     Last,
-    /// Before all programs that are there. A program that is attached first later runs before this
-    /// one.
+    /// The place before all programs that are there. A program that is attached first later runs
+    /// before this one.
     First,
-    /// Directly before the anchor.
+    /// The place directly before the anchor.
     Before(Anchor),
-    /// Directly after the anchor.
+    /// The place directly after the anchor.
     After(Anchor),
 }
 

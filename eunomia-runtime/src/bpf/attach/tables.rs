@@ -152,6 +152,7 @@ impl Record<'_> {
     }
 }
 
+/// The header of a section.
 struct Section {
     name: u64,
     kind: u64,

@@ -95,8 +95,8 @@ pub enum Target {
     /// A map of the same object: the map of sockets of an `sk_skb` or `sk_msg` program, or the map
     /// whose entries an iterator visits.
     Map(String),
-    /// A kernel function, LSM hook or tracepoint for an `fentry`, `fexit`, `fmod_ret`, `lsm` or
-    /// `tp_btf` program, instead of the one that its section names.
+    /// A kernel function, LSM hook or tracepoint for an `fentry`, `fexit`, `fmod_ret`, `fsession`,
+    /// `lsm` or `tp_btf` program, instead of the one that its section names.
     Function(String),
     /// A kernel function. For `kprobe.multi`, `kretprobe.multi` and `kprobe.session` programs it is
     /// a pattern: `*` matches any characters, `?` matches one.

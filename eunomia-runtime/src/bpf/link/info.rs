@@ -32,7 +32,7 @@ pub struct LinkInfo {
 pub enum LinkKind {
     /// A raw tracepoint.
     RawTracepoint,
-    /// A function of the kernel (fentry, fexit, fmod_ret), an LSM hook or an extension.
+    /// A function of the kernel (fentry, fexit, fmod_ret, fsession), an LSM hook or an extension.
     Tracing,
     /// A cgroup.
     Cgroup,

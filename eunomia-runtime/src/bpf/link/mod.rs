@@ -44,12 +44,15 @@ pub use many::{Attached, Links};
 #[derive(Debug)]
 #[must_use = "the program is detached when its link is dropped"]
 pub struct Link {
+    /// `None` only while the link is dropped or leaves libbpf.
     held: Option<Held>,
     /// The object of the program. Dropping links of some kinds (USDT) uses the object, whose other
     /// owners may drop it earlier. `None` for a link that was opened from its pin.
     object: Option<Arc<Object>>,
 }
 
+/// What keeps the program attached. It owns its descriptors, if it has any, and dropping it
+/// detaches the program.
 #[derive(Debug)]
 pub(super) enum Held {
     /// A link of libbpf.

@@ -89,6 +89,7 @@ enum Trust {
     NotLoaded(String),
 }
 
+/// The map that a handle refers to, by what owns its descriptor.
 #[derive(Debug)]
 enum Held<'a> {
     /// A map of a loaded object.

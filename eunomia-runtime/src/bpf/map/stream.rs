@@ -52,6 +52,7 @@ pub struct RingBuffer<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
 #[derive(Debug)]
 pub struct PerfEventArray<'a, E: ?Sized>(Stream<'a>, PhantomData<fn(&E)>);
 
+/// A map and the reader of its records, in which it has the number `index`.
 #[derive(Debug)]
 struct Stream<'a> {
     map: Map<'a>,

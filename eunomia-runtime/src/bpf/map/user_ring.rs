@@ -64,6 +64,8 @@ pub struct UserRingBuffer<'a>(Map<'a>);
 /// may be sent to another thread.
 #[derive(Debug)]
 pub struct Producer {
+    /// Excludes other producers in this process. Declared first, so that it is dropped before the
+    /// mappings, which keep the map alive.
     claim: Claim,
     consumed: Pages,
     produced: Pages,

@@ -60,8 +60,8 @@ impl BtfCache {
     /// as `/tmp` may be writable for others.
     ///
     /// # Errors
-    /// [`Error::File`] if the folder cannot be created or opened. [`Error::File`] if another user
-    /// can change it or a folder above it.
+    /// [`Error::File`] if the folder cannot be created or opened, or if another user can change it
+    /// or a folder above it.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
         let failed = |source| Error::File { path: folder.clone(), source };

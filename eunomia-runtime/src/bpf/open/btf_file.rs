@@ -110,7 +110,7 @@ fn check(btf: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Which types count as parts of a type.
+/// The types that count as parts of a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Follow {
     /// Types of members and elements.
@@ -119,6 +119,7 @@ enum Follow {
     Functions,
 }
 
+/// The types of a BTF file, as its bytes.
 struct Types<'a> {
     bytes: &'a [u8],
     /// The offset of each type by its id; that of `void` is not used.

@@ -104,9 +104,9 @@ impl OpenProgram<'_> {
 
     /// Sets the function to which the program attaches.
     ///
-    /// For `fentry`, `fexit`, `fmod_ret` and `lsm` it is a function of the kernel. For `freplace`
-    /// it is a function of the program `of`, which this program replaces. `of` may be closed
-    /// afterwards. The kernel checks the types of the two functions at loading.
+    /// For `fentry`, `fexit`, `fmod_ret`, `fsession` and `lsm` it is a function of the kernel. For
+    /// `freplace` it is a function of the program `of`, which this program replaces. `of` may be
+    /// closed afterwards. The kernel checks the types of the two functions at loading.
     ///
     /// # Errors
     /// [`Error::Kernel`] if libbpf refuses the function: ENOENT (for a function of the kernel also

@@ -24,15 +24,18 @@ pub(in crate::bpf) struct Settings {
     /// The programs whose functions other programs replace or trace, by the name of the other.
     /// libbpf keeps only their numbers, so they are kept open until the object is loaded.
     pub(super) attached_to: BTreeMap<String, OwnedFd>,
+    /// The maps whose records this object delivers, in the order of their numbers.
     pub(in crate::bpf) streams: Vec<String>,
     /// The maps that are read at intervals: the interval, whether entries are taken out, and the
     /// declaration.
     pub(in crate::bpf) samples: BTreeMap<String, (Duration, bool, MapSpec)>,
-    /// The section, offset and size of the variable, by the name of the map.
+    /// The variable in which programs count the records that a map has lost: its section, its
+    /// offset and its size in bytes, by the name of the map.
     pub(in crate::bpf) dropped: BTreeMap<String, (String, usize, usize)>,
     /// The streams whose records are left to another reader.
     pub(in crate::bpf) left: BTreeSet<String>,
     pub(in crate::bpf) perf: PerfBuffer,
+    /// The targets that were set, by the name of the program.
     pub(in crate::bpf) targets: BTreeMap<String, Vec<Target>>,
     /// The BTF of the kernel. libbpf reads it by its descriptor when it loads the object.
     _btf: Option<BtfFile>,

@@ -19,6 +19,7 @@ pub(in crate::bpf) struct Storage {
     len: usize,
 }
 
+/// What holds the bytes.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     /// Memory that is shared with the BPF side, aligned to 8 bytes.

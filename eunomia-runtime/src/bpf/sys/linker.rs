@@ -47,6 +47,7 @@ pub fn link(objects: &[&Path], output: &Path) -> Result<(), (Option<usize>, Stri
     linked.map_err(|code| refused(None, code, messages))
 }
 
+/// libbpf's linker. Dropping it frees it.
 struct Linker(NonNull<bpf_linker>);
 
 impl Linker {

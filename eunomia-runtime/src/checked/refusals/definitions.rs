@@ -102,6 +102,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
     arenas(subject, in_elf, diagnostics);
 }
 
+/// The definition of a map that is checked, and its faults.
 struct Definition<'a> {
     checked: &'a Checked,
     name: &'a str,

@@ -125,6 +125,7 @@ pub(crate) fn check<'a>(subject: &'a Subject<'a>, diagnostics: &mut Found) -> He
 
 type Wrong = (String, &'static str);
 
+/// What the places that hold a reference belong to.
 struct Places<'a> {
     subject: &'a Subject<'a>,
     has_arena: bool,
@@ -271,7 +272,7 @@ impl<'a> Places<'a> {
         let slot = self
             .first_slot(map)
             .and_then(|first| (offset - start).checked_sub(first))
-            .map(|behind| behind / 8)?;
+            .map(|bytes| bytes / 8)?;
         let full = def.max_entries != 0
             && def.kind != MapKind::HASH_OF_MAPS
             && slot >= def.max_entries.into();

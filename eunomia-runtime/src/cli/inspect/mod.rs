@@ -26,6 +26,7 @@ struct Description {
     exports: Vec<Export>,
 }
 
+/// A program.
 struct Program {
     name: String,
     section: Option<String>,
@@ -33,6 +34,7 @@ struct Program {
     link: bool,
 }
 
+/// A map.
 struct Map {
     name: String,
     kind: Option<String>,
@@ -47,6 +49,7 @@ struct Part {
     size: u64,
 }
 
+/// A global variable.
 struct Variable {
     name: String,
     section: String,
@@ -60,6 +63,7 @@ struct Variable {
     help: Option<String>,
 }
 
+/// A map that delivers records, and their type.
 struct Export {
     /// The map; unknown if the skeleton has no object.
     map: Option<String>,
@@ -73,6 +77,7 @@ struct Export {
     fields: Vec<Field>,
 }
 
+/// A member of a record.
 struct Field {
     name: String,
     ty: String,
