@@ -105,6 +105,7 @@ pub(crate) fn tcx_programs_run_in_order() -> Outcome {
 
         let missing = at(Order::Before(Anchor::Program(look.id()?))).unwrap_err();
         assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
+        assert!(missing.to_string().contains("order names is not attached there"), "{missing}");
         let missing = at(Order::After(Anchor::Pinned(pin))).unwrap_err();
         assert_eq!(errno(&missing), Some(libc::ENOENT), "{missing}");
 

@@ -33,7 +33,8 @@ Targets:
   netfilter:ipv4/pre_routing,priority=-128,defragmented
   socket:eth0           a socket filter on the packets of an interface
   map:NAME              a sockmap or sockhash, or the map that an iterator walks
-  kprobe:vfs_read       likewise kretprobe, ksyscall, fentry, fexit, fmod_ret, lsm, tp_btf, raw_tp
+  kprobe:vfs_read       likewise kretprobe, ksyscall, raw_tp
+  fentry:vfs_read       likewise fexit, fmod_ret, fsession, lsm, tp_btf
   tp:sched/sched_switch
   uprobe:/bin/bash:readline,pid=1234
                         likewise uretprobe; also FUNCTION+OFFSET or OFFSET; a library can be given

@@ -89,6 +89,7 @@ impl<K> Program<'_, K> {
         if fd < 0 {
             let name = self.name().to_string_lossy();
             let error = self.explain(kernel_error(tried, io::Error::from_raw_os_error(-fd)));
+            let error = error.with_hint(|| position.hint(-fd));
             return Err(error.with_hint(|| {
                 diagnosis::interface::reason(&name, target, attach_type, position.flags, Some(-fd))
             }));

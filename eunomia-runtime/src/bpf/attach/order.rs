@@ -130,4 +130,13 @@ impl Position {
     pub(super) fn raw_fd(&self) -> u32 {
         self.fd.as_ref().map_or(0, |fd| fd.as_raw_fd().cast_unsigned())
     }
+
+    /// Returns the hint for a refusal that this position causes.
+    pub(super) fn hint(&self, error: i32) -> Option<&'static str> {
+        let has_anchor = self.id != 0 || self.fd.is_some();
+        (error == libc::ENOENT && has_anchor).then_some(
+            "the program or link that the order names is not attached there; `bpftool net` and \
+             `bpftool cgroup show` list the ids of those that are",
+        )
+    }
 }

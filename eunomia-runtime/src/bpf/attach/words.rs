@@ -52,8 +52,10 @@ fn parse(text: &str) -> Result<Target, String> {
         "netfilter" => netfilter(&mut words)?,
         "socket" => Target::Packets(interface(words.rest)),
         "map" | "sk_skb" | "sk_msg" | "iter" => Target::Map(words.rest.to_owned()),
-        "fentry" | "fexit" | "fmod_ret" | "lsm" | "tp_btf" | "fentry.s" | "fexit.s"
-        | "fmod_ret.s" | "lsm.s" => Target::Function(words.rest.to_owned()),
+        "fentry" | "fexit" | "fmod_ret" | "fsession" | "lsm" | "tp_btf" | "fentry.s"
+        | "fexit.s" | "fmod_ret.s" | "fsession.s" | "lsm.s" => {
+            Target::Function(words.rest.to_owned())
+        }
         "kprobe" | "kprobe.multi" | "kprobe.session" => {
             Target::Kprobe { function: words.rest.to_owned(), returns: false }
         }
