@@ -73,7 +73,6 @@ fn print(out: &mut impl Write, event: &Event) -> io::Result<()> {
     let Event { pid, ppid, exit_code, duration_ns, comm, filename, exit_event, et, .. } = event;
     writeln!(
         out,
-        "{time:<8} {pid:<7} {ppid:<7} {exit_code:<9} {duration_ns:<12} {comm:<16} {filename:<32} {:<10} {et}",
-        exit_event.get()
+        "{time:<8} {pid:<7} {ppid:<7} {exit_code:<9} {duration_ns:<12} {comm:<16} {filename:<32} {exit_event:<10} {et}"
     )
 }
