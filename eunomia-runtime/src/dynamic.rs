@@ -219,7 +219,7 @@ impl Open {
     /// # Errors
     /// [`Error::Value`] if the matches are those of another skeleton's command.
     #[cfg(feature = "clap")]
-    pub fn args(mut self, matches: &clap::ArgMatches) -> Result<Self> {
+    pub fn set_args(&mut self, matches: &clap::ArgMatches) -> Result<()> {
         let given = crate::args::Given::of(matches);
         for argument in self.checked.setup()?.arguments {
             let (section, variable) = (argument.section, argument.variable);
@@ -249,7 +249,7 @@ impl Open {
                 }
             }
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Splits the skeleton into the underlying object and its description.
