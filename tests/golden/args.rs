@@ -893,9 +893,12 @@ pub mod args {
                     )
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
@@ -1108,18 +1111,16 @@ pub mod args {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `add`, section `raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub add: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn add(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("add")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0] = object.programs_named(["add"])?;
+                ::core::result::Result::Ok(Self { add: program_0 })
             }
         }
         /// The programs.

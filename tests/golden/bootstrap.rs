@@ -444,9 +444,12 @@ pub mod bootstrap {
                     )
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
@@ -579,28 +582,22 @@ pub mod bootstrap {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `handle_exec`, section `tp/sched/sched_process_exec`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn handle_exec(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("handle_exec")
-            }
+            pub handle_exec: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `handle_exit`, section `tp/sched/sched_process_exit`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub handle_exit: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn handle_exit(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("handle_exit")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1] = object
+                    .programs_named(["handle_exec", "handle_exit"])?;
+                ::core::result::Result::Ok(Self {
+                    handle_exec: program_0,
+                    handle_exit: program_1,
+                })
             }
         }
         /// The programs.

@@ -169,9 +169,12 @@ pub mod congestion {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The tables of functions (struct_ops), whose members can be set before loading.
             #[inline]
@@ -286,38 +289,25 @@ pub mod congestion {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `ssthresh`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn ssthresh(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("ssthresh")
-            }
+            pub ssthresh: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `cong_avoid`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn cong_avoid(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("cong_avoid")
-            }
+            pub cong_avoid: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `undo_cwnd`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub undo_cwnd: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn undo_cwnd(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("undo_cwnd")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2] = object
+                    .programs_named(["ssthresh", "cong_avoid", "undo_cwnd"])?;
+                ::core::result::Result::Ok(Self {
+                    ssthresh: program_0,
+                    cong_avoid: program_1,
+                    undo_cwnd: program_2,
+                })
             }
         }
         /// The programs.

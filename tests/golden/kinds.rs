@@ -1067,9 +1067,12 @@ pub mod kinds {
                     )
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
@@ -1339,28 +1342,21 @@ pub mod kinds {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `sum`, section `raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn sum(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("sum")
-            }
+            pub sum: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `send`, section `raw_tp/sys_exit`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub send: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn send(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("send")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1] = object.programs_named(["sum", "send"])?;
+                ::core::result::Result::Ok(Self {
+                    sum: program_0,
+                    send: program_1,
+                })
             }
         }
         /// The programs.

@@ -216,9 +216,12 @@ pub mod maps {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
@@ -393,38 +396,25 @@ pub mod maps {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `run`, section `raw_tp/run`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn run(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("run")
-            }
+            pub run: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `tail`, section `raw_tp/tail`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn tail(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("tail")
-            }
+            pub tail: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `sample`, section `perf_event`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub sample: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn sample(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("sample")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2] = object
+                    .programs_named(["run", "tail", "sample"])?;
+                ::core::result::Result::Ok(Self {
+                    run: program_0,
+                    tail: program_1,
+                    sample: program_2,
+                })
             }
         }
         /// The programs.

@@ -465,9 +465,12 @@ pub mod profile {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
@@ -586,28 +589,21 @@ pub mod profile {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `profile`, section `raw_tp/eunomia`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn profile(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("profile")
-            }
+            pub profile: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `measure`, section `raw_tp/eunomia`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub measure: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn measure(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("measure")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1] = object.programs_named(["profile", "measure"])?;
+                ::core::result::Result::Ok(Self {
+                    profile: program_0,
+                    measure: program_1,
+                })
             }
         }
         /// The programs.

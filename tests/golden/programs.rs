@@ -114,9 +114,12 @@ pub mod programs {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
@@ -200,68 +203,41 @@ pub mod programs {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `drop_none`, section `xdp`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn drop_none(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("drop_none")
-            }
+            pub drop_none: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `pass`, section `tc`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn pass(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("pass")
-            }
+            pub pass: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_sample`, section `perf_event`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_sample(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_sample")
-            }
+            pub on_sample: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_call`, section `uprobe`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_call(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_call")
-            }
+            pub on_call: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `list`, section `iter/task`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn list(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("list")
-            }
+            pub list: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `tested`, section `raw_tp/never_attached`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub tested: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn tested(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("tested")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2, program_3, program_4, program_5] = object
+                    .programs_named([
+                        "drop_none",
+                        "pass",
+                        "on_sample",
+                        "on_call",
+                        "list",
+                        "tested",
+                    ])?;
+                ::core::result::Result::Ok(Self {
+                    drop_none: program_0,
+                    pass: program_1,
+                    on_sample: program_2,
+                    on_call: program_3,
+                    list: program_4,
+                    tested: program_5,
+                })
             }
         }
         /// The programs.

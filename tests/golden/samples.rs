@@ -341,9 +341,12 @@ pub mod samples {
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
@@ -457,38 +460,25 @@ pub mod samples {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `insert`, section `raw_tp/insert`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn insert(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("insert")
-            }
+            pub insert: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `add`, section `raw_tp/add`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn add(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("add")
-            }
+            pub add: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `count`, section `raw_tp/count`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub count: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn count(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("count")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2] = object
+                    .programs_named(["insert", "add", "count"])?;
+                ::core::result::Result::Ok(Self {
+                    insert: program_0,
+                    add: program_1,
+                    count: program_2,
+                })
             }
         }
         /// The programs.

@@ -439,9 +439,12 @@ pub mod streams {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
@@ -560,48 +563,28 @@ pub mod streams {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `produce`, section `raw_tp/produce`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn produce(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("produce")
-            }
+            pub produce: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `mixture`, section `raw_tp/mixture`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn mixture(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("mixture")
-            }
+            pub mixture: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `annotate`, section `raw_tp/annotate`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn annotate(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("annotate")
-            }
+            pub annotate: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `perf`, section `raw_tp/perf`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub perf: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn perf(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("perf")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2, program_3] = object
+                    .programs_named(["produce", "mixture", "annotate", "perf"])?;
+                ::core::result::Result::Ok(Self {
+                    produce: program_0,
+                    mixture: program_1,
+                    annotate: program_2,
+                    perf: program_3,
+                })
             }
         }
         /// The programs.

@@ -169,9 +169,12 @@ pub mod tables {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The tables of functions (struct_ops), whose members can be set before loading.
             #[inline]
@@ -304,48 +307,28 @@ pub mod tables {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `ssthresh`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn ssthresh(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("ssthresh")
-            }
+            pub ssthresh: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `undo_cwnd`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn undo_cwnd(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("undo_cwnd")
-            }
+            pub undo_cwnd: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `count_before`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn count_before(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("count_before")
-            }
+            pub count_before: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `count_after`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub count_after: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn count_after(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("count_after")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2, program_3] = object
+                    .programs_named(["ssthresh", "undo_cwnd", "count_before", "count_after"])?;
+                ::core::result::Result::Ok(Self {
+                    ssthresh: program_0,
+                    undo_cwnd: program_1,
+                    count_before: program_2,
+                    count_after: program_3,
+                })
             }
         }
         /// The programs.

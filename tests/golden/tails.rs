@@ -1104,9 +1104,12 @@ pub mod tails {
         pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
@@ -1244,28 +1247,22 @@ pub mod tails {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `send_lines`, section `raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn send_lines(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("send_lines")
-            }
+            pub send_lines: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `send_tails`, section `raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub send_tails: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn send_tails(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("send_tails")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::Open,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1] = object
+                    .programs_named(["send_lines", "send_tails"])?;
+                ::core::result::Result::Ok(Self {
+                    send_lines: program_0,
+                    send_tails: program_1,
+                })
             }
         }
         /// The programs.

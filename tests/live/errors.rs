@@ -45,7 +45,7 @@ pub(crate) fn error_holds_verifier_log() -> Outcome {
 
     // The verifier does not see a program that is not loaded.
     let mut open = refused::open()?;
-    open.progs().wild()?.set_autoload(false);
+    open.progs()?.wild.set_autoload(false);
     drop(open.load()?.attach()?);
     Ok(())
 }
@@ -214,7 +214,7 @@ pub(crate) fn arena_smaller_than_variables_is_refused() -> Outcome {
 
 pub(crate) fn unloaded_program_has_no_descriptor() -> Outcome {
     let mut open = kinds::open()?;
-    open.progs().sum()?.set_autoload(false);
+    open.progs()?.sum.set_autoload(false);
     let skel = open.load()?;
     let error = skel.progs()?.sum.test_run(None, None).unwrap_err();
     assert_eq!(error.to_string(), "program `sum`: it was not loaded, so it has no descriptor");

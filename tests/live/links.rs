@@ -286,7 +286,7 @@ pub(crate) fn unsupported_replace_is_refused() -> Outcome {
         "a link of type raw_tracepoint; attach the new program",
     );
     let mut open = hooks::open()?;
-    open.progs().take()?.set_autoload(false);
+    open.progs()?.take.set_autoload(false);
     is_invalid_call(&link.replace(&open.load()?.progs()?.take).unwrap_err(), "it was not loaded");
     Ok(())
 }

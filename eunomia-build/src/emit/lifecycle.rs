@@ -161,9 +161,12 @@ fn open_programs(module: &Module<'_>) -> Option<TokenStream> {
     (!module.programs.is_empty()).then(|| {
         quote! {
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
         }
     })

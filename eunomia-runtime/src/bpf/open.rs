@@ -174,12 +174,39 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`] if the object has no program of this name.
     pub fn program(&mut self, name: &str) -> Result<OpenProgram<'_>> {
+        self.programs_named([name]).map(|[program]| program)
+    }
+
+    /// Returns several programs, which can be set up side by side.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the first name that no program of the object has.
+    #[doc(hidden)]
+    pub fn programs_named<const N: usize>(
+        &mut self,
+        names: [&str; N],
+    ) -> Result<[OpenProgram<'_>; N]> {
         let known = self.programs();
-        let Settings { attached_to, .. } = &mut self.settings;
-        match self.object.progs_mut().find(|program| program.name() == name) {
-            Some(program) => Ok(OpenProgram(program, attached_to)),
-            None => Err(Error::NotFound { what: "program", name: name.to_owned(), known }),
-        }
+        <[_; N]>::try_from(self.find_programs(&names)).map_err(|_| {
+            let is_missing = |name: &&&str| !known.iter().any(|known| known == *name);
+            let missing = names.iter().find(is_missing).copied().unwrap_or_default();
+            Error::NotFound { what: "program", name: missing.to_owned(), known }
+        })
+    }
+
+    /// Returns the programs that have one of the names, in the order of the names.
+    fn find_programs(&mut self, names: &[&str]) -> Vec<OpenProgram<'_>> {
+        let programs = self.object.progs_mut().zip(&mut self.settings.attached_to);
+        let mut found: Vec<_> = programs
+            .filter_map(|(program, attached_to)| {
+                let at = names.iter().position(|name| program.name() == *name)?;
+                Some((at, OpenProgram(program, attached_to)))
+            })
+            .collect();
+        found.sort_by_key(|(at, _)| *at);
+        // Objects that are linked from several files can have two programs of the same name.
+        found.dedup_by_key(|(at, _)| *at);
+        found.into_iter().map(|(_, program)| program).collect()
     }
 
     /// Sets the target to which `attach` attaches a program. It replaces the target in the

@@ -1,7 +1,6 @@
 //! Programs of an object that is not yet loaded.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsStr,
     io,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
@@ -21,10 +20,7 @@ use crate::{
 
 /// A program of an object that is not yet loaded.
 #[derive(Debug)]
-pub struct OpenProgram<'a>(
-    pub(super) OpenProgramMut<'a>,
-    pub(super) &'a mut BTreeMap<String, OwnedFd>,
-);
+pub struct OpenProgram<'a>(pub(super) OpenProgramMut<'a>, pub(super) &'a mut Option<OwnedFd>);
 
 impl OpenProgram<'_> {
     /// Returns the name of the C function.
@@ -124,11 +120,7 @@ impl OpenProgram<'_> {
             refused(tried, &error, &log)
                 .without(|| lacking(&[Need::by_number("finding the functions of another program")]))
         })?;
-        let name = self.name().to_string_lossy().into_owned();
-        match held {
-            Some(held) => self.1.insert(name, held),
-            None => self.1.remove(&name),
-        };
+        *self.1 = held;
         Ok(())
     }
 
