@@ -33,7 +33,7 @@ pub use crate::value::{Event, Handler, Handlers};
 /// An open skeleton that is not yet loaded.
 #[derive(Debug)]
 pub struct Open {
-    inner: bpf::Open,
+    inner: bpf::OpenObject,
     checked: Arc<Checked>,
 }
 
@@ -45,7 +45,7 @@ pub type Loaded = bpf::LoadedSkeleton<Handles>;
 /// Access to a loaded skeleton's variables and statistics by name.
 #[derive(Debug)]
 pub struct Handles {
-    inner: bpf::Loaded,
+    inner: bpf::LoadedObject,
     checked: Arc<Checked>,
 }
 
@@ -81,7 +81,7 @@ impl Checked {
 
     /// Opens the underlying object and sets the values and targets of the document, as the `open`
     /// of a generated module does.
-    pub(crate) fn opened(&self, kernel: Option<&Path>) -> Result<bpf::Open> {
+    pub(crate) fn opened(&self, kernel: Option<&Path>) -> Result<bpf::OpenObject> {
         let checked = self;
         let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
         let samples = checked.streams.iter().filter_map(|stream| {
@@ -118,7 +118,7 @@ impl Checked {
                 .map(|Diagnostic { what, todo, .. }| format!("{what}; {todo}"))
         };
         let mut inner =
-            bpf::Open::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
+            bpf::OpenObject::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
         for (program, section) in checked.program_types() {
             inner.program(program)?.set_type_of(section)?;
         }
@@ -219,7 +219,7 @@ impl Open {
     /// # Errors
     /// [`Error::Value`] if the matches are those of another skeleton's command.
     #[cfg(feature = "clap")]
-    pub fn args(mut self, matches: &clap::ArgMatches) -> Result<Self> {
+    pub fn set_args(&mut self, matches: &clap::ArgMatches) -> Result<()> {
         let given = crate::args::Given::of(matches);
         for argument in self.checked.setup()?.arguments {
             let (section, variable) = (argument.section, argument.variable);
@@ -249,16 +249,16 @@ impl Open {
                 }
             }
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Splits the skeleton into the underlying object and its description.
-    pub(crate) fn into_parts(self) -> (bpf::Open, Arc<Checked>) {
+    pub(crate) fn into_parts(self) -> (bpf::OpenObject, Arc<Checked>) {
         (self.inner, self.checked)
     }
 
     /// Returns the underlying object, for example to turn programs off or resize maps.
-    pub fn object(&mut self) -> &mut bpf::Open {
+    pub fn object(&mut self) -> &mut bpf::OpenObject {
         &mut self.inner
     }
 
@@ -272,7 +272,7 @@ impl Open {
     /// Loads maps and programs into the kernel.
     ///
     /// # Errors
-    /// Those of [`bpf::Open::load`].
+    /// Those of [`bpf::OpenObject::load`].
     pub fn load(self) -> Result<Loaded> {
         Ok(Loaded::new(Handles { inner: self.inner.load()?, checked: self.checked }))
     }
@@ -281,7 +281,7 @@ impl Open {
 impl bpf::Handles for Handles {
     type Export<'a> = Event<'a>;
 
-    fn object(&self) -> &bpf::Loaded {
+    fn object(&self) -> &bpf::LoadedObject {
         &self.inner
     }
 

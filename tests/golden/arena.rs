@@ -139,11 +139,11 @@ pub mod arena {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The variables of the section `.addr_space.1`, to be set before loading.
             ///
@@ -166,13 +166,16 @@ pub mod arena {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -188,7 +191,7 @@ pub mod arena {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The variables of the section `.addr_space.1`, shared with the programs.
             ///
@@ -230,7 +233,7 @@ pub mod arena {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -293,7 +296,7 @@ pub mod arena {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["memory"])?;
                 ::core::result::Result::Ok(Self { memory: all.0 })
@@ -301,18 +304,16 @@ pub mod arena {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `run`, section `raw_tp/run`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub run: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn run(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("run")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0] = object.programs_named(["run"])?;
+                ::core::result::Result::Ok(Self { run: program_0 })
             }
         }
         /// The programs.
@@ -326,7 +327,7 @@ pub mod arena {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["run"])?;
                 ::core::result::Result::Ok(Self { run: all.0 })

@@ -563,13 +563,13 @@ pub mod args {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let mut object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
+            let mut object = ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel)?;
             object.section(".rodata")?.write("i64", 16, b"\xF9\xFF\xFF\xFF\xFF\xFF\xFF\xFF")?;
             ::core::result::Result::Ok(Open(object))
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The variables of the section `.rodata`, to be set before loading.
             ///
@@ -608,7 +608,7 @@ pub mod args {
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+            pub fn set_args(&mut self, args: &Args) -> ::eunomia_runtime::Result<()> {
                 let default: Args = ::core::default::Default::default();
                 self.0
                     .write_args(
@@ -891,16 +891,18 @@ pub mod args {
                             ),
                         ],
                     )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -916,7 +918,7 @@ pub mod args {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The variables of the section `.rodata`, which the kernel froze when it was loaded.
             ///
@@ -960,7 +962,7 @@ pub mod args {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -1109,18 +1111,16 @@ pub mod args {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `add`, section `raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub add: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn add(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("add")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0] = object.programs_named(["add"])?;
+                ::core::result::Result::Ok(Self { add: program_0 })
             }
         }
         /// The programs.
@@ -1134,7 +1134,7 @@ pub mod args {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["add"])?;
                 ::core::result::Result::Ok(Self { add: all.0 })

@@ -386,11 +386,11 @@ pub mod bootstrap {
                 ],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The variables of the section `.rodata`, to be set before loading.
             ///
@@ -419,7 +419,7 @@ pub mod bootstrap {
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+            pub fn set_args(&mut self, args: &Args) -> ::eunomia_runtime::Result<()> {
                 let default: Args = ::core::default::Default::default();
                 self.0
                     .write_args(
@@ -442,16 +442,18 @@ pub mod bootstrap {
                             ),
                         ],
                     )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -467,7 +469,7 @@ pub mod bootstrap {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The variables of the section `.rodata`, which the kernel froze when it was loaded.
             ///
@@ -517,7 +519,7 @@ pub mod bootstrap {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -566,7 +568,7 @@ pub mod bootstrap {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _) = ::eunomia_runtime::__private::handles(
                     loaded,
@@ -580,28 +582,22 @@ pub mod bootstrap {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `handle_exec`, section `tp/sched/sched_process_exec`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn handle_exec(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("handle_exec")
-            }
+            pub handle_exec: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `handle_exit`, section `tp/sched/sched_process_exit`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub handle_exit: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn handle_exit(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("handle_exit")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1] = object
+                    .programs_named(["handle_exec", "handle_exit"])?;
+                ::core::result::Result::Ok(Self {
+                    handle_exec: program_0,
+                    handle_exit: program_1,
+                })
             }
         }
         /// The programs.
@@ -620,7 +616,7 @@ pub mod bootstrap {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _) = ::eunomia_runtime::__private::handles(
                     loaded,

@@ -152,11 +152,11 @@ pub mod congestion {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -169,9 +169,12 @@ pub mod congestion {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The tables of functions (struct_ops), whose members can be set before loading.
             #[inline]
@@ -180,7 +183,7 @@ pub mod congestion {
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -196,7 +199,7 @@ pub mod congestion {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -228,7 +231,7 @@ pub mod congestion {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -265,7 +268,7 @@ pub mod congestion {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["steady"])?;
                 ::core::result::Result::Ok(Self { steady: all.0 })
@@ -273,7 +276,7 @@ pub mod congestion {
         }
         /// The tables of functions before they are loaded.
         pub struct OpenTables<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
+            object: &'a mut ::eunomia_runtime::bpf::OpenObject,
         }
         impl OpenTables<'_> {
             /// `struct tcp_congestion_ops steady`
@@ -286,38 +289,25 @@ pub mod congestion {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `ssthresh`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn ssthresh(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("ssthresh")
-            }
+            pub ssthresh: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `cong_avoid`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn cong_avoid(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("cong_avoid")
-            }
+            pub cong_avoid: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `undo_cwnd`, section `struct_ops`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub undo_cwnd: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn undo_cwnd(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("undo_cwnd")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2] = object
+                    .programs_named(["ssthresh", "cong_avoid", "undo_cwnd"])?;
+                ::core::result::Result::Ok(Self {
+                    ssthresh: program_0,
+                    cong_avoid: program_1,
+                    undo_cwnd: program_2,
+                })
             }
         }
         /// The programs.
@@ -338,7 +328,7 @@ pub mod congestion {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,

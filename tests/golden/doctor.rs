@@ -75,11 +75,11 @@ pub mod doctor {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -92,13 +92,16 @@ pub mod doctor {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -114,7 +117,7 @@ pub mod doctor {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -148,7 +151,7 @@ pub mod doctor {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -189,98 +192,54 @@ pub mod doctor {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `guarded`, section `raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn guarded(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("guarded")
-            }
+            pub guarded: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `unguarded`, section `?raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn unguarded(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("unguarded")
-            }
+            pub unguarded: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `wrong_helper`, section `?raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn wrong_helper(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("wrong_helper")
-            }
+            pub wrong_helper: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_tracepoint`, section `tp/sched/eunomia_none`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_tracepoint(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_tracepoint")
-            }
+            pub on_tracepoint: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_raw_tracepoint`, section `?tp_btf/eunomia_none`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_raw_tracepoint(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_raw_tracepoint")
-            }
+            pub on_raw_tracepoint: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_function`, section `?fentry/eunomia_none`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_function(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_function")
-            }
+            pub on_function: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_probe`, section `?kprobe/eunomia_none`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_probe(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_probe")
-            }
+            pub on_probe: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_call`, section `?uprobe//proc/self/exe:eunomia_none`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_call(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_call")
-            }
+            pub on_call: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_file`, section `?uprobe//eunomia/none:main`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub on_file: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn on_file(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_file")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2, program_3, program_4, program_5, program_6,
+                program_7, program_8] = object
+                    .programs_named([
+                        "guarded",
+                        "unguarded",
+                        "wrong_helper",
+                        "on_tracepoint",
+                        "on_raw_tracepoint",
+                        "on_function",
+                        "on_probe",
+                        "on_call",
+                        "on_file",
+                    ])?;
+                ::core::result::Result::Ok(Self {
+                    guarded: program_0,
+                    unguarded: program_1,
+                    wrong_helper: program_2,
+                    on_tracepoint: program_3,
+                    on_raw_tracepoint: program_4,
+                    on_function: program_5,
+                    on_probe: program_6,
+                    on_call: program_7,
+                    on_file: program_8,
+                })
             }
         }
         /// The programs.
@@ -334,7 +293,7 @@ pub mod doctor {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,

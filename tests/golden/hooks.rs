@@ -75,11 +75,11 @@ pub mod hooks {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -92,13 +92,16 @@ pub mod hooks {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -114,7 +117,7 @@ pub mod hooks {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -146,7 +149,7 @@ pub mod hooks {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -191,7 +194,7 @@ pub mod hooks {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _) = ::eunomia_runtime::__private::handles(
                     loaded,
@@ -205,188 +208,91 @@ pub mod hooks {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `take`, section `socket`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn take(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("take")
-            }
+            pub take: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `choose`, section `sk_reuseport`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn choose(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("choose")
-            }
+            pub choose: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `receive`, section `sk_skb/stream_verdict`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn receive(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("receive")
-            }
+            pub receive: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `send`, section `sk_msg`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn send(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("send")
-            }
+            pub send: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `read_sysctl`, section `cgroup/sysctl`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn read_sysctl(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("read_sysctl")
-            }
+            pub read_sysctl: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `look_up`, section `sk_lookup`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn look_up(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("look_up")
-            }
+            pub look_up: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `classify`, section `tc`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn classify(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("classify")
-            }
+            pub classify: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_exec`, section `tp`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_exec(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_exec")
-            }
+            pub on_exec: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_raw_exec`, section `raw_tp`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_raw_exec(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_raw_exec")
-            }
+            pub on_raw_exec: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `list`, section `?iter/bpf_map_elem`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn list(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("list")
-            }
+            pub list: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `filter`, section `?netfilter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn filter(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("filter")
-            }
+            pub filter: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_calls`, section `?uprobe.multi`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_calls(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_calls")
-            }
+            pub on_calls: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_function`, section `?kprobe`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_function(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_function")
-            }
+            pub on_function: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_functions`, section `?kprobe.multi`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_functions(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_functions")
-            }
+            pub on_functions: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_syscall`, section `?ksyscall`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_syscall(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_syscall")
-            }
+            pub on_syscall: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `pass`, section `?netkit/primary`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn pass(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("pass")
-            }
+            pub pass: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `other_verdict`, section `?freplace`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn other_verdict(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("other_verdict")
-            }
+            pub other_verdict: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `called`, section `?syscall`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub called: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn called(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("called")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2, program_3, program_4, program_5, program_6,
+                program_7, program_8, program_9, program_10, program_11, program_12, program_13,
+                program_14, program_15, program_16, program_17] = object
+                    .programs_named([
+                        "take",
+                        "choose",
+                        "receive",
+                        "send",
+                        "read_sysctl",
+                        "look_up",
+                        "classify",
+                        "on_exec",
+                        "on_raw_exec",
+                        "list",
+                        "filter",
+                        "on_calls",
+                        "on_function",
+                        "on_functions",
+                        "on_syscall",
+                        "pass",
+                        "other_verdict",
+                        "called",
+                    ])?;
+                ::core::result::Result::Ok(Self {
+                    take: program_0,
+                    choose: program_1,
+                    receive: program_2,
+                    send: program_3,
+                    read_sysctl: program_4,
+                    look_up: program_5,
+                    classify: program_6,
+                    on_exec: program_7,
+                    on_raw_exec: program_8,
+                    list: program_9,
+                    filter: program_10,
+                    on_calls: program_11,
+                    on_function: program_12,
+                    on_functions: program_13,
+                    on_syscall: program_14,
+                    pass: program_15,
+                    other_verdict: program_16,
+                    called: program_17,
+                })
             }
         }
         /// The programs.
@@ -473,7 +379,7 @@ pub mod hooks {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,

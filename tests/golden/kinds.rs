@@ -913,11 +913,11 @@ pub mod kinds {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The variables of the section `.rodata`, to be set before loading.
             ///
@@ -966,7 +966,7 @@ pub mod kinds {
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+            pub fn set_args(&mut self, args: &Args) -> ::eunomia_runtime::Result<()> {
                 let default: Args = ::core::default::Default::default();
                 self.0
                     .write_args(
@@ -1065,16 +1065,18 @@ pub mod kinds {
                             ),
                         ],
                     )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -1090,7 +1092,7 @@ pub mod kinds {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The variables of the section `.rodata`, which the kernel froze when it was loaded.
             ///
@@ -1170,7 +1172,7 @@ pub mod kinds {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -1322,7 +1324,7 @@ pub mod kinds {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,
@@ -1340,28 +1342,21 @@ pub mod kinds {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `sum`, section `raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn sum(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("sum")
-            }
+            pub sum: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `send`, section `raw_tp/sys_exit`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub send: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn send(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("send")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1] = object.programs_named(["sum", "send"])?;
+                ::core::result::Result::Ok(Self {
+                    sum: program_0,
+                    send: program_1,
+                })
             }
         }
         /// The programs.
@@ -1380,7 +1375,7 @@ pub mod kinds {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _) = ::eunomia_runtime::__private::handles(
                     loaded,

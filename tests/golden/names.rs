@@ -350,11 +350,11 @@ pub mod names {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The variables of the section `.data`, to be set before loading.
             ///
@@ -383,7 +383,7 @@ pub mod names {
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
-            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
+            pub fn set_args(&mut self, args: &Args) -> ::eunomia_runtime::Result<()> {
                 let default: Args = ::core::default::Default::default();
                 self.0
                     .write_args(
@@ -400,16 +400,18 @@ pub mod names {
                             ),
                         ],
                     )
-                    .and(::core::result::Result::Ok(self))
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -425,7 +427,7 @@ pub mod names {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The variables of the section `.data`, shared with the programs.
             ///
@@ -475,7 +477,7 @@ pub mod names {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -527,7 +529,7 @@ pub mod names {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _) = ::eunomia_runtime::__private::handles(
                     loaded,
@@ -541,18 +543,16 @@ pub mod names {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `move`, section `raw_tp/x`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub r#move: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn r#move(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("move")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0] = object.programs_named(["move"])?;
+                ::core::result::Result::Ok(Self { r#move: program_0 })
             }
         }
         /// The programs.
@@ -566,7 +566,7 @@ pub mod names {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["move"])?;
                 ::core::result::Result::Ok(Self { r#move: all.0 })

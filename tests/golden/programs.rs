@@ -75,7 +75,7 @@ pub mod programs {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let mut object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
+            let mut object = ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel)?;
             object
                 .set_target(
                     "drop_none",
@@ -101,7 +101,7 @@ pub mod programs {
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -114,13 +114,16 @@ pub mod programs {
                 self.0.sized_section(".bss").map(Bss::new)
             }
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -136,7 +139,7 @@ pub mod programs {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -160,7 +163,7 @@ pub mod programs {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -200,68 +203,41 @@ pub mod programs {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `drop_none`, section `xdp`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn drop_none(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("drop_none")
-            }
+            pub drop_none: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `pass`, section `tc`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn pass(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("pass")
-            }
+            pub pass: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_sample`, section `perf_event`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_sample(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_sample")
-            }
+            pub on_sample: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `on_call`, section `uprobe`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn on_call(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("on_call")
-            }
+            pub on_call: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `list`, section `iter/task`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn list(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("list")
-            }
+            pub list: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `tested`, section `raw_tp/never_attached`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub tested: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn tested(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("tested")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1, program_2, program_3, program_4, program_5] = object
+                    .programs_named([
+                        "drop_none",
+                        "pass",
+                        "on_sample",
+                        "on_call",
+                        "list",
+                        "tested",
+                    ])?;
+                ::core::result::Result::Ok(Self {
+                    drop_none: program_0,
+                    pass: program_1,
+                    on_sample: program_2,
+                    on_call: program_3,
+                    list: program_4,
+                    tested: program_5,
+                })
             }
         }
         /// The programs.
@@ -294,7 +270,7 @@ pub mod programs {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,

@@ -1097,20 +1097,23 @@ pub mod tails {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
         impl Open {
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -1126,7 +1129,7 @@ pub mod tails {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
         impl Handles {
             /// The maps.
             ///
@@ -1163,7 +1166,7 @@ pub mod tails {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -1215,7 +1218,7 @@ pub mod tails {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,
@@ -1244,28 +1247,22 @@ pub mod tails {
         }
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
-        }
-        impl OpenProgs<'_> {
             /// `send_lines`, section `raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn send_lines(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("send_lines")
-            }
+            pub send_lines: ::eunomia_runtime::bpf::OpenProgram<'a>,
             /// `send_tails`, section `raw_tp/sys_enter`
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
+            pub send_tails: ::eunomia_runtime::bpf::OpenProgram<'a>,
+        }
+        impl<'a> OpenProgs<'a> {
             #[inline]
-            pub fn send_tails(
-                &mut self,
-            ) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program("send_tails")
+            fn new(
+                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            ) -> ::eunomia_runtime::Result<Self> {
+                let [program_0, program_1] = object
+                    .programs_named(["send_lines", "send_tails"])?;
+                ::core::result::Result::Ok(Self {
+                    send_lines: program_0,
+                    send_tails: program_1,
+                })
             }
         }
         /// The programs.
@@ -1284,7 +1281,7 @@ pub mod tails {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::Loaded,
+                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _) = ::eunomia_runtime::__private::handles(
                     loaded,

@@ -1,6 +1,6 @@
 //! Command line options of a skeleton, typed and dynamic, that set variables of a loaded program.
 
-use eunomia_runtime::{Skeleton, bpf::Loaded};
+use eunomia_runtime::{Skeleton, bpf::LoadedObject};
 use eunomia_tests::{built::args, fixture};
 
 use super::Outcome;
@@ -36,13 +36,15 @@ fn sum() -> u64 {
     (arguments + defaults).cast_unsigned()
 }
 
-fn run(loaded: &Loaded) -> eunomia_runtime::Result<()> {
+fn run(loaded: &LoadedObject) -> eunomia_runtime::Result<()> {
     loaded.program("add")?.test_run(None, None).map(drop)
 }
 
 pub(crate) fn typed_arguments_reach_program() -> Outcome {
     let args = args::Args::try_parse_from(LINE)?;
-    let skel = args::open()?.args(&args)?.load()?;
+    let mut open = args::open()?;
+    open.set_args(&args)?;
+    let skel = open.load()?;
     run(skel.object())?;
     let rodata = skel.rodata()?;
     assert_eq!(
@@ -62,9 +64,10 @@ pub(crate) fn typed_arguments_reach_program() -> Outcome {
 }
 
 pub(crate) fn dynamic_arguments_reach_program() -> Outcome {
-    let open = Skeleton::parse(&fixture("args"), "args")?.open()?;
+    let mut open = Skeleton::parse(&fixture("args"), "args")?.open()?;
     let matches = open.command()?.try_get_matches_from(LINE)?;
-    let skel = open.args(&matches)?.load()?;
+    open.set_args(&matches)?;
+    let skel = open.load()?;
     run(skel.object())?;
     for (variable, value) in
         [("comm", "zsh"), ("f64", "-0.25"), ("on", "false"), ("level", "LOW(-5)"), ("first", "122")]
@@ -77,12 +80,12 @@ pub(crate) fn dynamic_arguments_reach_program() -> Outcome {
 
 /// A value of another length would overwrite the next variable.
 pub(crate) fn matches_of_other_skeleton_are_refused() -> Outcome {
-    let open = Skeleton::parse(&fixture("args"), "args")?.open()?;
+    let mut open = Skeleton::parse(&fixture("args"), "args")?.open()?;
     let foreign = eunomia_runtime::args::Command::new("other")
         .arg(eunomia_runtime::args::Arg::new("u8", eunomia_runtime::args::Scalar::Unsigned(8)))
         .to_clap();
     let matches = foreign.try_get_matches_from(["other", "--u8", "1"])?;
-    let error = open.args(&matches).unwrap_err().to_string();
+    let error = open.set_args(&matches).unwrap_err().to_string();
     assert_eq!(
         error,
         "variable `u8`: the matches have 8 bytes for it, so they come from the command of another skeleton"

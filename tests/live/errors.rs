@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eunomia_runtime::{
     Error, Skeleton,
-    bpf::{Open, ReadWrite, Spec, XdpMode},
+    bpf::{OpenObject, ReadWrite, Spec, XdpMode},
     cli::Exit,
 };
 use eunomia_tests::built::{arena, bootstrap, every, kinds, programs, refused, streams};
@@ -45,7 +45,7 @@ pub(crate) fn error_holds_verifier_log() -> Outcome {
 
     // The verifier does not see a program that is not loaded.
     let mut open = refused::open()?;
-    open.progs().wild()?.set_autoload(false);
+    open.progs()?.wild.set_autoload(false);
     drop(open.load()?.attach()?);
     Ok(())
 }
@@ -69,7 +69,7 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
             dropped: &[],
             perf_pages: 1,
         };
-        let error = Open::new(&spec).unwrap_err();
+        let error = OpenObject::new(&spec).unwrap_err();
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         messages.push_str(&refusal.messages);
         // If the object is checked first, libbpf does not get it.
@@ -85,7 +85,7 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
 pub(crate) fn print_callback_of_others_is_called() -> Outcome {
     static OTHERS: AtomicUsize = AtomicUsize::new(0);
     let open = |text: &[u8]| {
-        Open::new(&Spec {
+        OpenObject::new(&Spec {
             name: "text",
             object: text,
             streams: &[],
@@ -195,7 +195,7 @@ pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
         dropped: &[],
         perf_pages: 1,
     };
-    let error = Open::new(&twice).unwrap_err();
+    let error = OpenObject::new(&twice).unwrap_err();
     assert_eq!(error.to_string(), "map `rb`: it is listed twice in the maps to read");
     Ok(())
 }
@@ -214,7 +214,7 @@ pub(crate) fn arena_smaller_than_variables_is_refused() -> Outcome {
 
 pub(crate) fn unloaded_program_has_no_descriptor() -> Outcome {
     let mut open = kinds::open()?;
-    open.progs().sum()?.set_autoload(false);
+    open.progs()?.sum.set_autoload(false);
     let skel = open.load()?;
     let error = skel.progs()?.sum.test_run(None, None).unwrap_err();
     assert_eq!(error.to_string(), "program `sum`: it was not loaded, so it has no descriptor");

@@ -18,10 +18,10 @@ fn touch() -> std::io::Result<()> {
 
 /// Loads the object after `autoload` has enabled some programs.
 fn load(
-    autoload: impl FnOnce(&mut hooks::OpenProgs<'_>) -> eunomia_runtime::Result<()>,
+    autoload: impl FnOnce(&mut hooks::OpenProgs<'_>),
 ) -> eunomia_runtime::Result<hooks::Loaded> {
     let mut open = hooks::open()?;
-    autoload(&mut open.progs())?;
+    autoload(&mut open.progs()?);
     open.bss()?.wanted_tgid.set(std::process::id().cast_signed())?;
     open.load()
 }
@@ -35,7 +35,7 @@ fn cookies(skel: &hooks::Loaded) -> eunomia_runtime::Result<u64> {
 }
 
 pub(crate) fn kprobe_counts_calls() -> Outcome {
-    let skel = load(|progs| progs.on_function().map(|mut program| program.set_autoload(true)))?;
+    let skel = load(|progs| progs.on_function.set_autoload(true))?;
     let program = skel.progs()?.on_function;
     let link = program.attach_to("vfs_unlink", 7)?;
     touch()?;
@@ -49,7 +49,7 @@ pub(crate) fn kprobe_counts_calls() -> Outcome {
 }
 
 pub(crate) fn kprobe_multi_counts_calls() -> Outcome {
-    let skel = load(|progs| progs.on_functions().map(|mut program| program.set_autoload(true)))?;
+    let skel = load(|progs| progs.on_functions.set_autoload(true))?;
     let program = skel.progs()?.on_functions;
     let link = program.attach_to(Functions::Named(&[
         ("vfs_unlink", 1),
@@ -71,7 +71,7 @@ pub(crate) fn kprobe_multi_counts_calls() -> Outcome {
 }
 
 pub(crate) fn ksyscall_counts_calls() -> Outcome {
-    let skel = load(|progs| progs.on_syscall().map(|mut program| program.set_autoload(true)))?;
+    let skel = load(|progs| progs.on_syscall.set_autoload(true))?;
     let program = skel.progs()?.on_syscall;
     let link = program.attach_to("rmdir", 5)?;
     touch()?;
@@ -92,8 +92,7 @@ pub(crate) fn freplace_replaces_function() -> Outcome {
         || classify.test_run(None, Some(&packet)).map(|run| run.return_value.cast_signed());
     assert_eq!((verdict()?, runs(&whole)?), (-1, 1));
     let mut open = hooks::open()?;
-    let mut progs = open.progs();
-    let mut program = progs.other_verdict()?;
+    let mut program = open.progs()?.other_verdict;
     program.set_autoload(true);
     program.set_attach_target("verdict", Some(classify.fd()?))?;
     let missing = program.set_attach_target("none", Some(classify.fd()?)).unwrap_err();

@@ -205,15 +205,15 @@ pub(crate) fn prefixes_convert_to_trie_keys() -> Outcome {
 
 pub(crate) fn program_type_is_set() -> Outcome {
     let mut open = open()?;
-    let mut progs = open.progs();
-    assert_eq!(progs.hook()?.prog_type(), ProgramType::Unspec);
-    progs.hook()?.set_type(ProgramType::Xdp)?;
-    progs.hook()?.set_attach_type(ProgramAttachType::Xdp)?;
-    progs.hook()?.set_autoload(true);
-    progs.hook()?.set_autoattach(false);
+    let mut progs = open.progs()?;
+    assert_eq!(progs.hook.prog_type(), ProgramType::Unspec);
+    progs.hook.set_type(ProgramType::Xdp)?;
+    progs.hook.set_attach_type(ProgramAttachType::Xdp)?;
+    progs.hook.set_autoload(true);
+    progs.hook.set_autoattach(false);
     // A program whose section names another type.
-    progs.choose()?.set_type(ProgramType::CgroupSkb)?;
-    progs.choose()?.set_attach_type(ProgramAttachType::CgroupInetIngress)?;
+    progs.choose.set_type(ProgramType::CgroupSkb)?;
+    progs.choose.set_attach_type(ProgramAttachType::CgroupInetIngress)?;
     let skel = open.load()?;
     let progs = skel.progs()?;
     assert_eq!(progs.hook.test(&TestInput::new().data(&[0; 64]))?.return_value, 1);
@@ -227,7 +227,7 @@ pub(crate) fn program_type_is_set() -> Outcome {
     skel.object().typed_program::<kind::Cgroup>("choose")?;
     // A program without a type cannot be loaded.
     let mut open = self::open()?;
-    open.progs().hook()?.set_autoload(true);
+    open.progs()?.hook.set_autoload(true);
     let missing = open.load().unwrap_err().to_string();
     assert!(missing.contains("missing BPF prog type"), "{missing}");
     // For a dynamic skeleton, the document can name the type.

@@ -186,7 +186,7 @@ extern "C" fn eunomia_live_many_b(number: u64) -> u64 {
 
 pub(crate) fn uprobe_multi_counts_calls() -> Outcome {
     let mut open = hooks::open()?;
-    open.progs().on_calls()?.set_autoload(true);
+    open.progs()?.on_calls.set_autoload(true);
     open.bss()?.wanted_tgid.set(std::process::id().cast_signed())?;
     let skel = open.load()?;
     let program = skel.progs()?.on_calls;
@@ -213,7 +213,7 @@ pub(crate) fn uprobe_multi_counts_calls() -> Outcome {
 
 pub(crate) fn map_iterator_lists_entries() -> Outcome {
     let mut open = hooks::open()?;
-    open.progs().list()?.set_autoload(true);
+    open.progs()?.list.set_autoload(true);
     let skel = open.load()?;
     let (maps, progs) = (skel.maps()?, skel.progs()?);
     let mut text = String::new();
@@ -238,7 +238,7 @@ pub(crate) fn map_iterator_lists_entries() -> Outcome {
 
 pub(crate) fn syscall_program_is_run_not_attached() -> Outcome {
     let mut open = hooks::open()?;
-    open.progs().called()?.set_autoload(true);
+    open.progs()?.called.set_autoload(true);
     let skel = open.load()?;
     assert_eq!(skel.progs()?.called.test_run(None, None)?.return_value, 42);
     assert_eq!(runs(&skel)?, 1);

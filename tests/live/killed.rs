@@ -151,8 +151,8 @@ pub(crate) fn attach_everything(arguments: &str) -> Outcome {
     let has = |test: &str| machine.lacks(test).is_none();
 
     let mut open = hooks::open()?;
-    open.progs().filter()?.set_autoload(has("netfilter::netfilter_program_sees_packets"));
-    open.progs().list()?.set_autoload(has("hooks::map_iterator_lists_entries"));
+    open.progs()?.filter.set_autoload(has("netfilter::netfilter_program_sees_packets"));
+    open.progs()?.list.set_autoload(has("hooks::map_iterator_lists_entries"));
     open.bss()?.wanted_tgid.set(this.cast_signed())?;
     let skel = open.load()?;
     let (progs, maps) = (skel.progs()?, skel.maps()?);

@@ -286,7 +286,7 @@ pub(crate) fn unsupported_replace_is_refused() -> Outcome {
         "a link of type raw_tracepoint; attach the new program",
     );
     let mut open = hooks::open()?;
-    open.progs().take()?.set_autoload(false);
+    open.progs()?.take.set_autoload(false);
     is_invalid_call(&link.replace(&open.load()?.progs()?.take).unwrap_err(), "it was not loaded");
     Ok(())
 }
@@ -477,6 +477,9 @@ pub(crate) fn links_detach_without_threads() -> Outcome {
     let links = (0..4).map(|_| attach()).collect::<Result<Links, _>>()?;
     eunomia_live_probed(0);
     assert_eq!(calls()?, 4);
+    for link in &links {
+        assert_eq!(link.info()?.kind, LinkKind::PerfEvent);
+    }
     let limit = |soft| {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the limit outlives the call, which writes it.

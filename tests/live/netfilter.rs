@@ -18,7 +18,7 @@ use super::{
 
 fn load() -> Result<hooks::Loaded, Error> {
     let mut open = hooks::open()?;
-    open.progs().filter()?.set_autoload(true);
+    open.progs()?.filter.set_autoload(true);
     open.load()
 }
 

@@ -77,8 +77,8 @@ pub(crate) fn test_run_returns_packet_and_context() -> Outcome {
 /// Live frames take the path that the program chooses.
 pub(crate) fn live_frames_run() -> Outcome {
     let mut open = open()?;
-    open.progs().hook()?.set_type(ProgramType::Xdp)?;
-    open.progs().hook()?.set_autoload(true);
+    open.progs()?.hook.set_type(ProgramType::Xdp)?;
+    open.progs()?.hook.set_autoload(true);
     let skel = open.load()?;
     // The program returns XDP_DROP, so the frames go nowhere. The flag is
     // BPF_F_TEST_XDP_LIVE_FRAMES.

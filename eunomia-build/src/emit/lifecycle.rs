@@ -33,7 +33,7 @@ fn open_type(module: &Module<'_>) -> TokenStream {
     quote! {
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::Open);
+        pub struct Open(::eunomia_runtime::bpf::OpenObject);
 
         impl Open {
             #sections
@@ -43,7 +43,7 @@ fn open_type(module: &Module<'_>) -> TokenStream {
 
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
                 &mut self.0
             }
 
@@ -72,7 +72,7 @@ fn loaded_type(module: &Module<'_>) -> TokenStream {
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
 
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::Loaded);
+        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
 
         impl Handles {
             #sections
@@ -85,7 +85,7 @@ fn loaded_type(module: &Module<'_>) -> TokenStream {
             type Export<'a> = #export;
 
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
+            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
                 &self.0
             }
 
@@ -161,9 +161,12 @@ fn open_programs(module: &Module<'_>) -> Option<TokenStream> {
     (!module.programs.is_empty()).then(|| {
         quote! {
             /// The programs before they are loaded, to be switched off or set up.
+            ///
+            /// # Errors
+            /// None for the object that this module was generated for.
             #[inline]
-            pub fn progs(&mut self) -> OpenProgs<'_> {
-                OpenProgs { object: &mut self.0 }
+            pub fn progs(&mut self) -> ::eunomia_runtime::Result<OpenProgs<'_>> {
+                OpenProgs::new(&mut self.0)
             }
         }
     })

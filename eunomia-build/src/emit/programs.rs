@@ -1,7 +1,7 @@
 //! The structs `OpenProgs` and `Progs`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 
 use super::{
     doc::{Doc, code},
@@ -26,19 +26,22 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             })
             .collect()
     };
-    let methods = each(|program, doc| {
-        let (field, name) = (&program.field, program.name);
+    let open_fields = each(|program, doc| {
+        let field = &program.field;
         quote! {
             #doc
-            ///
-            /// # Errors
-            /// None: the object was checked when this module was generated.
-            #[inline]
-            pub fn #field(&mut self) -> ::eunomia_runtime::Result<::eunomia_runtime::bpf::OpenProgram<'_>> {
-                self.object.program(#name)
-            }
+            pub #field: ::eunomia_runtime::bpf::OpenProgram<'a>,
         }
     });
+    // A variable with the name of a program could be a static.
+    let variables = (0..module.programs.len()).map(|at| format_ident!("program_{at}"));
+    let variables: Vec<_> = variables.collect();
+    let (names, open) = module
+        .programs
+        .iter()
+        .zip(&variables)
+        .map(|(Program { name, field, .. }, variable)| (quote!(#name,), quote!(#field: #variable,)))
+        .unzip::<_, _, TokenStream, TokenStream>();
     let fields = each(|program, doc| {
         let (field, kind) = (&program.field, &program.kind);
         quote! {
@@ -50,11 +53,15 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     quote! {
         /// The programs before they are loaded.
         pub struct OpenProgs<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::Open,
+            #open_fields
         }
 
-        impl OpenProgs<'_> {
-            #methods
+        impl<'a> OpenProgs<'a> {
+            #[inline]
+            fn new(object: &'a mut ::eunomia_runtime::bpf::OpenObject) -> ::eunomia_runtime::Result<Self> {
+                let [#(#variables),*] = object.programs_named([#names])?;
+                ::core::result::Result::Ok(Self { #open })
+            }
         }
 
         /// The programs.
@@ -64,7 +71,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
         impl<'a> Progs<'a> {
             #[inline]
-            fn new(loaded: &'a ::eunomia_runtime::bpf::Loaded) -> ::eunomia_runtime::Result<Self> {
+            fn new(loaded: &'a ::eunomia_runtime::bpf::LoadedObject) -> ::eunomia_runtime::Result<Self> {
                 #handles
             }
         }

@@ -21,10 +21,10 @@ pub(super) use settings::Settings;
 pub use spec::{Dropped, Sample, Spec};
 pub use table::OpenTable;
 
-use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject};
+use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder};
 
 use super::{
-    Loaded, ReadWrite, Section, SizedSection, StructOps, Target, loaded::load::load,
+    LoadedObject, ReadWrite, Section, SizedSection, StructOps, Target, loaded::load::load,
     section::SectionMap,
 };
 #[cfg(feature = "dynamic")]
@@ -42,12 +42,12 @@ use crate::{
 /// An object that is open and not yet loaded: maps, programs and variables can be set up.
 #[derive(Debug)]
 #[must_use = "an open object does nothing until it is loaded"]
-pub struct Open {
-    pub(super) object: OpenObject,
+pub struct OpenObject {
+    pub(super) object: libbpf_rs::OpenObject,
     pub(super) settings: Settings,
 }
 
-impl Open {
+impl OpenObject {
     /// Opens an object, without a call to the kernel.
     ///
     /// # Errors
@@ -174,12 +174,39 @@ impl Open {
     /// # Errors
     /// [`Error::NotFound`] if the object has no program of this name.
     pub fn program(&mut self, name: &str) -> Result<OpenProgram<'_>> {
+        self.programs_named([name]).map(|[program]| program)
+    }
+
+    /// Returns several programs, which can be set up side by side.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the first name that no program of the object has.
+    #[doc(hidden)]
+    pub fn programs_named<const N: usize>(
+        &mut self,
+        names: [&str; N],
+    ) -> Result<[OpenProgram<'_>; N]> {
         let known = self.programs();
-        let Settings { attached_to, .. } = &mut self.settings;
-        match self.object.progs_mut().find(|program| program.name() == name) {
-            Some(program) => Ok(OpenProgram(program, attached_to)),
-            None => Err(Error::NotFound { what: "program", name: name.to_owned(), known }),
-        }
+        <[_; N]>::try_from(self.find_programs(&names)).map_err(|_| {
+            let is_missing = |name: &&&str| !known.iter().any(|known| known == *name);
+            let missing = names.iter().find(is_missing).copied().unwrap_or_default();
+            Error::NotFound { what: "program", name: missing.to_owned(), known }
+        })
+    }
+
+    /// Returns the programs that have one of the names, in the order of the names.
+    fn find_programs(&mut self, names: &[&str]) -> Vec<OpenProgram<'_>> {
+        let programs = self.object.progs_mut().zip(&mut self.settings.attached_to);
+        let mut found: Vec<_> = programs
+            .filter_map(|(program, attached_to)| {
+                let at = names.iter().position(|name| program.name() == *name)?;
+                Some((at, OpenProgram(program, attached_to)))
+            })
+            .collect();
+        found.sort_by_key(|(at, _)| *at);
+        // Objects that are linked from several files can have two programs of the same name.
+        found.dedup_by_key(|(at, _)| *at);
+        found.into_iter().map(|(_, program)| program).collect()
     }
 
     /// Sets the target to which `attach` attaches a program. It replaces the target in the
@@ -248,7 +275,7 @@ impl Open {
 
     /// Returns the object as it will be loaded.
     #[cfg(feature = "dynamic")]
-    pub(crate) fn opened(&self) -> &OpenObject {
+    pub(crate) fn opened(&self) -> &libbpf_rs::OpenObject {
         &self.object
     }
 
@@ -301,7 +328,7 @@ impl Open {
     /// the capabilities that this process lacks for the programs and maps. [`Error::InUse`] if
     /// another object in this process reads a shared map, see [`Self::leave_records`]. After an
     /// error nothing stays loaded.
-    pub fn load(self) -> Result<Loaded> {
+    pub fn load(self) -> Result<LoadedObject> {
         let Self { object, settings } = self;
         // libbpf takes the object, and does not return it if loading fails.
         let hints = LoadHints::of(&object, &settings.inner);
@@ -310,12 +337,12 @@ impl Open {
             let error = refused(format!("load the BPF object `{}`", settings.name), &error, &log);
             hints.explain(error, &log)
         })?;
-        Loaded::new(object, facts, settings)
+        LoadedObject::new(object, facts, settings)
     }
 }
 
 #[cfg(feature = "dynamic")]
-impl Open {
+impl OpenObject {
     /// Loads like [`Self::load`], and unloads. It pins no new map.
     pub(crate) fn try_load(mut self) -> Result<()> {
         pin_none(&mut self.object);
@@ -325,7 +352,7 @@ impl Open {
 
 /// Opens an object with libbpf. Refuses tables of functions (struct_ops) that are defined in
 /// `SEC(".maps")`.
-fn open_object(spec: &Spec<'_>, btf: Option<&BtfFile>) -> Result<OpenObject> {
+fn open_object(spec: &Spec<'_>, btf: Option<&BtfFile>) -> Result<libbpf_rs::OpenObject> {
     let tried = || format!("open the BPF object `{}`", spec.name);
     let (object, log) = listen(|| {
         let mut builder = ObjectBuilder::default();

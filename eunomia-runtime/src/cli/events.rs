@@ -37,12 +37,12 @@ pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Co
         }
         (btf, _) => btf,
     };
-    let open = checked.open(btf.as_deref())?;
+    let mut open = checked.open(btf.as_deref())?;
     let own = open
         .command()?
         .no_binary_name(true)
         .bin_name(format!("eunomia {command} {} --", input.skeleton.file()));
-    let mut open = open.args(&own.try_get_matches_from(&live.args)?)?;
+    open.set_args(&own.try_get_matches_from(&live.args)?)?;
     live.choice.apply(&mut open)?;
     Ok(open)
 }

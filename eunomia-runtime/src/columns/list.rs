@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Column, Fill};
+use super::{Column, Fill, Rows};
 
 /// A column of lists of any length, such as the flexible arrays of records.
 ///
@@ -47,8 +47,17 @@ impl<T> List<Vec<T>> {
     }
 
     /// Iterates over the items of each row.
-    pub fn iter(&self) -> impl Iterator<Item = &[T]> {
-        (0..self.offsets.len() - 1).map(|row| self.get(row).unwrap_or_default())
+    pub fn iter(&self) -> Rows<'_, T> {
+        Rows::new(&self.offsets, &self.items)
+    }
+}
+
+impl<'c, T> IntoIterator for &'c List<Vec<T>> {
+    type IntoIter = Rows<'c, T>;
+    type Item = &'c [T];
+
+    fn into_iter(self) -> Rows<'c, T> {
+        self.iter()
     }
 }
 
@@ -104,6 +113,11 @@ mod tests {
             (4, &[0, 2, 2, 3, 5][..], &[1, 2, 3, 4, 5][..])
         );
         assert_eq!(lists.iter().collect::<Vec<_>>(), [&[1, 2][..], &[], &[3], &[4, 5]]);
+        let mut sums = Vec::new();
+        for list in &lists {
+            sums.push(list.iter().sum::<u16>());
+        }
+        assert_eq!((sums, lists.iter().len()), (vec![3, 0, 3, 9], 4));
         assert_eq!(
             (lists.get(3), lists.get(4), lists.get(usize::MAX)),
             (Some(&[4, 5][..]), None, None)

@@ -56,6 +56,7 @@ column is nullable. Numbers, arrays of numbers and offsets are moved, not copied
 #[cfg(feature = "arrow")]
 mod arrow;
 mod list;
+mod rows;
 mod text;
 
 use std::borrow::Borrow;
@@ -63,6 +64,7 @@ use std::borrow::Borrow;
 use crate::sample::Event;
 
 pub use list::List;
+pub use rows::Rows;
 pub use text::{Text, Texts};
 
 /// A batch of events as columns.

@@ -1,6 +1,6 @@
 //! [`Text`]: a column of texts.
 
-use super::{Column, Fill};
+use super::{Column, Fill, Rows};
 use crate::sample::{CharArray, Flexible, tailed::Items};
 
 /// A column of texts, `N` in each row: their bytes one after the other, and the end of each.
@@ -42,8 +42,8 @@ impl<const N: usize> Text<N> {
     }
 
     /// Iterates over the texts, `N` for each row.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.offsets.len() - 1).map(|index| self.get(index).unwrap_or_default())
+    pub fn iter(&self) -> Rows<'_, u8> {
+        Rows::new(&self.offsets, &self.bytes)
     }
 
     #[inline]
@@ -66,6 +66,15 @@ impl<const N: usize> Text<N> {
     pub(super) fn take(&mut self) -> (Vec<i64>, Vec<u8>) {
         let Self { offsets, bytes } = std::mem::take(self);
         (offsets, bytes)
+    }
+}
+
+impl<'c, const N: usize> IntoIterator for &'c Text<N> {
+    type IntoIter = Rows<'c, u8>;
+    type Item = &'c [u8];
+
+    fn into_iter(self) -> Rows<'c, u8> {
+        self.iter()
     }
 }
 
@@ -167,6 +176,11 @@ mod tests {
             (texts.get(2), texts.get(4), texts.get(usize::MAX)),
             (Some(&b""[..]), None, None)
         );
+        let mut lengths = Vec::new();
+        for text in &texts {
+            lengths.push(text.len());
+        }
+        assert_eq!((lengths, texts.iter().len()), (vec![2, 8, 0, 1], 4));
         let memory = (texts.offsets.as_ptr(), texts.bytes.as_ptr());
         texts.clear();
         assert_eq!((texts.rows(), texts.iter().count(), texts.offsets()), (0, 0, &[0][..]));

@@ -1,11 +1,29 @@
 //! [`Bool`]: a C `bool`.
 
-use std::fmt;
+use std::{
+    fmt,
+    ops::{Deref, Not},
+};
 
 /// A C `bool` as the kernel wrote it: one byte, false if it is zero, else true.
 ///
 /// Only two bytes are valid values of Rust's own `bool`, so a reference to one must not be made
-/// from memory that the kernel wrote.
+/// from memory that the kernel wrote. `*` and `!` turn the byte into one:
+///
+/// ```
+/// use eunomia_runtime::sample::Bool;
+///
+/// # struct Event { is_exit: Bool }
+/// fn describe(event: &Event) -> &str {
+///     if *event.is_exit { "exit" } else { "start" }
+/// }
+/// # let event = Event { is_exit: Bool::TRUE };
+/// assert_eq!(describe(&event), "exit");
+/// assert!(event.is_exit);
+/// let is_start = !event.is_exit;
+/// # assert!(!is_start);
+/// assert_eq!(event.is_exit.then_some(1), Some(1));
+/// ```
 #[derive(Clone, Copy, Default)]
 #[repr(transparent)]
 pub struct Bool(u8);
@@ -19,6 +37,31 @@ impl Bool {
     /// Returns true if the byte is not zero.
     pub const fn get(self) -> bool {
         self.0 != 0
+    }
+}
+
+/// Dereferences to true if the byte is not zero. The reference is to a constant, not to the byte.
+impl Deref for Bool {
+    type Target = bool;
+
+    fn deref(&self) -> &bool {
+        if self.get() { &true } else { &false }
+    }
+}
+
+impl Not for Bool {
+    type Output = bool;
+
+    fn not(self) -> bool {
+        !self.get()
+    }
+}
+
+impl Not for &Bool {
+    type Output = bool;
+
+    fn not(self) -> bool {
+        !self.get()
     }
 }
 
@@ -71,7 +114,12 @@ mod tests {
         let bools = <[Bool; 4]>::ref_from_prefix(&bytes).unwrap();
         assert_eq!(bools.map(Bool::get), [false, true, true, true]);
         assert_eq!(bools[2], Bool::TRUE, "2 and 1 are both true");
-        assert_eq!(bools[3], true);
-        assert_eq!(format!("{} {:?}", bools[0], bools[3]), "false true");
+        assert!(bools[3]);
+        assert!([true, false].map(|truth| bools[3] == truth) == [true, false]);
+        assert_eq!(format!("{:<6}{:?}", bools[0], bools[3]), "false true");
+        assert_eq!(bools.map(|truth| u8::from(*truth)), [0, 1, 1, 1]);
+        assert_eq!(bools.map(|truth| !truth), [true, false, false, false]);
+        let [first, .., last] = bools;
+        assert_eq!((!first, **last), (true, true), "matched by reference");
     }
 }

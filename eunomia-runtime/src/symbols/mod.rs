@@ -30,7 +30,28 @@
 //!   ([`Symbols::with_patience`]), the frames have no names. A thread that does not end is
 //!   abandoned; after four abandoned threads, processes get no names any more.
 //!
-//! A process that has ended gives no names: call [`Symbols::symbolize_process`] while it runs.
+//! # Processes that end soon
+//! A process that has ended gives no names. [`Symbols::locate`] finds and opens the files of a
+//! process, which takes far less time than the names do; [`Symbols::name`] then returns the names
+//! even if the process has ended:
+//!
+//! ```no_run
+//! use std::collections::VecDeque;
+//!
+//! use eunomia_runtime::symbols::{Located, Symbols};
+//!
+//! /// Called for each event, as soon as it arrives.
+//! fn show(symbols: &Symbols, pending: &mut VecDeque<Located>, pid: u32, stack: &[u64]) {
+//!     pending.push_back(symbols.locate(pid, stack));
+//!     while pending.len() > 100 || pending.front_mut().is_some_and(Located::is_ready) {
+//!         let Some(located) = pending.pop_front() else { break };
+//!         for frame in symbols.name(located) {
+//!             let name = frame.symbols.first().map_or("?", |symbol| &symbol.name);
+//!             println!("{:#x} {name}", frame.address);
+//!         }
+//!     }
+//! }
+//! ```
 
 mod binary;
 mod copy;
@@ -82,7 +103,6 @@ const MOST_THREADS: usize = 6;
 
 /// Addresses of a process whose names are being looked up, see [`Symbols::locate`].
 #[must_use = "names are there when `Symbols::name` is asked for them"]
-#[doc(hidden)]
 pub struct Located {
     addresses: Vec<u64>,
     /// `None` if no address lies in a known file.
@@ -192,7 +212,6 @@ impl Symbols {
     /// processes calls it for each event as soon as the event arrives, and calls [`Self::name`]
     /// when [`Located::is_ready`] returns true or when it is idle. Each pending [`Located`] holds a
     /// descriptor for each file, so keep at most some hundred pending.
-    #[doc(hidden)]
     pub fn locate(&self, pid: u32, addresses: &[u64]) -> Located {
         let addresses = addresses.to_vec();
         // Pid 0 would be this process.
@@ -208,8 +227,8 @@ impl Symbols {
         Located { addresses, symbols }
     }
 
-    /// Returns the frames of addresses that were located, even if the process has ended.
-    #[doc(hidden)]
+    /// Returns the frames of addresses that were located, even if the process has ended. Waits for
+    /// the names, see [`Self::with_patience`].
     pub fn name(&self, located: Located) -> Vec<Frame> {
         let mut symbols = located
             .symbols

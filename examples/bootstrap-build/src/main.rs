@@ -39,7 +39,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let skel = bootstrap::open()?.args(&options.args)?.load()?.attach()?;
+    let mut open = bootstrap::open()?;
+    open.set_args(&options.args)?;
+    let skel = open.load()?.attach()?;
 
     let stop = skel.control();
     let on_signal = stop.clone();
@@ -73,7 +75,6 @@ fn print(out: &mut impl Write, event: &Event) -> io::Result<()> {
     let Event { pid, ppid, exit_code, duration_ns, comm, filename, exit_event, et, .. } = event;
     writeln!(
         out,
-        "{time:<8} {pid:<7} {ppid:<7} {exit_code:<9} {duration_ns:<12} {comm:<16} {filename:<32} {:<10} {et}",
-        exit_event.get()
+        "{time:<8} {pid:<7} {ppid:<7} {exit_code:<9} {duration_ns:<12} {comm:<16} {filename:<32} {exit_event:<10} {et}"
     )
 }

@@ -5,6 +5,7 @@ use std::{
     mem,
     ops::Deref,
     os::fd::BorrowedFd,
+    slice,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
@@ -75,6 +76,24 @@ impl IntoIterator for Links {
 
     fn into_iter(mut self) -> Self::IntoIter {
         mem::take(&mut self.0).into_iter()
+    }
+}
+
+impl<'l> IntoIterator for &'l Links {
+    type Item = &'l Link;
+    type IntoIter = slice::Iter<'l, Link>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<'l> IntoIterator for &'l mut Links {
+    type Item = &'l mut Link;
+    type IntoIter = slice::IterMut<'l, Link>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter_mut()
     }
 }
 

@@ -83,3 +83,13 @@ impl<'a, V: Plain> Array<'a, V> {
         &self.map
     }
 }
+
+/// Iterates like [`Array::iter`].
+impl<'m, V: Plain> IntoIterator for &'m Array<'_, V> {
+    type IntoIter = Box<dyn Iterator<Item = Result<V>> + 'm>;
+    type Item = Result<V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Box::new(self.iter())
+    }
+}

@@ -24,7 +24,7 @@ use crate::{Error, Result, bpf::ON_STACK, sample::Plain};
 ///
 /// fn print(calls: &HashMap<'_, u32, u64>) -> eunomia_runtime::Result<()> {
 ///     calls.insert(&1, &0)?;
-///     for entry in calls.iter() {
+///     for entry in calls {
 ///         let (pid, count) = entry?;
 ///         println!("{pid}: {count}");
 ///     }
@@ -175,5 +175,15 @@ where
     /// Returns the untyped handle.
     pub fn as_map(&self) -> &Map<'a> {
         &self.map
+    }
+}
+
+/// Iterates like [`HashMap::iter`].
+impl<'m, K: Plain, V: Plain> IntoIterator for &'m HashMap<'_, K, V> {
+    type IntoIter = Box<dyn Iterator<Item = Result<(K, V)>> + 'm>;
+    type Item = Result<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Box::new(self.iter())
     }
 }

@@ -210,6 +210,16 @@ where
     }
 }
 
+/// Iterates like [`PerCpuHashMap::iter`].
+impl<'m, K: Plain, V: Plain> IntoIterator for &'m PerCpuHashMap<'_, K, V> {
+    type IntoIter = Box<dyn Iterator<Item = Result<(K, PerCpuValues<V>)>> + 'm>;
+    type Item = Result<(K, PerCpuValues<V>)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Box::new(self.iter())
+    }
+}
+
 impl<'a, V: Plain> PerCpuArray<'a, V> {
     /// Returns the values of an entry, one for each possible CPU, or `None` if `index` is past the
     /// end.

@@ -1,7 +1,6 @@
 //! Programs of an object that is not yet loaded.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsStr,
     io,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
@@ -21,10 +20,7 @@ use crate::{
 
 /// A program of an object that is not yet loaded.
 #[derive(Debug)]
-pub struct OpenProgram<'a>(
-    pub(super) OpenProgramMut<'a>,
-    pub(super) &'a mut BTreeMap<String, OwnedFd>,
-);
+pub struct OpenProgram<'a>(pub(super) OpenProgramMut<'a>, pub(super) &'a mut Option<OwnedFd>);
 
 impl OpenProgram<'_> {
     /// Returns the name of the C function.
@@ -50,8 +46,8 @@ impl OpenProgram<'_> {
     /// `skel.progs()?.hook.into_kind::<kind::Xdp>()?`.
     ///
     /// libbpf then ignores the section, so `attach` does not know the target: attach it with a
-    /// method of its kind, or set a target with [`Open::set_target`](super::Open::set_target). If
-    /// the type has several attach types, call [`Self::set_attach_type`] too.
+    /// method of its kind, or set a target with [`super::OpenObject::set_target`]. If the type has
+    /// several attach types, call [`Self::set_attach_type`] too.
     ///
     /// # Errors
     /// [`Error::Kernel`] from libbpf; none occurs before the object is loaded.
@@ -124,11 +120,7 @@ impl OpenProgram<'_> {
             refused(tried, &error, &log)
                 .without(|| lacking(&[Need::by_number("finding the functions of another program")]))
         })?;
-        let name = self.name().to_string_lossy().into_owned();
-        match held {
-            Some(held) => self.1.insert(name, held),
-            None => self.1.remove(&name),
-        };
+        *self.1 = held;
         Ok(())
     }
 

@@ -21,9 +21,9 @@ pub(in crate::bpf) struct Settings {
     /// The templates of inner maps, by the index of the map of maps. They are kept open until the
     /// object is loaded.
     pub(in crate::bpf) inner: BTreeMap<usize, OwnedFd>,
-    /// The programs whose functions other programs replace or trace, by the name of the other.
-    /// libbpf keeps only their numbers, so they are kept open until the object is loaded.
-    pub(super) attached_to: BTreeMap<String, OwnedFd>,
+    /// For each program, in libbpf's order, the program of which it replaces or traces a function.
+    /// libbpf keeps only its number, so it is kept open until the object is loaded.
+    pub(super) attached_to: Vec<Option<OwnedFd>>,
     /// The maps whose records this object delivers, in the order of their numbers.
     pub(in crate::bpf) streams: Vec<String>,
     /// The maps that are read at intervals: the interval, whether entries are taken out, and the
@@ -48,7 +48,7 @@ impl Settings {
             name: spec.name.to_owned(),
             maps: object.maps().map(|map| map.name().to_string_lossy().into_owned()).collect(),
             inner: BTreeMap::new(),
-            attached_to: BTreeMap::new(),
+            attached_to: object.progs().map(|_| None).collect(),
             streams: spec.streams.iter().map(|&map| map.to_owned()).collect(),
             samples: spec
                 .samples

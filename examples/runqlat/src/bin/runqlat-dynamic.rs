@@ -15,10 +15,11 @@ use eunomia_runtime::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let open =
+    let mut open =
         Skeleton::from_slice(include_bytes!("../../bpf/runqlat.json"), "runqlat.json")?.open()?;
     let args = open.command()?.get_matches();
-    let skel = open.args(&args)?.load()?.attach()?;
+    open.set_args(&args)?;
+    let skel = open.load()?.attach()?;
     let stop = skel.control();
     ctrlc::set_handler(move || stop.stop())?;
 
