@@ -96,12 +96,18 @@ impl Sampled {
             if Instant::now() < self.due {
                 return Ok(Drained::All);
             }
-            // If a sample takes longer than the interval, the next one follows after a full
-            // interval.
             self.timer.acknowledge();
             self.due = Instant::now() + self.every;
             self.delivered = 0;
             self.sampled = self.entries.sample();
+            // If a sample takes longer than the interval, the next one follows after a full
+            // interval.
+            let now = Instant::now();
+            if now >= self.due {
+                self.due = now + self.every;
+                // A timer that cannot be set keeps its schedule, and wakes the reader early.
+                let _ = self.timer.start(self.every);
+            }
             stats.update(|stats| stats.drains += 1);
         }
         let mut read = Read { stats, found: Stats::default() };
