@@ -101,12 +101,12 @@ fn drain_waits_for_uncommitted_record() {
     assert_eq!(*seen.borrow(), [1, 2, 3]);
 }
 
-/// An empty map that takes longer to read than its interval.
-struct Slow;
+/// An empty map that takes this time to read.
+struct Empty(Duration);
 
-impl Entries for Slow {
+impl Entries for Empty {
     fn sample(&mut self) -> Result<()> {
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(self.0);
         Ok(())
     }
 
@@ -121,7 +121,8 @@ impl Entries for Slow {
 
 #[test]
 fn poll_ends_although_sample_takes_longer_than_interval() {
-    let sampled = Sampled::new(Duration::from_millis(1), Box::new(Slow)).unwrap();
+    let sampled =
+        Sampled::new(Duration::from_millis(1), Box::new(Empty(Duration::from_millis(5)))).unwrap();
     let reader = reader_of(Source::Sampled(sampled));
     thread::sleep(Duration::from_millis(2));
     let control = reader.control();
@@ -161,4 +162,18 @@ fn poll_ends_although_records_that_are_not_delivered_keep_coming() {
         let descriptor = &mut [PollFd::new(&reader, PollFlags::IN)];
         assert_eq!(poll(descriptor, Some(&Timespec::default())), Ok(1));
     }
+}
+
+/// The timer of a map must not expire before its next sample is due: the descriptor would stay
+/// readable until then, and the reader would not sleep.
+#[test]
+fn late_sample_does_not_keep_reader_awake() {
+    let sampled = Sampled::new(Duration::from_millis(50), Box::new(Empty(Duration::ZERO))).unwrap();
+    let reader = Reader::new(vec![Source::Sampled(sampled)]).unwrap();
+    thread::sleep(Duration::from_millis(95));
+    for timeout in [Duration::ZERO, Duration::from_millis(200)] {
+        assert_eq!(reader.poll(timeout, |_, _| Verdict::Delivered).unwrap(), 0);
+    }
+    let stats = reader.stats().next().unwrap();
+    assert!(stats.drains > 2 && stats.wakeups < 20, "{stats:?}");
 }
