@@ -42,6 +42,7 @@ fn modules_of_hazards_compile_and_match_dwarf() {
         }
     }
     signatures(modules.iter().find(|module| module.name == "signatures").unwrap());
+    batches(modules.iter().find(|module| module.name == "huge").unwrap());
     package.write("src/lib.rs", library(&modules, &mut failures));
     package.write("src/main.rs", program(&modules));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -79,6 +80,11 @@ fn signatures(module: &Module) {
     assert_eq!(types, ["Either", "Nameless", "Part", "Request", "Verdict"]);
 }
 
+/// Checks that only events whose members fit on the stack have a batch.
+fn batches(module: &Module) {
+    assert_eq!(module.batches().collect::<Vec<_>>(), ["TextBatch"]);
+}
+
 /// Compiles a source with clang, without linking, since BPF linkers remove DWARF.
 fn compile(folder: &Path, name: &str, package: &Crate) -> Vec<u8> {
     let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
@@ -95,15 +101,18 @@ fn compile(folder: &Path, name: &str, package: &Crate) -> Vec<u8> {
 
 fn generate(name: &str, object: &[u8]) -> Result<String, String> {
     let file = format!("{name}.bpf.o");
-    let skeleton =
-        Skeleton::from_object(eunomia_build::object_name(&file), object.to_owned(), &file).map(
-            |skeleton| match name {
-                "lengths" => LENGTHS.map(|len| "a".repeat(len)).fold(skeleton, |skeleton, name| {
-                    skeleton.with_event(format!("r{name}"), format!("struct {name}"))
-                }),
-                _ => skeleton,
-            },
-        );
+    let skeleton = Skeleton::from_object(
+        eunomia_build::object_name(&file),
+        object.to_owned(),
+        &file,
+    )
+    .map(|skeleton| match name {
+        "lengths" => LENGTHS.map(|len| "a".repeat(len)).fold(skeleton, |skeleton, name| {
+            skeleton.with_event(format!("r{name}"), format!("struct {name}"))
+        }),
+        "huge" => skeleton.with_event("texts", "struct text").with_event("files", "struct file"),
+        _ => skeleton,
+    });
     let module = skeleton.and_then(|skeleton| {
         tokens(skeleton, &eunomia_build::object_name(&file), &Embed::File(file.clone()))
     });

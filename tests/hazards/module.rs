@@ -52,6 +52,12 @@ impl Module {
         all.filter_map(|one| one.split_once("pub struct ")?.1.split([' ', '(']).next())
     }
 
+    /// Returns the names of the batches of columns that the module defines.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &str> {
+        let all = self.text.split("::eunomia_runtime::__columns! {").skip(1);
+        all.filter_map(|one| one.split_once("struct ")?.1.split(' ').next())
+    }
+
     /// Returns compile-time assertions that compare every type with a C name with DWARF.
     pub(crate) fn asserts(&self, failures: &mut Vec<String>) -> String {
         let mut text = String::new();

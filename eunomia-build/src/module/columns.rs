@@ -46,6 +46,9 @@ pub(crate) struct Column {
 /// The most columns a batch may have. Nested structs could make any number.
 const MAX_COLUMNS: usize = 1024;
 
+/// The size above which a member is not passed by value: that of `eunomia_runtime::bpf::ON_STACK`.
+const MAX_VALUE: u64 = 64 << 10;
+
 /// Decides a batch type for each struct that maps deliver. They are named after all types of the
 /// object, so that none of those changes its name for a batch.
 pub(crate) fn decide(
@@ -81,18 +84,37 @@ pub(crate) fn decide(
     all.into_iter().map(batch).collect()
 }
 
-/// Returns the columns of a struct; `None` if it has none or too many.
+/// Returns the columns of a struct; `None` if it has none or too many, or if a value would not fit on
+/// the stack.
 fn columns(
     types: &Types<'_>,
     structure: &Structure<'_>,
     tail: Option<Tail<'_>>,
 ) -> Option<Vec<Column>> {
+    // Text is passed by reference.
+    let is_large = |ty: Option<TypeId>, size: u64| {
+        size > MAX_VALUE && !ty.is_some_and(|ty| is_text(types, ty))
+    };
+    if structure.members.iter().any(|member| is_large(member.field.ty, member.field.size))
+        || tail.as_ref().is_some_and(|tail| {
+            is_large(Some(tail.element), types.layouts.layout(tail.element).size)
+        })
+    {
+        return None;
+    }
     let mut walk = Walk { types, scope: Scope::default(), steps: Vec::new(), columns: Vec::new() };
     walk.members(structure);
     if let Some(tail) = tail {
         walk.tail(&tail);
     }
     (1..=MAX_COLUMNS).contains(&walk.columns.len()).then_some(walk.columns)
+}
+
+/// Reports whether a type is text, or an array of texts.
+fn is_text(types: &Types<'_>, ty: TypeId) -> bool {
+    types.layouts.char_array(ty).is_some()
+        || matches!(&types.layouts.btf.resolve(ty).1.kind,
+            Kind::Array { element, .. } if is_text(types, *element))
 }
 
 /// A walk over the members of an event, which collects its columns.

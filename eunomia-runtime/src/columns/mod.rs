@@ -30,7 +30,8 @@
 //! | a flexible array at the end of a record (`char data[]`, `struct at at[]`) | [`Text`], or a [`List`] of its items |
 //!
 //! Names that collide are numbered, as in all generated code. Other members without a size have no
-//! column. A type that would have more than 1,024 columns has no batch.
+//! column. A type has no batch if it would have more than 1,024 columns, or if a member that is not
+//! text has more than 64 KiB.
 //!
 //! Records that go on after their struct are pushed one at a time:
 //! `skel.maps()?.rb.for_each(|event| batch.push(event))?`.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Result,
-    sample::{Delivered, Plain as _},
+    sample::{Delivered, Plain as _, plain::ON_STACK},
 };
 
 /// The records that were in a ring buffer when the batch was made: `for event in &batch`.
@@ -25,6 +25,8 @@ pub struct Batch<'a, E: Delivered> {
     position: Cell<u64>,
     found: Cell<Stats>,
     copies: Copies<E::Event>,
+    /// The copies, if events are too large for the stack.
+    boxed: OnceCell<Box<Copies<Box<E::Event>>>>,
 }
 
 /// Copies of events whose last array was sent in part. They are in blocks of 1, 2, 4, .., so that
@@ -76,6 +78,7 @@ impl<'a, E: Delivered> Batch<'a, E> {
             position: Cell::new(position),
             found: Cell::default(),
             copies: Copies::default(),
+            boxed: OnceCell::new(),
         })
     }
 
@@ -100,8 +103,7 @@ impl<'a, E: Delivered> Batch<'a, E> {
                 // published. The drop of the batch publishes it, and the reference borrows the
                 // batch.
                 let record = unsafe { spot.payload(head.len as usize) };
-                let event = E::Event::ref_from_prefix(record)
-                    .or_else(|| self.copies.add(E::Event::read_begun(record)?));
+                let event = E::Event::ref_from_prefix(record).or_else(|| self.copied(record));
                 let event = event.map(|event| E::borrowed(event, record));
                 found.count(
                     if event.is_some() { Fate::Delivered } else { Fate::Short },
@@ -114,6 +116,22 @@ impl<'a, E: Delivered> Batch<'a, E> {
                 return event;
             }
         }
+    }
+}
+
+impl<E: Delivered> Batch<'_, E> {
+    /// Copies an event that was sent in part.
+    fn copied(&self, record: &[u8]) -> Option<&E::Event> {
+        if size_of::<E::Event>() <= ON_STACK {
+            return self.copied_small(record);
+        }
+        let boxed = self.boxed.get_or_init(Box::default);
+        boxed.add(E::Event::read_begun_box(record)?).map(Box::as_ref)
+    }
+
+    /// Copies an event over the stack, on which other events have no place in unoptimised code.
+    fn copied_small(&self, record: &[u8]) -> Option<&E::Event> {
+        self.copies.add(E::Event::read_begun(record)?)
     }
 }
 

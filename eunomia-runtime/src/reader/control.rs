@@ -129,7 +129,7 @@ impl Control {
     }
 
     /// Makes the descriptor readable.
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         // The only possible error is a full counter, and then the descriptor is readable already.
         let _ = rustix::io::write(&self.0.wake, &1u64.to_ne_bytes());
     }

@@ -122,6 +122,7 @@ impl Reader {
         mut deliver: impl FnMut(usize, &[u8]) -> Verdict,
     ) -> Result<u64> {
         let deadline = Deadline::after(timeout);
+        let mut late = false;
         loop {
             match self.ready(deadline)? {
                 Ready::Yes => {
@@ -130,6 +131,14 @@ impl Reader {
                     if delivered > 0 || (drained == Drained::Stopped && !self.control.is_paused()) {
                         return Ok(delivered);
                     }
+                    if late {
+                        // Programs send records that are not delivered faster than they are read.
+                        // Nobody has seen an empty buffer, so the kernel may wake nobody for the
+                        // next record: an event loop of the caller must come back by itself.
+                        self.control.wake();
+                        return Ok(0);
+                    }
+                    late = deadline.left().is_zero();
                 }
                 Ready::Last => return self.read_last(&mut deliver),
                 Ready::No => return Ok(0),

@@ -85,6 +85,16 @@ impl Sampled {
         self.delivered < self.entries.len() || self.sampled.is_err()
     }
 
+    /// Makes the next sample due after an interval. The timer does not expire before: its descriptor
+    /// would stay readable until then.
+    fn schedule(&mut self) {
+        self.due = Instant::now() + self.every;
+        // If the timer cannot be set, it keeps its schedule.
+        if self.timer.start(self.every).is_err() {
+            self.timer.acknowledge();
+        }
+    }
+
     /// Takes a sample if one is due, and delivers its entries as records.
     pub(super) fn drain(
         &mut self,
@@ -96,12 +106,14 @@ impl Sampled {
             if Instant::now() < self.due {
                 return Ok(Drained::All);
             }
-            // If a sample takes longer than the interval, the next one follows after a full
-            // interval.
-            self.timer.acknowledge();
-            self.due = Instant::now() + self.every;
+            self.schedule();
             self.delivered = 0;
             self.sampled = self.entries.sample();
+            // If a sample takes longer than the interval, the next one follows after a full
+            // interval.
+            if Instant::now() >= self.due {
+                self.schedule();
+            }
             stats.update(|stats| stats.drains += 1);
         }
         let mut read = Read { stats, found: Stats::default() };
@@ -149,13 +161,8 @@ impl Sampled {
             }
         }
         self.ended = true;
-        let (due, now) = (self.due, Instant::now());
-        self.due = now;
+        self.due = Instant::now();
         let drained = self.drain(stats, running, deliver);
-        if due > now {
-            // The timer keeps its schedule.
-            self.due = due;
-        }
         left.and(drained)
     }
 }

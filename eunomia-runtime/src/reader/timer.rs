@@ -22,13 +22,16 @@ impl Timer {
             TimerfdClockId::Monotonic,
             TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
         )?;
+        let timer = Self(timer);
+        timer.start(time)?;
+        Ok(timer)
+    }
+
+    /// Makes the timer unreadable, and lets it expire every `time` from now on.
+    pub(super) fn start(&self, time: Duration) -> rustix::io::Result<()> {
         let time = timespec(time);
-        timerfd_settime(
-            &timer,
-            TimerfdTimerFlags::empty(),
-            &Itimerspec { it_interval: time, it_value: time },
-        )?;
-        Ok(Self(timer))
+        let times = Itimerspec { it_interval: time, it_value: time };
+        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &times).map(drop)
     }
 
     /// Makes the timer unreadable until it expires again.

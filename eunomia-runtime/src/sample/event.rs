@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Plain;
+use super::{Plain, plain::ON_STACK};
 
 /// A generated type that can be read from the bytes of a record.
 ///
@@ -31,8 +31,8 @@ impl fmt::Display for Short {
 
 impl std::error::Error for Short {}
 
-/// Passes the record to `f` as an `E`: in place if its address is aligned for `E`, else as a copy
-/// on the stack.
+/// Passes the record to `f` as an `E`: in place if its address is aligned for `E`, else as a copy,
+/// which is on the stack if the type has at most 64 KiB.
 ///
 /// Records in ring buffers are 8-aligned, so only types with 16-byte alignment are ever copied.
 /// Records in perf buffers lie at 4 mod 8, so every type with an 8-byte field is copied. Bytes
@@ -45,10 +45,23 @@ impl std::error::Error for Short {}
 /// # Errors
 /// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.
 pub fn with_event<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
-    if let Some(event) = E::ref_from_prefix(record) {
-        return Ok(f(event));
+    match E::ref_from_prefix(record) {
+        Some(event) => Ok(f(event)),
+        // Functions of their own: a copy that is not made takes no place on the stack.
+        None if size_of::<E>() > ON_STACK => with_boxed(record, f),
+        None => with_copy(record, f),
     }
+}
+
+fn with_copy<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
     match E::read(record).or_else(|| E::read_begun(record)) {
+        Some(copy) => Ok(f(&copy)),
+        None => Err(Short { len: record.len(), size: E::LEAST }),
+    }
+}
+
+fn with_boxed<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
+    match E::read_begun_box(record) {
         Some(copy) => Ok(f(&copy)),
         None => Err(Short { len: record.len(), size: E::LEAST }),
     }
@@ -130,5 +143,26 @@ mod tests {
             let result = with_event(&ring.0[start..start + 15], |_: &Pair| panic!("called"));
             assert_eq!(result, Err(Short { len: 15, size: 16 }));
         }
+    }
+
+    /// The stack of a thread has 2 MiB.
+    #[test]
+    fn large_records_do_not_overflow_stack() {
+        crate::plain! {
+            #[derive(Clone, Copy)]
+            #[repr(C)]
+            struct File { len: u64, content: [u8; 8 << 20] }
+            const LAYOUT: Layout = Layout { size: 0x80_0008, align: 8, offsets: [0, 8], least: 8 };
+        }
+        let mut words = vec![0u64; size_of::<File>() / 8 + 1];
+        words[0] = 7;
+        words[1] = 9;
+        let bytes = u64::slice_bytes(&words);
+        let read = |record| with_event(record, |file: &File| (file.len, file.content[0]));
+        assert_eq!(read(&bytes[..size_of::<File>()]), Ok((7, 9)), "in place");
+        assert_eq!(read(&bytes[..9]), Ok((7, 9)), "begun");
+        assert_eq!(read(&bytes[8..]), Ok((9, 0)), "in place");
+        assert_eq!(read(&bytes[1..]).map(|(_, first)| first), Ok(0), "misaligned");
+        assert_eq!(read(&bytes[..7]), Err(Short { len: 7, size: 8 }));
     }
 }

@@ -8,6 +8,13 @@ use std::{
 
 use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 
+/// The maximum size of values that are passed and copied by value, here and by the handles of
+/// variables and maps.
+///
+/// Unoptimised code has several copies of such a value on the stack at once, and the stack of a
+/// thread has 2 MiB.
+pub(crate) const ON_STACK: usize = 64 << 10;
+
 /// A type for which any bytes of its size are a value, and every value is that many initialised
 /// bytes.
 ///
@@ -83,6 +90,20 @@ pub unsafe trait Plain: Copy + 'static {
         let len = bytes.len().min(size_of::<Self>());
         value.bytes_mut().get_mut(..len)?.copy_from_slice(bytes.get(..len)?);
         (bytes.len() >= Self::LEAST).then_some(value)
+    }
+
+    /// Copies a value as [`Self::read_begun`] does, to the heap, for values that may be too large for
+    /// the stack.
+    #[cold]
+    #[doc(hidden)]
+    fn read_begun_box(bytes: &[u8]) -> Option<Box<Self>> {
+        if bytes.len() < Self::LEAST.min(size_of::<Self>()) {
+            return None;
+        }
+        let mut value = Self::zeroed_box();
+        let len = bytes.len().min(size_of::<Self>());
+        value.bytes_mut().get_mut(..len)?.copy_from_slice(bytes.get(..len)?);
+        Some(value)
     }
 
     /// Borrows as many whole values as `bytes` hold; none if they are not aligned for the type.

@@ -3,13 +3,16 @@
 use std::{fmt, marker::PhantomData};
 
 use super::{Access, ReadWrite, Storage};
-use crate::{Result, sample::Plain};
+use crate::{
+    Result,
+    sample::{Plain, plain},
+};
 
 /// The maximum size of values that handles of variables and maps pass by value: 64 KiB.
 ///
 /// Unoptimised code has several copies of such a value on the stack at once, and the stack of a
 /// thread has 2 MiB.
-pub const ON_STACK: usize = 64 << 10;
+pub const ON_STACK: usize = plain::ON_STACK;
 
 /// A handle of one global variable, or of a value of a mapped map.
 ///

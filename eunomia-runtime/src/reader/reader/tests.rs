@@ -1,10 +1,12 @@
-//! Tests of reads after a stop, on a ring that the tests write.
+//! Tests of reads after a stop and of the end of polls, on a ring that the tests write.
 
 use std::{thread, time::Instant};
 
 use super::{
     super::{
+        Sampled,
         ring::fake::Fake,
+        sampled::Entries,
         waiting::{BUSY_RETRIES, MAX_BUSY_SLEEP},
     },
     *,
@@ -15,9 +17,13 @@ const BUSY: u32 = 1 << 31;
 /// Returns a reader of a ring that a test writes. The ring is not in its epoll set, so it
 /// cannot wait.
 fn reader(ring: Ring) -> Reader {
+    reader_of(Source::Ring(ring))
+}
+
+fn reader_of(source: Source) -> Reader {
     let control = Control::new().unwrap();
     let epoll = EpollSet::new(&control).unwrap();
-    let (sources, stats) = (RefCell::new(vec![Source::Ring(ring)]), vec![Counters::default()]);
+    let (sources, stats) = (RefCell::new(vec![source]), vec![Counters::default()]);
     Reader {
         epoll,
         sources,
@@ -93,4 +99,81 @@ fn drain_waits_for_uncommitted_record() {
     }
     producer.join().unwrap();
     assert_eq!(*seen.borrow(), [1, 2, 3]);
+}
+
+/// An empty map that takes this time to read.
+struct Empty(Duration);
+
+impl Entries for Empty {
+    fn sample(&mut self) -> Result<()> {
+        thread::sleep(self.0);
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn entry(&self, _: usize) -> Option<&[u8]> {
+        None
+    }
+}
+
+#[test]
+fn poll_ends_although_sample_takes_longer_than_interval() {
+    let sampled =
+        Sampled::new(Duration::from_millis(1), Box::new(Empty(Duration::from_millis(5)))).unwrap();
+    let reader = reader_of(Source::Sampled(sampled));
+    thread::sleep(Duration::from_millis(2));
+    let control = reader.control();
+    // Ends a poll that does not end by itself.
+    let watchdog = thread::spawn(move || {
+        thread::sleep(Duration::from_secs(2));
+        control.stop_now();
+    });
+    for timeout in [Duration::ZERO, Duration::from_millis(20)] {
+        assert_eq!(reader.poll(timeout, |_, _| Verdict::Delivered).unwrap(), 0);
+    }
+    assert!(!reader.control().is_stopped(), "only the watchdog ended the poll");
+    watchdog.join().unwrap();
+}
+
+#[test]
+fn poll_ends_although_records_that_are_not_delivered_keep_coming() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let fake = Fake::new();
+    fake.push(16, 1, 0);
+    let reader = reader(fake.ring.replace(Fake::new().ring.into_inner()));
+    let (mut seen, control) = (0, reader.control());
+    for timeout in [Duration::ZERO, Duration::from_millis(20)] {
+        let flood = |_: usize, _: &[u8]| {
+            seen += 1;
+            fake.push(16, 1, 0);
+            // Ends a poll that does not end by itself.
+            if seen == 200_000 {
+                control.stop_now();
+            }
+            Verdict::Short
+        };
+        assert_eq!(reader.poll(timeout, flood).unwrap(), 0);
+        assert!(!reader.control().is_stopped(), "only the test ended the poll");
+        // An event loop must come back: nobody has seen that the ring is empty.
+        let descriptor = &mut [PollFd::new(&reader, PollFlags::IN)];
+        assert_eq!(poll(descriptor, Some(&Timespec::default())), Ok(1));
+    }
+}
+
+/// The timer of a map must not expire before its next sample is due: the descriptor would stay
+/// readable until then, and the reader would not sleep.
+#[test]
+fn late_sample_does_not_keep_reader_awake() {
+    let sampled = Sampled::new(Duration::from_millis(50), Box::new(Empty(Duration::ZERO))).unwrap();
+    let reader = Reader::new(vec![Source::Sampled(sampled)]).unwrap();
+    thread::sleep(Duration::from_millis(95));
+    for timeout in [Duration::ZERO, Duration::from_millis(200)] {
+        assert_eq!(reader.poll(timeout, |_, _| Verdict::Delivered).unwrap(), 0);
+    }
+    let stats = reader.stats().next().unwrap();
+    assert!(stats.drains > 2 && stats.wakeups < 20, "{stats:?}");
 }

@@ -1,8 +1,10 @@
 //! Reads of a ring: records one by one, or in slices of one type.
 
+use std::slice;
+
 use super::{
     super::{Counters, Drained, Fate, Record, Stats, mapping::Walk},
-    Head, Next, Ring, count, next,
+    DISCARDED, HEADER, Head, Next, Ring, count, next,
 };
 use crate::{Result, sample::Plain};
 
@@ -87,11 +89,14 @@ impl Ring {
             assert!(
                 align_of::<E>() <= 8,
                 "records are aligned to 8 bytes: read this type one by one"
-            )
+            );
+            // The header of a record of such a length would look like one with flags.
+            assert!(size_of::<E>() < DISCARDED as usize, "no record is as long as this type");
         };
         let like = Head::new(size_of::<E>() as u32);
         let end = self.end()?;
         let mut read = Read::new(self, stats);
+        let mut copy = Vec::new();
         loop {
             if !running() {
                 return Ok(Drained::Stopped);
@@ -100,21 +105,21 @@ impl Ring {
             let mut walk = self.walk(read.position, end)?;
             let pieces = walk.clone().pieces(like.stride);
             let mut start = walk.clone();
-            let (count, len, copy) = match count(pieces, like, GROUP) {
-                0 => match read.take_other(&mut walk)? {
-                    Other::Whole(len) => (1, len, None),
-                    Other::Begun(copy) => (1, copy.header[0], Some(copy)),
+            let (count, len, is_copied) = match count(pieces, like, GROUP) {
+                0 => match read.take_other::<E>(&mut walk, &mut copy)? {
+                    Other::Whole(len) => (1, len, false),
+                    Other::Begun(len) => (1, len, true),
                     Other::Passed => continue,
                     Other::None(drained) => return Ok(drained),
                 },
                 count => {
                     read.advance(count, count as usize * like.stride);
-                    (count, like.len, None)
+                    (count, like.len, false)
                 }
             };
-            let run = match &copy {
-                Some(copy) => std::slice::from_ref(copy),
-                None => {
+            let run = match is_copied {
+                true => records(&copy),
+                false => {
                     let Some(all) = start.take(count as usize * like.stride) else { continue };
                     // SAFETY: these records are committed and at least as long as `E`, and nobody
                     // writes to them until their position is published, as in `drain`. Headers are
@@ -132,15 +137,24 @@ impl Ring {
 }
 
 /// The next record of a read in slices, if it has another length than the type.
-enum Other<E> {
+enum Other {
     /// A longer record of this length.
     Whole(u32),
-    /// A copy of a shorter one.
-    Begun(Record<E>),
+    /// A shorter one of this length, which was copied.
+    Begun(u32),
     /// A record that is not delivered.
     Passed,
     /// There is no record to take.
     None(Drained),
+}
+
+/// Returns the records of which words are the bytes, as many whole ones as they hold.
+fn records<E: Plain>(words: &[u64]) -> &[Record<E>] {
+    const { assert!(align_of::<Record<E>>() == align_of::<u64>()) };
+    let count = size_of_val(words) / size_of::<Record<E>>();
+    // SAFETY: the words have the bytes of `count` records, are aligned for them and borrowed for as
+    // long as the result is. Headers are integers, and any bytes are a valid `E`.
+    unsafe { slice::from_raw_parts(words.as_ptr().cast(), count) }
 }
 
 /// A read in progress. On every way out, also if the callback panics, it publishes the position and
@@ -205,9 +219,11 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// Takes the next record of `walk`, which is discarded or has another length than `E`.
+    /// Takes the next record of `walk`, which is discarded or has another length than `E`. The bytes
+    /// of one that is shorter go to `copy`, with zeroes for the missing rest: values of `E` may be
+    /// too large for the stack.
     #[inline]
-    fn take_other<E: Plain>(&mut self, walk: &mut Walk<'_>) -> Result<Other<E>> {
+    fn take_other<E: Plain>(&mut self, walk: &mut Walk<'_>, copy: &mut Vec<u64>) -> Result<Other> {
         let (spot, head) = match next(walk, self.position)? {
             Next::Record(spot, head) => (spot, head),
             Next::Busy => return Ok(Other::None(Drained::Busy)),
@@ -218,18 +234,27 @@ impl<'a> Read<'a> {
             self.found.discarded += 1;
             return Ok(Other::Passed);
         }
-        if head.len as usize >= size_of::<E>() {
+        let len = head.len as usize;
+        if len >= size_of::<E>() {
             return Ok(Other::Whole(head.len));
         }
-        // SAFETY: the record is committed, and nobody writes to it until its position is published,
-        // as in `Ring::drain`.
-        Ok(match E::read_begun(unsafe { spot.payload(head.len as usize) }) {
-            Some(event) => Other::Begun(Record { header: [head.len, 0], event }),
-            None => {
-                self.found.short += 1;
-                Other::Passed
+        if len < E::LEAST {
+            self.found.short += 1;
+            return Ok(Other::Passed);
+        }
+        copy.clear();
+        copy.resize(size_of::<Record<E>>() / size_of::<u64>(), 0);
+        if let Some((header, event)) = u64::slice_bytes_mut(copy).split_first_chunk_mut::<HEADER>()
+        {
+            *header = u64::from(head.len).to_le_bytes();
+            // SAFETY: the record is committed, and nobody writes to it until its position is
+            // published, as in `Ring::drain`.
+            let record = unsafe { spot.payload(len) };
+            if let Some(start) = event.get_mut(..record.len()) {
+                start.copy_from_slice(record);
             }
-        })
+        }
+        Ok(Other::Begun(head.len))
     }
 
     #[inline]

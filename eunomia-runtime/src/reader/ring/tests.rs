@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    super::{Counters, Drained, Fate, Stats},
+    super::{Batch, Counters, Drained, Fate, Stats},
     fake::Fake,
     read::{BATCH, GROUP},
     *,
@@ -247,4 +247,33 @@ fn random_memory_is_read_safely() {
         assert!(read >= stats.bytes + 8 * (stats.received + stats.discarded));
     }
     assert!(whole > 100 && broken > 100, "{whole} {broken}");
+}
+
+/// The stack of a thread has 2 MiB.
+#[test]
+fn copies_of_large_events_do_not_overflow_stack() {
+    crate::plain! {
+        #[derive(Clone, Copy)]
+        #[repr(C)]
+        struct File { len: u64, content: [u8; 8 << 20] }
+        const LAYOUT: Layout = Layout { size: 0x80_0008, align: 8, offsets: [0, 8], least: 8 };
+    }
+    let fake = Fake::new();
+    for (len, mark) in [(16, 1), (8, 2), (4, 3)] {
+        fake.push(len, mark, 0);
+    }
+    let seen = |file: &File| (file.len as u32, file.content[0], file.content[8]);
+    let (stats, mut files) = (Counters::default(), Vec::new());
+    let drained = fake.ring.borrow().runs::<File>(&stats, &|| true, |run| {
+        files.extend(run.iter().map(|file| seen(file)));
+        Fate::Delivered
+    });
+    assert_eq!((drained.unwrap(), &files), (Drained::All, &vec![(1, 1, 0), (2, 0, 0)]));
+    assert_eq!((stats.get().received, stats.get().short, stats.get().bytes), (2, 1, 24));
+
+    for (len, mark) in [(16, 1), (8, 2), (4, 3)] {
+        fake.push(len, mark, 0);
+    }
+    let batch = Batch::<File>::new(fake.ring.borrow_mut(), &stats, true).unwrap();
+    assert_eq!(batch.iter().map(seen).collect::<Vec<_>>(), files);
 }
