@@ -399,6 +399,7 @@ fn declared_align(size: u64, end: u64, natural: u64, limit: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Layouts, TypeId, declared_align};
+    use crate::value::Value;
 
     /// Returns an array of a union of bytes, whose names have the length `name`, in a struct.
     fn union(members: u32, name: usize, len: u32) -> Layouts {
@@ -412,6 +413,18 @@ mod tests {
         let header = [0x0001_eb9f, 24, 0, size, size, strings.len() as u32];
         let words = header.iter().chain(&types).flat_map(|word| word.to_le_bytes());
         Layouts::from_btf(&words.chain(strings).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn values_of_types_that_are_not_regular_are_bytes() {
+        let layouts = union(1000, 500, 3);
+        let value = Value::new(&layouts, TypeId(4), &[1, 2, 255]).unwrap();
+        assert_eq!(
+            (value.to_json(), value.to_string()),
+            ("[1,2,255]".into(), "[1, 2, 255]".into())
+        );
+        #[cfg(feature = "serde")]
+        assert_eq!(serde_json::to_string(&value).unwrap(), "[1,2,255]");
     }
 
     #[test]
