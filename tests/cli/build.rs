@@ -1,6 +1,6 @@
 //! `cargo eunomia build`.
 
-use std::fs;
+use std::{ffi::OsString, fs};
 
 use eunomia_build::{Skeleton, cli::Exit};
 use eunomia_tests::fixture;
@@ -160,7 +160,7 @@ fn failures_are_explained() {
     printed(&["build", source.to_str().unwrap(), "--clang", &clang, "-o", &package]);
     let wrong = refused(&["gen", &package]);
     assert!(
-        wrong.contains("the variable `far`: `struct far` has more members than its bytes can hold, or a member at another offset than in C; "),
+        wrong.contains("the variable `far`: `struct far` has more members or longer names than its bytes can hold, or a member at another offset than in C; "),
         "{wrong}"
     );
 }
@@ -234,4 +234,24 @@ fn sources_are_linked_into_one_object() {
         )
     );
     assert_eq!(names(&folder), ["both.json", "one.bpf.c", "two.bpf.c"]);
+}
+
+/// Variables of `.bss` take no bytes of an object, but thrice their size as text.
+#[test]
+fn inspect_shows_a_bounded_number_of_values() {
+    let (_, path) = folder("build-many");
+    let source = format!("{path}/many.bpf.c");
+    let variables: String =
+        (0..1000).map(|at| format!("unsigned char v{at:04}[4096];\n")).collect();
+    fs::write(&source, variables).unwrap();
+    let package = format!("{path}/many.json");
+    printed(&["build", &source, "--clang", &clang(), "-o", &package]);
+    let mut out = Vec::new();
+    let words = ["eunomia", "inspect", &package, "--json"].map(OsString::from);
+    let exit = eunomia_runtime::cli::run(words, &mut &b""[..], &mut out, &mut Vec::new());
+    assert_eq!(exit as u8, 0);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("\"v0999\""));
+    let values = text.matches("\"value\": [").count();
+    assert!((300..600).contains(&values), "{values}");
 }

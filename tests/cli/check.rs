@@ -7,6 +7,20 @@ use eunomia_tests::fixture;
 
 use super::{Ran, clang, disagreeing, disagreements, folder, printed, refused, run, run_with};
 
+/// A shell replaces a pattern by the names of files, which other users may have chosen.
+#[test]
+fn names_of_files_cannot_forge_lines() {
+    const NAME: &str = "x\u{1b}[2J\u{9b}\nroot: done";
+    let option = format!("--{NAME}");
+    let cases: [&[&str]; 3] =
+        [&["check", "x.json", NAME], &["gen", &option], &["build", "x.bpf.c", "--event", NAME]];
+    for words in cases {
+        let Ran { exit, err, .. } = run(words);
+        assert_eq!(exit, Exit::Usage, "{words:?}");
+        assert!(err.contains(r"x\u{1b}[2J\u{9b}\nroot: done"), "{words:?}: {err}");
+    }
+}
+
 #[test]
 fn sound_skeleton_is_summarized_on_one_line() {
     assert_eq!(

@@ -55,6 +55,9 @@ fn bad_recordings_are_refused() {
         err,
         format!("{cut}: 174 bytes at the end are not a whole record; the recording was cut off\n")
     );
+    let named = path("\u{1b}[2J\nroot: done", &whole[..whole.len() - 10]);
+    let Ran { err, .. } = run(&["replay", "bpf/bootstrap.json", &named]);
+    assert!(err.contains(r"/\u{1b}[2J\nroot: done: 174 bytes"), "{err}");
     assert!(
         refused(&["replay", "bpf/bootstrap.json", &path("foreign", b"not a recording")])
             .contains("not an eunomia recording")

@@ -1,10 +1,10 @@
 //! Help texts, errors of the command line, completions and manual pages.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use eunomia_runtime::cli::Exit;
 
-use super::{Ran, printed, refused, reviewed, run};
+use super::{Ran, folder, printed, refused, reviewed, run};
 
 #[test]
 fn help_matches_reviewed_text() {
@@ -40,6 +40,37 @@ fn wrong_command_lines_are_explained() {
     // Options of the skeleton go after `--`.
     let err = run(&["run", "bpf/bootstrap.json", "--min_duration_ns", "5"]).err;
     assert!(err.contains("unexpected argument '--min_duration_ns'"), "{err}");
+}
+
+/// A shell replaces a pattern by the names of files, which other users may have chosen.
+#[test]
+fn names_of_files_cannot_forge_lines() {
+    const NAME: &str = "x\u{1b}[2J\u{9b}\u{202e}\nroot: done";
+    const SHOWN: &str = r"x\u{1b}[2J\u{9b}\u{202e}\nroot: done";
+    let folder = folder("hostile-names");
+    let path = folder.join(NAME).to_str().unwrap().to_owned();
+    fs::copy("bpf/args.json", &path).unwrap();
+    let option = format!("--{NAME}");
+    let cases: [&[&str]; 7] = [
+        &[NAME],
+        &["check", "x.json", NAME],
+        &["check", &option],
+        &["run", "x.json", "-d", NAME],
+        &["run", "x.json", "--attach", NAME],
+        &["record", &path, "-o", &path],
+        &["run", "bpf/args.json", "--", "--log-level", NAME],
+    ];
+    for words in cases {
+        let Ran { exit, err, .. } = run(words);
+        assert_eq!(exit, Exit::Usage, "{words:?}");
+        assert!(err.contains(SHOWN) && !err.contains("\nroot: done"), "{words:?}: {err}");
+    }
+    let help = printed(&["run", &path, "--", "--help"]);
+    assert!(help.contains(SHOWN) && !help.contains("\nroot: done"), "{help}");
+    // A value that is valid in its escaped form only.
+    let Ran { exit, err, .. } = run(&["run", "bpf/args.json", "--", "--u8", "\n"]);
+    assert_eq!(exit, Exit::Usage);
+    assert!(err.contains("invalid value '\\n' for '--u8 <U8>'"), "{err}");
 }
 
 /// BTF that the user names must exist, even if the kernel has BTF.

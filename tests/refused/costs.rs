@@ -182,6 +182,22 @@ fn types_that_libbpf_looks_for_in_the_kernel_are_limited() {
     );
 }
 
+#[test]
+fn relocations_are_limited() {
+    const COUNT: u32 = 70_000;
+    let words: Vec<u32> = [0x0001_eb9f, 32, 0, 0, 0, 0, 0, 4 + 8 + 16 * COUNT, 16, 23, COUNT]
+        .into_iter()
+        .chain((0..COUNT).flat_map(|_| [0, 1, 30, 8]))
+        .collect();
+    let ext = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let sections =
+        vec![code("raw_tp", 1), license(), data(".BTF", btf(&INT)), data(".BTF.ext", ext)];
+    assert_refused(
+        &object(&[symbol(1, FUNCTION, 3, 0, 8)], sections),
+        "it has 70000 CO-RE relocations, at most 65536 are supported",
+    );
+}
+
 /// libbpf returns the size as a pointer to the object.
 #[test]
 fn size_of_settings_is_limited() {

@@ -23,7 +23,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
 use eunomia_runtime::error::Diagnostics;
 
 use crate::Error;
@@ -91,7 +90,7 @@ pub fn run(
     if args.get(1).is_some_and(|word| word == "eunomia") {
         args.remove(1);
     }
-    let result = match Args::try_parse_from(args) {
+    let result = match args::parsed(&args) {
         Ok(Args { command: Command::Gen(args) }) => generate::run(&args, input, out),
         Ok(Args { command: Command::Check(args) }) => check::run(&args, input, out),
         Ok(Args { command: Command::Build(args) }) => build::run(&args, out, err),

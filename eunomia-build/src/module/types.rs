@@ -50,7 +50,7 @@ impl<'a> Types<'a> {
             let name = self.layouts.c_name(id);
             diagnostics.push(Diagnostic::at(
                 place.clone(),
-                format!("{what}: `{name}` has more members than its bytes can hold, or a member at another offset than in C"),
+                format!("{what}: `{name}` has more members or longer names than its bytes can hold, or a member at another offset than in C"),
                 "compile the object anew; in a struct with bit fields clang loses what offsets have beyond 24 bits, which is 2 MiB",
             ));
         }

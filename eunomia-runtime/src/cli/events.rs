@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     CommandError, Messages,
-    args::{Limits, Live},
+    args::{self, Limits, Live},
     input::Input,
     outlet::Ending,
     output::Reader,
@@ -41,8 +41,9 @@ pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Co
     let own = open
         .command()?
         .no_binary_name(true)
-        .bin_name(format!("eunomia {command} {} --", input.skeleton.file()));
-    open.set_args(&own.try_get_matches_from(&live.args)?)?;
+        .bin_name(format!("eunomia {command} {} --", line(input.skeleton.file())));
+    let given = args::parsed(&live.args, |args| own.clone().try_get_matches_from(args))?;
+    open.set_args(&given)?;
     live.choice.apply(&mut open)?;
     Ok(open)
 }

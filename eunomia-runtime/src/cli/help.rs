@@ -16,7 +16,8 @@ Exit codes:
 pub(super) const AFTER_RUN: &str = "\
 Events go to standard output. A summary with the number of lost events goes to standard error.
 Ctrl-C and SIGTERM stop the command; Ctrl-Z pauses and resumes it. The text of iterators is printed
-once; the command ends after it if no other programs run.
+once, with characters escaped that a terminal does not show; `--format raw` prints its bytes. The
+command ends after it if no other programs run.
 
 If a program cannot be attached, the reason is printed to standard error and the others run. A
 program whose section names no target needs `--attach`. Options for programs, maps and events can be

@@ -172,7 +172,8 @@ pub fn run(
 }
 
 fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -> Exit {
-    let result = Args::try_parse_from(args).map_err(CommandError::from).and_then(|args| match args
+    let args: Vec<OsString> = args.into_iter().collect();
+    let result = args::parsed(&args, |args| Args::try_parse_from(args)).and_then(|args| match args
         .command
     {
         Command::Run(args) => run::run(&args, &mut streams),

@@ -6,7 +6,7 @@ use jiff::Zoned;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
-    args::Shown,
+    args::{Shown, Style},
     events::Taker,
     outlet::Ending,
     output::{Reader, Sink},
@@ -15,6 +15,7 @@ use crate::{
     Result,
     checked::Checked,
     output::Printer,
+    plain::plain,
     sample::Verdict,
     symbols::{Located, Symbols},
     value::Event,
@@ -34,6 +35,9 @@ pub(super) struct Printed<'a> {
     located: VecDeque<(usize, Vec<u8>, Option<Located>)>,
     /// The second that was last printed before an event; `None` if no time is printed.
     second: Option<i64>,
+    /// The text of iterators that is not printed yet, because it ends within a letter; `None` if
+    /// bytes are printed as they are.
+    text: Option<Vec<u8>>,
 }
 
 impl<'a> Printed<'a> {
@@ -54,6 +58,7 @@ impl<'a> Printed<'a> {
             batch: Vec::new(),
             located: VecDeque::new(),
             second: None,
+            text: (!matches!(shown.format, Style::Raw)).then(Vec::new),
         })
     }
 
@@ -110,7 +115,13 @@ impl Taker for Printed<'_> {
     }
 
     fn text(&mut self, text: &[u8]) -> Option<bool> {
-        self.batch.extend_from_slice(text);
+        match &mut self.text {
+            Some(left) => {
+                left.extend_from_slice(text);
+                write_lines(left, &mut self.batch);
+            }
+            None => self.batch.extend_from_slice(text),
+        }
         Some(self.sink.offer(&mut self.batch))
     }
 
@@ -139,7 +150,64 @@ impl Taker for Printed<'_> {
     }
 
     fn finish(&mut self) -> Result<u64> {
+        if self.text.take().is_some_and(|left| !left.is_empty()) {
+            self.batch.extend_from_slice("\u{fffd}".as_bytes());
+        }
         self.print_located(0);
         self.sink.finish(&mut self.batch)
+    }
+}
+
+/// Takes whole letters from the start of a text and writes them so that they are safe for a
+/// terminal: an iterator prints names that any process chose for itself. Line breaks and tabs stay.
+fn write_lines(text: &mut Vec<u8>, out: &mut Vec<u8>) {
+    let (mut kept, mut parts) = (0, text.utf8_chunks().peekable());
+    while let Some(part) = parts.next() {
+        for (i, cell) in part.valid().split('\t').enumerate() {
+            out.extend_from_slice(if i > 0 { b"\t" } else { b"" });
+            out.extend_from_slice(plain(cell).as_bytes());
+        }
+        let bad = part.invalid();
+        let begins = |error: std::str::Utf8Error| error.error_len().is_none();
+        if parts.peek().is_none() && str::from_utf8(bad).is_err_and(begins) {
+            kept = bad.len();
+        } else if !bad.is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    text.drain(..text.len().saturating_sub(kept));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_lines;
+
+    fn written(pieces: &[&[u8]]) -> String {
+        let (mut text, mut out) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            text.extend_from_slice(piece);
+            write_lines(&mut text, &mut out);
+            assert!(text.len() < 4, "{text:?}");
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn text_of_iterators_is_safe_for_a_terminal() {
+        let name = "\u{1b}[2J\u{9b}\r\u{202e}";
+        assert_eq!(
+            written(&[b"1\t", name.as_bytes(), b"\n2\tbash\n"]),
+            "1\t\\u{1b}[2J\\u{9b}\\r\\u{202e}\n2\tbash\n"
+        );
+    }
+
+    #[test]
+    fn letters_of_iterators_may_be_read_in_pieces() {
+        let text = "größe 日本語 👍\n";
+        for size in 1..6 {
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+            assert_eq!(written(&pieces), text);
+        }
+        assert_eq!(written(&[b"a\xff\xe6\x97b\xc3", b"\xa4\xf0"]), "a\u{fffd}\u{fffd}bä");
     }
 }

@@ -11,7 +11,7 @@ use super::{
     printed::Printed,
     run::can_be_raw,
 };
-use crate::Error;
+use crate::{Error, plain::line};
 
 pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let path = &args.recording;
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Replay, streams: &mut Streams<'_>) -> Result<(), Comman
     ];
     for (number, [one, many]) in lines.into_iter().filter(|(number, _)| *number > 0) {
         let problem = if number == 1 { one } else { many };
-        let _ = writeln!(streams.err, "{}: {number} {problem}", path.display());
+        let _ = writeln!(streams.err, "{}: {number} {problem}", line(&path.to_string_lossy()));
     }
     Ok(())
 }

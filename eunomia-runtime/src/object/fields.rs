@@ -77,8 +77,11 @@ impl Layouts {
         }
     }
 
+    /// Reports whether a value is read by its members. One of a struct that is not
+    /// [`super::Layout::regular`] is bytes.
     pub(crate) fn has_members(&self, id: TypeId) -> bool {
         matches!(self.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. })
+            && self.layout(id).regular
     }
 
     /// Reports whether the type describes its values. `void` and functions do not, and some

@@ -20,18 +20,29 @@ pub struct Layout {
     parts: u64,
     /// The number of members as C code sees them, including those of anonymous structs and unions.
     fields: u64,
+    /// An upper bound for the letters of a value that is written with the names of its members.
+    letters: u64,
     /// The number of bytes at the end that a record may lack.
     slack: u64,
     /// True if the last member is an array without a length.
     pub(crate) flexible: bool,
-    /// True if the type has no more members than a C type of its size can hold. Only then is a walk
-    /// over its members bounded.
+    /// True if the type has no more members, and they have no longer names, than a C type of its
+    /// size. Only then is a walk over its members bounded, and so is the text of its values.
     pub regular: bool,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { size: 0, align: 1, parts: 1, fields: 0, slack: 0, flexible: false, regular: true }
+        Self {
+            size: 0,
+            align: 1,
+            parts: 1,
+            fields: 0,
+            letters: LETTERS,
+            slack: 0,
+            flexible: false,
+            regular: true,
+        }
     }
 }
 
@@ -48,6 +59,19 @@ impl Layout {
 /// limits by a factor of a hundred.
 const MAX_FIELDS: u64 = 1 << 16;
 const MAX_PARTS_PER_BYTE: u64 = 1024;
+/// The letters of a value without bytes and names: quotes and separators.
+const LETTERS: u64 = 8;
+/// The letters that one byte of a number takes at most.
+const LETTERS_PER_BYTE: u64 = 3;
+/// Limits of the letters of a value. Every byte of an array can be written with names of hundreds
+/// of letters, and an event is written as a whole. A byte of eight flags takes some three hundred.
+const MAX_LETTERS_PER_BYTE: u64 = 512;
+const MAX_LETTERS: u64 = 1 << 30;
+
+/// Returns the letters of a name as it is written.
+fn letters(name: &str) -> u64 {
+    name.bytes().map(|byte| if byte.is_ascii_graphic() { 1 } else { 8 }).sum()
+}
 
 /// The object's ELF and BTF, with the layout of every type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,11 +249,17 @@ fn visit(
     let scalar = |size: u32| Layout {
         size: size.into(),
         align: u64::from(size).next_power_of_two().clamp(1, 16),
+        letters: LETTERS + LETTERS_PER_BYTE * u64::from(size),
         ..Layout::default()
     };
     let ty = btf.get(id);
     let layout = match &ty.kind {
-        Kind::Int { size, .. } | Kind::Float { size } | Kind::Enum { size, .. } => scalar(*size),
+        Kind::Int { size, .. } | Kind::Float { size } => scalar(*size),
+        Kind::Enum { size, values, .. } => {
+            let longest = values.iter().map(|(name, _)| letters(name)).max().unwrap_or(0);
+            let layout = scalar(*size);
+            Layout { letters: layout.letters + longest, ..layout }
+        }
         Kind::Pointer { .. } => scalar(8),
         Kind::Array { element, len } => {
             let element = visit(btf, *element, limits, known)?;
@@ -239,6 +269,7 @@ fn visit(
                 size: element.size.saturating_mul(len),
                 parts,
                 fields: 0,
+                letters: element.letters.saturating_mul(len).saturating_add(LETTERS),
                 slack: 0,
                 flexible: false,
                 ..element
@@ -271,6 +302,8 @@ fn visit(
                 layout.align = layout.align.max(of.align);
                 packed |= member.bits.is_none() && start % (of.align * 8) != 0;
                 layout.parts = layout.parts.saturating_add(of.parts);
+                layout.letters =
+                    layout.letters.saturating_add(of.letters).saturating_add(letters(&member.name));
                 layout.fields = layout.fields.saturating_add(if member.name.is_empty() {
                     of.fields.max(1)
                 } else {
@@ -283,6 +316,8 @@ fn visit(
             layout.align = if packed { 1 } else { declared_align(size, end, layout.align, limit) };
             layout.regular &=
                 layout.fields <= MAX_FIELDS && layout.parts <= MAX_PARTS_PER_BYTE * (size + 1);
+            // Small types may have long names.
+            layout.regular &= layout.letters <= MAX_LETTERS.min(MAX_LETTERS_PER_BYTE * (size + 64));
             let (slack, flexible) = open_end(btf, &ty.kind, size, known);
             Layout { slack, flexible, ..layout }
         }
@@ -363,7 +398,48 @@ fn declared_align(size: u64, end: u64, natural: u64, limit: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::declared_align;
+    use super::{Layouts, TypeId, declared_align};
+    use crate::value::Value;
+
+    /// Returns an array of a union of bytes, whose names have the length `name`, in a struct.
+    fn union(members: u32, name: usize, len: u32) -> Layouts {
+        let strings = [b"\0", &b"m".repeat(name)[..], b"\0"].concat();
+        let byte = [0, 1 << 24, 1, 8];
+        let union = [&[0, 5 << 24 | members, 1][..], &[1, 1, 0].repeat(members as usize)].concat();
+        let array = [0, 3 << 24, 0, 2, 1, len];
+        let whole = [0, 4 << 24 | 1, len, 0, 3, 0];
+        let types = [&byte[..], &union, &array, &whole].concat();
+        let size = size_of_val(&types[..]) as u32;
+        let header = [0x0001_eb9f, 24, 0, size, size, strings.len() as u32];
+        let words = header.iter().chain(&types).flat_map(|word| word.to_le_bytes());
+        Layouts::from_btf(&words.chain(strings).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn values_of_types_that_are_not_regular_are_bytes() {
+        let layouts = union(1000, 500, 3);
+        let value = Value::new(&layouts, TypeId(4), &[1, 2, 255]).unwrap();
+        assert_eq!(
+            (value.to_json(), value.to_string()),
+            ("[1,2,255]".into(), "[1, 2, 255]".into())
+        );
+        #[cfg(feature = "serde")]
+        assert_eq!(serde_json::to_string(&value).unwrap(), "[1,2,255]");
+    }
+
+    #[test]
+    fn types_with_too_many_letters_in_a_byte_have_no_members() {
+        let regular = |members, name, len| {
+            let layouts = union(members, name, len);
+            [2, 4].map(|id| !layouts.fields(TypeId(id)).is_empty())
+        };
+        // A byte of eight flags with long names.
+        assert_eq!(regular(8, 40, 1 << 20), [true, true]);
+        // Long names in a small type, and so many that an event would take gigabytes as text.
+        assert_eq!(regular(60, 400, 1), [true, true]);
+        assert_eq!(regular(60, 400, 1 << 16), [true, false]);
+        assert_eq!(regular(1000, 500, 1 << 16), [false, false]);
+    }
 
     #[test]
     fn alignment_is_derived_from_size() {

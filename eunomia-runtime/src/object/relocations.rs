@@ -1,10 +1,7 @@
 //! CO-RE relocations from the section `.BTF.ext`: the places of an object that depend on the
 //! kernel's types.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-};
+use std::{collections::HashMap, ops::Range};
 
 use super::btf::TypeId;
 
@@ -160,10 +157,10 @@ pub(crate) fn read(
     Some(relocations)
 }
 
-/// Returns the types that the relocations of the section refer to, as far as it can be read: libbpf
+/// Returns the type that each relocation of the section refers to, as far as it can be read: libbpf
 /// accepts some sections that [`read`] does not.
-pub(crate) fn types(ext: &[u8]) -> HashSet<u32> {
-    let mut types = HashSet::new();
+pub(crate) fn types(ext: &[u8]) -> Vec<u32> {
+    let mut types = Vec::new();
     let part = size(ext, 4).and_then(|header| ext.get(part(ext, header, 24)?)).unwrap_or_default();
     let Some(record) = size(part, 0).filter(|record| *record >= 8) else { return types };
     let mut rest = part.get(4..).unwrap_or_default();

@@ -39,6 +39,7 @@ pub(super) fn write<F: Form>(layouts: &Layouts, shape: Shape<'_>, bytes: &[u8], 
             braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, false, out))
         }
         Shape::Type(ty) => of_type::<F>(layouts, ty, bytes, false, out),
+        Shape::Tailed(ty) if !layouts.has_members(ty) => numbers::<F>(bytes, out),
         Shape::Tailed(ty) => {
             braced(F::BARE, out, |out| of_type::<F>(layouts, ty, bytes, true, out))
         }
@@ -123,7 +124,7 @@ impl Plan {
         let size = bounded(layouts.layout(ty).size);
         let leaf = match &layouts.btf.resolve(ty).1.kind {
             _ if layouts.char_array(ty).is_some() => Leaf::Text(size),
-            Kind::Struct { .. } | Kind::Union { .. } => {
+            Kind::Struct { .. } | Kind::Union { .. } if layouts.has_members(ty) => {
                 return self.0.push(Step::Nested { offset, ty });
             }
             Kind::Array { element, len } => {

@@ -1,9 +1,12 @@
 //! Files with the BTF of a kernel, checked before libbpf relocates programs by them.
 //!
 //! libbpf (1.7) checks the ids and strings of such a file, but not its nesting: a typedef of itself
-//! would keep it busy for ever, and types that nest in themselves many times for years.
+//! would keep it busy for ever, and types that nest in themselves many times for years. For each
+//! relocation it walks the members of all types of one name, which would take hours if there were a
+//! hundred thousand of them.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, Read as _},
     os::fd::AsRawFd as _,
@@ -25,6 +28,8 @@ pub(in crate::bpf) struct BtfFile(File);
 /// that they occur. Kernels have depths below 20 and some ten thousand types in one.
 const MAX_DEPTH: u8 = 64;
 const MAX_NESTED: u64 = 1 << 20;
+/// The maximum number of members of all types of one name. Kernels have below 500.
+const MAX_ALIKE: u64 = 1 << 13;
 
 impl BtfFile {
     /// Copies and checks a file with BTF: an ELF file with a section `.BTF`, or the contents of
@@ -40,7 +45,7 @@ impl BtfFile {
         let checked = Parsed::new(&copy.path()).map_or(Some(()), |btf| check(btf.bytes()));
         checked.map(|()| copy).ok_or_else(|| {
             let why =
-                "it is not the BTF of a kernel: its types contain themselves or nest too deep";
+                "it is not the BTF of a kernel: its types contain themselves, nest too deep, or are too many of one name";
             failed(io::Error::new(io::ErrorKind::InvalidData, why))
         })
     }
@@ -94,10 +99,22 @@ impl Drop for Parsed {
 }
 
 /// Checks that no type contains itself, neither as libbpf compares members nor as it compares the
-/// parameters of functions. Returns `None` if one does, nests too deep, or is cut off.
+/// parameters of functions, and that few types have the same name. Returns `None` if one does,
+/// nests too deep, or is cut off.
 fn check(btf: &[u8]) -> Option<()> {
     let types = Types::read(btf)?;
     let ids = 1..u32::try_from(types.starts.len()).ok()?;
+    let (mut known, mut alike) = (vec![None; types.starts.len()], HashMap::new());
+    for id in ids.clone() {
+        let (_, members) = types.weigh(id, Follow::Nameless, MAX_DEPTH, &mut known)?;
+        let name = types.name(id)?;
+        // Types without a name are walked only as members.
+        let others = if name.is_empty() { &mut 0 } else { alike.entry(name).or_insert(0_u64) };
+        *others = others.saturating_add(members);
+        if *others > MAX_ALIKE {
+            return None;
+        }
+    }
     for follow in [Follow::Values, Follow::Functions] {
         let mut known = vec![None; types.starts.len()];
         ids.clone().try_for_each(|id| {
@@ -115,6 +132,8 @@ fn check(btf: &[u8]) -> Option<()> {
 enum Follow {
     /// Types of members and elements.
     Values,
+    /// Types of members without a name, whose members libbpf looks through.
+    Nameless,
     /// Types of parameters and results, also of functions that pointers lead to.
     Functions,
 }
@@ -122,6 +141,7 @@ enum Follow {
 /// The types of a BTF file, as its bytes.
 struct Types<'a> {
     bytes: &'a [u8],
+    strings: &'a [u8],
     /// The offset of each type by its id; that of `void` is not used.
     starts: Vec<usize>,
 }
@@ -131,6 +151,8 @@ impl<'a> Types<'a> {
         let header = usize::try_from(word(btf, 4)?).ok()?;
         let start = header.checked_add(usize::try_from(word(btf, 8)?).ok()?)?;
         let bytes = btf.get(start..)?.get(..usize::try_from(word(btf, 12)?).ok()?)?;
+        let strings = header.checked_add(usize::try_from(word(btf, 16)?).ok()?)?;
+        let strings = btf.get(strings..)?.get(..usize::try_from(word(btf, 20)?).ok()?)?;
         let (mut starts, mut at) = (vec![0], 0);
         while at < bytes.len() {
             starts.push(at);
@@ -144,7 +166,17 @@ impl<'a> Types<'a> {
                     _ => 0,
                 };
         }
-        Some(Self { bytes, starts })
+        Some(Self { bytes, strings, starts })
+    }
+
+    /// Returns the name of a type up to `___`: libbpf compares names without what follows the last
+    /// one.
+    fn name(&self, id: u32) -> Option<&'a [u8]> {
+        let at = *self.starts.get(usize::try_from(id).ok()?)?;
+        let rest = self.strings.get(usize::try_from(word(self.bytes, at)?).ok()?..)?;
+        let name = rest.split(|byte| *byte == 0).next()?;
+        let end = name.windows(3).skip(1).position(|window| window == b"___");
+        name.get(..end.map_or(name.len(), |end| end + 1))
     }
 
     /// Returns the depth of a type and the number of types in it.
@@ -169,14 +201,25 @@ impl<'a> Types<'a> {
             (TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG, _) | (PTR, Follow::Functions) => {
                 (true, at, 0, 0)
             }
-            (ARRAY, _) => (false, at + RECORD, 0, 1),
-            (STRUCT | UNION, Follow::Values) => (false, at + RECORD + 4, 12, many),
+            (ARRAY, Follow::Values | Follow::Functions) => (false, at + RECORD, 0, 1),
+            (STRUCT | UNION, Follow::Values | Follow::Nameless) => {
+                (false, at + RECORD + 4, 12, many)
+            }
             (FUNC_PROTO, Follow::Functions) => (true, at + RECORD + 4, 8, many),
             _ => (false, at, 0, 0),
         };
         let own = own.then_some(at + 8);
         let (mut deepest, mut nested) = (0, 1_u64);
+        if follow == Follow::Nameless && matches!(kind, ENUM | ENUM64) {
+            nested = nested.saturating_add(many as u64);
+        }
         for at in own.into_iter().chain((0..parts).map(|part| first + step * part)) {
+            // The name of a member is before its type.
+            let is_named = || word(self.bytes, at - 4).is_some_and(|name| name != 0);
+            if follow == Follow::Nameless && parts > 0 && is_named() {
+                nested = nested.saturating_add(1);
+                continue;
+            }
             let (depth, more) = self.weigh(word(self.bytes, at)?, follow, left, known)?;
             deepest = deepest.max(depth);
             nested = nested.saturating_add(more);
@@ -269,6 +312,32 @@ mod tests {
                 said.as_ref().is_some_and(|said| said.contains("nest too deep")),
                 is_bad,
                 "{said:?} {types:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn many_types_of_one_name_are_refused() {
+        const INT: [u32; 4] = [1, 1 << 24, 4, 32];
+        let members = |name: u32, count: u32, of: [u32; 3]| {
+            [&[name, 4 << 24 | count, 4][..], &of.repeat(count as usize)].concat()
+        };
+        let one = members(1, 1, [1, 1, 0]);
+        let inner = members(0, 5000, [1, 1, 0]);
+        for (types, is_bad) in [
+            ([&INT[..], &one.repeat(4000)].concat(), false),
+            ([&INT[..], &one.repeat(5000)].concat(), true),
+            ([&INT[..], &inner].concat(), false),
+            ([&INT[..], &inner, &members(1, 2, [1, 2, 0])].concat(), false),
+            ([&INT[..], &inner, &members(1, 2, [0, 2, 0])].concat(), true),
+            ([&INT[..], &members(0, 9000, [1, 1, 0])].concat(), true),
+        ] {
+            let said = said(&types);
+            assert_eq!(
+                said.as_ref().is_some_and(|said| said.contains("too many of one name")),
+                is_bad,
+                "{said:?} {} words",
+                types.len()
             );
         }
     }

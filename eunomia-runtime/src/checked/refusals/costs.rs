@@ -23,6 +23,9 @@ const MOST_COPIED: u64 = 512 << 20;
 const MOST_STEPS: u64 = 1 << 28;
 /// Types that CO-RE relocations refer to. libbpf searches all types of the kernel for each.
 const MOST_TYPES: usize = 4096;
+/// CO-RE relocations. For each, libbpf walks the members of all types of a name. Large objects have
+/// some thousand.
+const MOST_RELOCATIONS: usize = 1 << 16;
 /// libbpf returns the size of a value of `.kconfig` as an `int`; if it is negative, as a pointer.
 const LARGEST_SETTING: u64 = i32::MAX as u64;
 
@@ -108,7 +111,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         }
     }
 
-    let relocated: HashSet<u32> = raw
+    let relocated: Vec<u32> = raw
         .headers
         .iter()
         .enumerate()
@@ -116,10 +119,16 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         .filter_map(|(_, header)| raw.file.section_data(header).ok())
         .flat_map(|(ext, _)| relocations::types(ext))
         .collect();
-    if relocated.len() > MOST_TYPES {
+    if relocated.len() > MOST_RELOCATIONS {
         over(format!(
-            "its CO-RE relocations refer to {} types, at most {MOST_TYPES} are supported",
+            "it has {} CO-RE relocations, at most {MOST_RELOCATIONS} are supported",
             relocated.len()
+        ));
+    }
+    let relocated = relocated.into_iter().collect::<HashSet<_>>().len();
+    if relocated > MOST_TYPES {
+        over(format!(
+            "its CO-RE relocations refer to {relocated} types, at most {MOST_TYPES} are supported"
         ));
     }
 

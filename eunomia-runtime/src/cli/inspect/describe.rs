@@ -1,6 +1,6 @@
 //! Describes a skeleton by its object or by its document.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
 
@@ -15,6 +15,9 @@ use crate::{
 
 /// The largest size in bytes of a value that is shown.
 const LONGEST: u64 = 4096;
+/// The letters of values that are shown. Variables of `.bss` take no bytes of the object, which may
+/// have any number of them.
+const MOST: usize = 4 << 20;
 
 impl Description {
     /// Describes a skeleton by its object.
@@ -48,19 +51,20 @@ impl Description {
             .sections
             .iter()
             .flat_map(|section| section.variables.iter().map(move |variable| (section, variable)));
+        let arguments: HashMap<TypeId, &Argument<'_>> =
+            setup.arguments.iter().map(|argument| (argument.variable.id, argument)).collect();
+        let mut left = MOST;
         let variables =
             variables.filter(|(_, variable)| !variable.is_dummy()).map(|(section, variable)| {
-                let argument: Option<&Argument<'_>> =
-                    setup.arguments.iter().find(|argument| argument.variable.id == variable.id);
-                let bytes = (variable.size <= LONGEST)
+                let argument = arguments.get(&variable.id);
+                let bytes = (variable.size <= LONGEST && left > 0)
                     .then(|| checked.initial(section, variable, &setup))
                     .flatten();
                 let value = bytes.as_deref().and_then(|bytes| {
                     let value = Value::of_variable(layouts, variable, bytes).ok()?;
-                    Some((
-                        value.to_string(),
-                        serde_json::from_str(&value.to_json()).unwrap_or(Json::Null),
-                    ))
+                    let (text, json) = (value.to_string(), value.to_json());
+                    left = left.saturating_sub(text.len().max(json.len()));
+                    Some((text, serde_json::from_str(&json).unwrap_or(Json::Null)))
                 });
                 Variable {
                     name: variable.name.clone(),
