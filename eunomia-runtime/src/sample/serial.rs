@@ -7,7 +7,7 @@ use serde_core::{
     ser::{SerializeSeq as _, SerializeStruct as _},
 };
 
-use super::{Bool, CharArray, KernelPtr, Packed};
+use super::{Bool, CharArray, KernelPtr, Packed, Plain};
 
 /// A field's value in a serialized record.
 pub trait Serial {
@@ -103,9 +103,9 @@ impl<const N: usize> Serial for CharArray<N> {
     }
 }
 
-impl<T: Copy + Serial> Serial for Packed<T> {
+impl<T: Plain + Serial> Serial for Packed<T> {
     fn serial<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.get().serial(serializer)
+        self.with(|value| value.serial(serializer))
     }
 }
 

@@ -163,7 +163,15 @@ impl<E: Plain> RingBuffer<'_, E> {
     /// Passes the available records to `f` in slices of up to 16 adjacent ones.
     ///
     /// This is the fastest way to read a ring buffer. It compiles for types with an alignment of at
-    /// most 8.
+    /// most 8 and a size below 1 GiB, which no record reaches:
+    ///
+    /// ```compile_fail,E0080
+    /// # use eunomia_runtime::bpf::RingBuffer;
+    /// fn read(events: &RingBuffer<'_, [u64; 1 << 27]>) -> eunomia_runtime::Result<u64> {
+    ///     events.for_runs(|run| println!("{}", run.len()))
+    /// }
+    /// # let _: fn(&RingBuffer<'_, [u64; 1 << 27]>) -> eunomia_runtime::Result<u64> = read;
+    /// ```
     ///
     /// # Errors
     /// Those of [`Records::poll`](crate::reader::Records::poll).
