@@ -133,7 +133,7 @@ impl From<io::Error> for Unreadable {
 fn contents(path: &Path) -> Result<Vec<u8>, Unreadable> {
     /// More than any program or library has without debug information.
     const MAX: u64 = 512 << 20;
-    Ok(file::read(path, MAX)?)
+    Ok(file::read_of_any_user(path, MAX)?)
 }
 
 #[cfg(test)]
