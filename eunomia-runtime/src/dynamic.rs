@@ -33,7 +33,7 @@ pub use crate::value::{Event, Handler, Handlers};
 /// An open skeleton that is not yet loaded.
 #[derive(Debug)]
 pub struct Open {
-    inner: bpf::OpenObject,
+    inner: bpf::Open,
     checked: Arc<Checked>,
 }
 
@@ -45,7 +45,7 @@ pub type Loaded = bpf::LoadedSkeleton<Handles>;
 /// Access to a loaded skeleton's variables and statistics by name.
 #[derive(Debug)]
 pub struct Handles {
-    inner: bpf::LoadedObject,
+    inner: bpf::Loaded,
     checked: Arc<Checked>,
 }
 
@@ -81,7 +81,7 @@ impl Checked {
 
     /// Opens the underlying object and sets the values and targets of the document, as the `open`
     /// of a generated module does.
-    pub(crate) fn opened(&self, kernel: Option<&Path>) -> Result<bpf::OpenObject> {
+    pub(crate) fn opened(&self, kernel: Option<&Path>) -> Result<bpf::Open> {
         let checked = self;
         let streams: Vec<&str> = checked.streams.iter().map(|stream| stream.map.as_str()).collect();
         let samples = checked.streams.iter().filter_map(|stream| {
@@ -118,7 +118,7 @@ impl Checked {
                 .map(|Diagnostic { what, todo, .. }| format!("{what}; {todo}"))
         };
         let mut inner =
-            bpf::OpenObject::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
+            bpf::Open::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
         for (program, section) in checked.program_types() {
             inner.program(program)?.set_type_of(section)?;
         }
@@ -253,12 +253,12 @@ impl Open {
     }
 
     /// Splits the skeleton into the underlying object and its description.
-    pub(crate) fn into_parts(self) -> (bpf::OpenObject, Arc<Checked>) {
+    pub(crate) fn into_parts(self) -> (bpf::Open, Arc<Checked>) {
         (self.inner, self.checked)
     }
 
     /// Returns the underlying object, for example to turn programs off or resize maps.
-    pub fn object(&mut self) -> &mut bpf::OpenObject {
+    pub fn object(&mut self) -> &mut bpf::Open {
         &mut self.inner
     }
 
@@ -272,7 +272,7 @@ impl Open {
     /// Loads maps and programs into the kernel.
     ///
     /// # Errors
-    /// Those of [`bpf::OpenObject::load`].
+    /// Those of [`bpf::Open::load`].
     pub fn load(self) -> Result<Loaded> {
         Ok(Loaded::new(Handles { inner: self.inner.load()?, checked: self.checked }))
     }
@@ -281,7 +281,7 @@ impl Open {
 impl bpf::Handles for Handles {
     type Export<'a> = Event<'a>;
 
-    fn object(&self) -> &bpf::LoadedObject {
+    fn object(&self) -> &bpf::Loaded {
         &self.inner
     }
 

@@ -45,9 +45,9 @@ impl Way {
     pub(crate) fn load_with(
         self,
         programs: &[&str],
-        set_up: impl FnOnce(&mut bpf::OpenObject) -> Result<()>,
+        set_up: impl FnOnce(&mut bpf::Open) -> Result<()>,
     ) -> Result<Loaded> {
-        let prepare = |open: &mut bpf::OpenObject| {
+        let prepare = |open: &mut bpf::Open| {
             programs.iter().try_for_each(|name| {
                 open.program(name).map(|mut program| program.set_autoload(true))
             })?;
@@ -81,7 +81,7 @@ impl Loaded {
         self.object().typed_map(name)
     }
 
-    pub(crate) fn object(&self) -> &bpf::LoadedObject {
+    pub(crate) fn object(&self) -> &bpf::Loaded {
         match &self.skel {
             Skel::Typed(skel) => skel.object(),
             Skel::Dynamic(skel) => skel.object(),

@@ -139,11 +139,11 @@ pub mod arena {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::OpenObject);
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.addr_space.1`, to be set before loading.
             ///
@@ -175,7 +175,7 @@ pub mod arena {
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -191,7 +191,7 @@ pub mod arena {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.addr_space.1`, shared with the programs.
             ///
@@ -233,7 +233,7 @@ pub mod arena {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -296,7 +296,7 @@ pub mod arena {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["memory"])?;
                 ::core::result::Result::Ok(Self { memory: all.0 })
@@ -310,7 +310,7 @@ pub mod arena {
         impl<'a> OpenProgs<'a> {
             #[inline]
             fn new(
-                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+                object: &'a mut ::eunomia_runtime::bpf::Open,
             ) -> ::eunomia_runtime::Result<Self> {
                 let [program_0] = object.programs_named(["run"])?;
                 ::core::result::Result::Ok(Self { run: program_0 })
@@ -327,7 +327,7 @@ pub mod arena {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["run"])?;
                 ::core::result::Result::Ok(Self { run: all.0 })

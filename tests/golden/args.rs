@@ -563,13 +563,13 @@ pub mod args {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let mut object = ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel)?;
+            let mut object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
             object.section(".rodata")?.write("i64", 16, b"\xF9\xFF\xFF\xFF\xFF\xFF\xFF\xFF")?;
             ::core::result::Result::Ok(Open(object))
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::OpenObject);
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.rodata`, to be set before loading.
             ///
@@ -902,7 +902,7 @@ pub mod args {
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -918,7 +918,7 @@ pub mod args {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.rodata`, which the kernel froze when it was loaded.
             ///
@@ -962,7 +962,7 @@ pub mod args {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -1117,7 +1117,7 @@ pub mod args {
         impl<'a> OpenProgs<'a> {
             #[inline]
             fn new(
-                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+                object: &'a mut ::eunomia_runtime::bpf::Open,
             ) -> ::eunomia_runtime::Result<Self> {
                 let [program_0] = object.programs_named(["add"])?;
                 ::core::result::Result::Ok(Self { add: program_0 })
@@ -1134,7 +1134,7 @@ pub mod args {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["add"])?;
                 ::core::result::Result::Ok(Self { add: all.0 })

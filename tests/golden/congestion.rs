@@ -152,11 +152,11 @@ pub mod congestion {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::OpenObject);
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -183,7 +183,7 @@ pub mod congestion {
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -199,7 +199,7 @@ pub mod congestion {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -231,7 +231,7 @@ pub mod congestion {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -268,7 +268,7 @@ pub mod congestion {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_,) = ::eunomia_runtime::__private::handles(loaded, ["steady"])?;
                 ::core::result::Result::Ok(Self { steady: all.0 })
@@ -276,7 +276,7 @@ pub mod congestion {
         }
         /// The tables of functions before they are loaded.
         pub struct OpenTables<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            object: &'a mut ::eunomia_runtime::bpf::Open,
         }
         impl OpenTables<'_> {
             /// `struct tcp_congestion_ops steady`
@@ -299,7 +299,7 @@ pub mod congestion {
         impl<'a> OpenProgs<'a> {
             #[inline]
             fn new(
-                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+                object: &'a mut ::eunomia_runtime::bpf::Open,
             ) -> ::eunomia_runtime::Result<Self> {
                 let [program_0, program_1, program_2] = object
                     .programs_named(["ssthresh", "cong_avoid", "undo_cwnd"])?;
@@ -328,7 +328,7 @@ pub mod congestion {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,

@@ -199,11 +199,11 @@ pub mod maps {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::OpenObject);
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -225,7 +225,7 @@ pub mod maps {
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -241,7 +241,7 @@ pub mod maps {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -273,7 +273,7 @@ pub mod maps {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = ::core::convert::Infallible;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -353,7 +353,7 @@ pub mod maps {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,
@@ -406,7 +406,7 @@ pub mod maps {
         impl<'a> OpenProgs<'a> {
             #[inline]
             fn new(
-                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+                object: &'a mut ::eunomia_runtime::bpf::Open,
             ) -> ::eunomia_runtime::Result<Self> {
                 let [program_0, program_1, program_2] = object
                     .programs_named(["run", "tail", "sample"])?;
@@ -438,7 +438,7 @@ pub mod maps {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,

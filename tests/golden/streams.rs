@@ -422,11 +422,11 @@ pub mod streams {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::OpenObject);
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The variables of the section `.bss`, to be set before loading.
             ///
@@ -448,7 +448,7 @@ pub mod streams {
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -464,7 +464,7 @@ pub mod streams {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The variables of the section `.bss`, shared with the programs.
             ///
@@ -506,7 +506,7 @@ pub mod streams {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -548,7 +548,7 @@ pub mod streams {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,
@@ -575,7 +575,7 @@ pub mod streams {
         impl<'a> OpenProgs<'a> {
             #[inline]
             fn new(
-                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+                object: &'a mut ::eunomia_runtime::bpf::Open,
             ) -> ::eunomia_runtime::Result<Self> {
                 let [program_0, program_1, program_2, program_3] = object
                     .programs_named(["produce", "mixture", "annotate", "perf"])?;
@@ -613,7 +613,7 @@ pub mod streams {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,

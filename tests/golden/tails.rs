@@ -1097,11 +1097,11 @@ pub mod tails {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::OpenObject::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::OpenObject);
+        pub struct Open(::eunomia_runtime::bpf::Open);
         impl Open {
             /// The programs before they are loaded, to be switched off or set up.
             ///
@@ -1113,7 +1113,7 @@ pub mod tails {
             }
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
             /// Loads maps and programs into the kernel.
@@ -1129,7 +1129,7 @@ pub mod tails {
         /// access is through [`Handles`].
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
         impl Handles {
             /// The maps.
             ///
@@ -1166,7 +1166,7 @@ pub mod tails {
         impl ::eunomia_runtime::bpf::Handles for Handles {
             type Export<'a> = Export<'a>;
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
@@ -1218,7 +1218,7 @@ pub mod tails {
         impl<'a> Maps<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _, _, _, _, _, _, _) = ::eunomia_runtime::__private::handles(
                     loaded,
@@ -1255,7 +1255,7 @@ pub mod tails {
         impl<'a> OpenProgs<'a> {
             #[inline]
             fn new(
-                object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+                object: &'a mut ::eunomia_runtime::bpf::Open,
             ) -> ::eunomia_runtime::Result<Self> {
                 let [program_0, program_1] = object
                     .programs_named(["send_lines", "send_tails"])?;
@@ -1281,7 +1281,7 @@ pub mod tails {
         impl<'a> Progs<'a> {
             #[inline]
             fn new(
-                loaded: &'a ::eunomia_runtime::bpf::LoadedObject,
+                loaded: &'a ::eunomia_runtime::bpf::Loaded,
             ) -> ::eunomia_runtime::Result<Self> {
                 let all: (_, _) = ::eunomia_runtime::__private::handles(
                     loaded,

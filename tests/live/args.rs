@@ -1,6 +1,6 @@
 //! Command line options of a skeleton, typed and dynamic, that set variables of a loaded program.
 
-use eunomia_runtime::{Skeleton, bpf::LoadedObject};
+use eunomia_runtime::{Skeleton, bpf::Loaded};
 use eunomia_tests::{built::args, fixture};
 
 use super::Outcome;
@@ -36,7 +36,7 @@ fn sum() -> u64 {
     (arguments + defaults).cast_unsigned()
 }
 
-fn run(loaded: &LoadedObject) -> eunomia_runtime::Result<()> {
+fn run(loaded: &Loaded) -> eunomia_runtime::Result<()> {
     loaded.program("add")?.test_run(None, None).map(drop)
 }
 

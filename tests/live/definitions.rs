@@ -20,7 +20,7 @@ use super::{
     given::{INNER, open},
 };
 
-/// The steps that `OpenObject::set_perf_for_ring` documents work on every kernel.
+/// The steps that `Open::set_perf_for_ring` documents work on every kernel.
 pub(crate) fn perf_event_array_replaces_ring_buffer() -> Outcome {
     for by_perf in [false, true] {
         let mut open = open()?;

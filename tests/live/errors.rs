@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eunomia_runtime::{
     Error, Skeleton,
-    bpf::{OpenObject, ReadWrite, Spec, XdpMode},
+    bpf::{Open, ReadWrite, Spec, XdpMode},
     cli::Exit,
 };
 use eunomia_tests::built::{arena, bootstrap, every, kinds, programs, refused, streams};
@@ -69,7 +69,7 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
             dropped: &[],
             perf_pages: 1,
         };
-        let error = OpenObject::new(&spec).unwrap_err();
+        let error = Open::new(&spec).unwrap_err();
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         messages.push_str(&refusal.messages);
         // If the object is checked first, libbpf does not get it.
@@ -85,7 +85,7 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
 pub(crate) fn print_callback_of_others_is_called() -> Outcome {
     static OTHERS: AtomicUsize = AtomicUsize::new(0);
     let open = |text: &[u8]| {
-        OpenObject::new(&Spec {
+        Open::new(&Spec {
             name: "text",
             object: text,
             streams: &[],
@@ -195,7 +195,7 @@ pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
         dropped: &[],
         perf_pages: 1,
     };
-    let error = OpenObject::new(&twice).unwrap_err();
+    let error = Open::new(&twice).unwrap_err();
     assert_eq!(error.to_string(), "map `rb`: it is listed twice in the maps to read");
     Ok(())
 }

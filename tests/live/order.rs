@@ -21,7 +21,7 @@ use super::{
 mod netlink;
 
 /// Sets the sizes of the maps of `choices`.
-pub(crate) fn sized(object: &mut bpf::OpenObject) -> Result<(), eunomia_runtime::Error> {
+pub(crate) fn sized(object: &mut bpf::Open) -> Result<(), eunomia_runtime::Error> {
     object.set_max_entries("counts", 16)?;
     object.set_autocreate("stacks", false)
 }

@@ -144,7 +144,7 @@ pub(crate) fn task_iterator_lists_process() -> Outcome {
 /// Each program with its error: `Some(None)` for an error without an errno.
 type Results = Vec<(String, Option<Option<i32>>)>;
 
-fn results(loaded: &bpf::LoadedObject) -> (Vec<Link>, Results) {
+fn results(loaded: &bpf::Loaded) -> (Vec<Link>, Results) {
     let mut links = Vec::new();
     let results = loaded.links_each().into_iter().map(|(name, link)| {
         (name, link.map(|link| links.push(link)).err().map(|error| errno(&error)))

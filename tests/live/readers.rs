@@ -123,7 +123,7 @@ pub(crate) fn map_has_one_reader() -> Outcome {
             refused.to_string(),
             format!(
                 "map `{map}`: this process already has a reader of it, and only one is possible; drop that one first, or leave the records to it \
-                 (`OpenObject::leave_records`)"
+                 (`Open::leave_records`)"
             )
         );
     }

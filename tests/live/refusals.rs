@@ -1,6 +1,6 @@
 //! Objects that the build refuses because no kernel loads them, tried on this kernel.
 
-use eunomia_runtime::bpf::{OpenObject, Spec};
+use eunomia_runtime::bpf::{Open, Spec};
 
 use super::Outcome;
 
@@ -19,7 +19,7 @@ pub(crate) fn kernel_refuses_what_build_refuses() -> Outcome {
             dropped: &[],
             perf_pages: 1,
         };
-        let loaded = OpenObject::new(&spec).and_then(OpenObject::load);
+        let loaded = Open::new(&spec).and_then(Open::load);
         if loaded.is_ok() != source.fault.is_empty() {
             wrong.push(format!("{}: {:?}", source.name, loaded.map(drop)));
         }

@@ -94,8 +94,8 @@ pub(crate) fn sampled_map_keeps_declared_sizes() -> Outcome {
         dropped: &[],
         perf_pages: 8,
     };
-    let open = || -> Result<bpf::OpenObject, Error> {
-        let mut open = bpf::OpenObject::new(&spec)?;
+    let open = || -> Result<bpf::Open, Error> {
+        let mut open = bpf::Open::new(&spec)?;
         open.set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
         Ok(open)
     };
@@ -170,22 +170,22 @@ pub(crate) fn arena_is_not_mapped_over_other_memory() -> Outcome {
         dropped: &[],
         perf_pages: 8,
     };
-    let counter = |loaded: &bpf::LoadedObject| {
+    let counter = |loaded: &bpf::Loaded| {
         loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get()
     };
-    let first = bpf::OpenObject::new(&spec)?.load()?;
+    let first = bpf::Open::new(&spec)?.load()?;
     first.program("count")?.test_run(None, None)?;
     assert_eq!(counter(&first)?, 6);
-    let refused = bpf::OpenObject::new(&spec)?.load().unwrap_err().to_string();
+    let refused = bpf::Open::new(&spec)?.load().unwrap_err().to_string();
     let why = "cannot reserve the 65536 bytes at 0x100000000000 for its arena in this process: entity already exists";
     assert_eq!(refused, format!("load the BPF object `placed`: {why}"));
     assert_eq!(counter(&first)?, 6, "the arena has moved or changed");
     drop(first);
     // An object that fails to load for another reason does not keep the address reserved.
-    let mut open = bpf::OpenObject::new(&spec)?;
+    let mut open = bpf::Open::new(&spec)?;
     open.set_map_flags("memory", 0)?;
     assert_eq!(errno(&open.load().unwrap_err()), Some(libc::EINVAL));
-    assert_eq!(counter(&bpf::OpenObject::new(&spec)?.load()?)?, 5);
+    assert_eq!(counter(&bpf::Open::new(&spec)?.load()?)?, 5);
     Ok(())
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn pinned_arena_with_variables_is_refused() -> Outcome {
         dropped: &[],
         perf_pages: 8,
     };
-    let refused = bpf::OpenObject::new(&spec).unwrap_err();
+    let refused = bpf::Open::new(&spec).unwrap_err();
     assert_eq!(
         refused.to_string(),
         format!("map `memory`: it holds the variables of the arena, so {REFUSED}")
@@ -277,21 +277,20 @@ pub(crate) fn arena_replaces_no_other_map() -> Outcome {
 /// libbpf writes to the maps of USDTs with keys and values of its own sizes.
 pub(crate) fn usdt_maps_of_other_sizes_are_refused() -> Outcome {
     const SPECS: &str = "__bpf_usdt_specs";
-    let attach =
-        |set: &dyn Fn(&mut bpf::OpenObject) -> Result<(), Error>| -> Result<String, Error> {
-            let mut open = Skeleton::parse(&fixture("every"), "every")?.open()?;
-            for program in open.object().programs() {
-                open.object().program(&program)?.set_autoload(program == "usdt");
-            }
-            for map in ["__bpf_usdt_ip_to_spec_id", SPECS] {
-                open.object().set_autocreate(map, true)?;
-            }
-            set(open.object())?;
-            let loaded = open.load()?;
-            let program = loaded.object().typed_program::<kind::Usdt>("usdt")?;
-            let result = program.attach_to("/proc/self/exe", "none", "none", None, 0);
-            Ok(result.unwrap_err().to_string())
-        };
+    let attach = |set: &dyn Fn(&mut bpf::Open) -> Result<(), Error>| -> Result<String, Error> {
+        let mut open = Skeleton::parse(&fixture("every"), "every")?.open()?;
+        for program in open.object().programs() {
+            open.object().program(&program)?.set_autoload(program == "usdt");
+        }
+        for map in ["__bpf_usdt_ip_to_spec_id", SPECS] {
+            open.object().set_autocreate(map, true)?;
+        }
+        set(open.object())?;
+        let loaded = open.load()?;
+        let program = loaded.object().typed_program::<kind::Usdt>("usdt")?;
+        let result = program.attach_to("/proc/self/exe", "none", "none", None, 0);
+        Ok(result.unwrap_err().to_string())
+    };
     let of = |found| {
         format!(
             "map `{SPECS}`: it is of type {found} bytes, but libbpf writes up to 4 and 304 bytes for USDTs: declare it as in bpf/usdt.bpf.h"

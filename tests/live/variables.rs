@@ -7,7 +7,7 @@ use std::{
 
 use eunomia_runtime::{
     Error, Skeleton,
-    bpf::{Array, Map, MapSpec, OpenObject, ReadOnly, ReadWrite, Section},
+    bpf::{Array, Map, MapSpec, Open, ReadOnly, ReadWrite, Section},
     sample::{Bool, CharArray},
 };
 use eunomia_tests::{
@@ -197,7 +197,7 @@ pub(crate) fn arena_variables_are_shared_with_program() -> Outcome {
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
 /// Prevents all sections from being mapped, as on kernels before 5.5.
-fn unmap(open: &mut OpenObject) -> eunomia_runtime::Result<()> {
+fn unmap(open: &mut Open) -> eunomia_runtime::Result<()> {
     for map in ["kinds.bss", "kinds.data", "kinds.rodata", "kinds.kconfig", ".data.my_sec"] {
         let flags = open.map_flags(map)?;
         assert_eq!(flags & BPF_F_MMAPABLE, BPF_F_MMAPABLE);

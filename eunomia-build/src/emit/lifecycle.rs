@@ -33,7 +33,7 @@ fn open_type(module: &Module<'_>) -> TokenStream {
     quote! {
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]
-        pub struct Open(::eunomia_runtime::bpf::OpenObject);
+        pub struct Open(::eunomia_runtime::bpf::Open);
 
         impl Open {
             #sections
@@ -43,7 +43,7 @@ fn open_type(module: &Module<'_>) -> TokenStream {
 
             /// The underlying object, which is accessed by names.
             #[inline]
-            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::OpenObject {
+            pub fn object(&mut self) -> &mut ::eunomia_runtime::bpf::Open {
                 &mut self.0
             }
 
@@ -72,7 +72,7 @@ fn loaded_type(module: &Module<'_>) -> TokenStream {
         pub type Loaded = ::eunomia_runtime::bpf::LoadedSkeleton<Handles>;
 
         /// The typed variables, maps and programs of a loaded object.
-        pub struct Handles(::eunomia_runtime::bpf::LoadedObject);
+        pub struct Handles(::eunomia_runtime::bpf::Loaded);
 
         impl Handles {
             #sections
@@ -85,7 +85,7 @@ fn loaded_type(module: &Module<'_>) -> TokenStream {
             type Export<'a> = #export;
 
             #[inline]
-            fn object(&self) -> &::eunomia_runtime::bpf::LoadedObject {
+            fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
 

@@ -35,7 +35,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
         impl<'a> Maps<'a> {
             #[inline]
-            fn new(loaded: &'a ::eunomia_runtime::bpf::LoadedObject) -> ::eunomia_runtime::Result<Self> {
+            fn new(loaded: &'a ::eunomia_runtime::bpf::Loaded) -> ::eunomia_runtime::Result<Self> {
                 #handles
             }
         }

@@ -58,7 +58,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
         impl<'a> OpenProgs<'a> {
             #[inline]
-            fn new(object: &'a mut ::eunomia_runtime::bpf::OpenObject) -> ::eunomia_runtime::Result<Self> {
+            fn new(object: &'a mut ::eunomia_runtime::bpf::Open) -> ::eunomia_runtime::Result<Self> {
                 let [#(#variables),*] = object.programs_named([#names])?;
                 ::core::result::Result::Ok(Self { #open })
             }
@@ -71,7 +71,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
 
         impl<'a> Progs<'a> {
             #[inline]
-            fn new(loaded: &'a ::eunomia_runtime::bpf::LoadedObject) -> ::eunomia_runtime::Result<Self> {
+            fn new(loaded: &'a ::eunomia_runtime::bpf::Loaded) -> ::eunomia_runtime::Result<Self> {
                 #handles
             }
         }

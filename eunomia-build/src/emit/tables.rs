@@ -29,7 +29,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     quote! {
         /// The tables of functions before they are loaded.
         pub struct OpenTables<'a> {
-            object: &'a mut ::eunomia_runtime::bpf::OpenObject,
+            object: &'a mut ::eunomia_runtime::bpf::Open,
         }
 
         impl OpenTables<'_> {

@@ -36,7 +36,7 @@ use crate::{
 ///
 /// Dropping it unloads what no link and no pin holds.
 #[derive(Debug)]
-pub struct LoadedObject {
+pub struct Loaded {
     reader: Reader,
     object: Arc<Object>,
     facts: Facts,
@@ -52,7 +52,7 @@ pub struct LoadedObject {
     targets: BTreeMap<String, Vec<Target>>,
 }
 
-impl LoadedObject {
+impl Loaded {
     pub(super) fn new(object: Object, mut facts: Facts, settings: Settings) -> Result<Self> {
         for (&index, inner) in &settings.inner {
             facts.inner.insert(index, InnerDef::like(inner.as_fd())?);
@@ -81,7 +81,7 @@ impl LoadedObject {
     }
 
     /// Attaches every program that is not switched off with [`super::OpenProgram::set_autoattach`],
-    /// to the target that its section names or to those set with [`super::OpenObject::set_target`].
+    /// to the target that its section names or to those set with [`super::Open::set_target`].
     ///
     /// struct_ops programs are attached through the map that holds them. `syscall` programs are not
     /// attached, because they are run.
@@ -349,7 +349,7 @@ impl LoadedObject {
 
 /// Returns a descriptor that is readable if a record may be available. It is for an external event
 /// loop, which then polls with a timeout of zero.
-impl AsFd for LoadedObject {
+impl AsFd for Loaded {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }

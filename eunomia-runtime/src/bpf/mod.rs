@@ -1,13 +1,11 @@
 //! Opens, loads and attaches BPF objects through libbpf.
 //!
-//! - [`OpenObject`]: an object before it is loaded, whose maps, programs and variables can be set
-//!   up.
-//! - [`LoadedObject`]: an object in the kernel, with its [`Map`]s, [`Section`]s and [`Program`]s.
+//! - [`Open`]: an object before it is loaded, whose maps, programs and variables can be set up.
+//! - [`Loaded`]: an object in the kernel, with its [`Map`]s, [`Section`]s and [`Program`]s.
 //! - [`Target`]: the target to which a program attaches.
 //! - [`Link`]: an attached program.
 //!
-//! These types work with names and bytes. The skeletons `Open`, `Loaded` and `Attached` of generated
-//! modules and of [`crate::dynamic`] hold them and add the types; `object()` returns what they hold.
+//! These types work with names and bytes. Generated modules and [`crate::dynamic`] add the types.
 
 mod attach;
 pub mod kind;
@@ -34,7 +32,7 @@ pub use attach::{
 };
 pub use libbpf_rs::{MapType, ProgramAttachType, ProgramType};
 pub use link::{Attached, Link, LinkInfo, LinkKind, Links};
-pub use loaded::LoadedObject;
+pub use loaded::Loaded;
 pub use loaded::{Handles, LoadedSkeleton};
 pub use map::{
     Array, BloomFilter, ByteEntries, ByteSampler, Change, Deltas, Entries, FdMap, FromMap, HashMap,
@@ -46,7 +44,7 @@ pub use map::{
 pub use open::BtfCache;
 #[doc(hidden)]
 pub use open::archived;
-pub use open::{Dropped, OpenObject, OpenProgram, OpenTable, Sample, Spec};
+pub use open::{Dropped, Open, OpenProgram, OpenTable, Sample, Spec};
 pub use open::{kernel_btf, named_btf};
 pub use program::Program;
 pub use section::{Access, ON_STACK, ReadOnly, ReadWrite, Section, SizedSection, Variable};

@@ -21,10 +21,10 @@ pub(super) use settings::Settings;
 pub use spec::{Dropped, Sample, Spec};
 pub use table::OpenTable;
 
-use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder};
+use libbpf_rs::{AsRawLibbpf as _, ObjectBuilder, OpenObject};
 
 use super::{
-    LoadedObject, ReadWrite, Section, SizedSection, StructOps, Target, loaded::load::load,
+    Loaded, ReadWrite, Section, SizedSection, StructOps, Target, loaded::load::load,
     section::SectionMap,
 };
 #[cfg(feature = "dynamic")]
@@ -42,12 +42,12 @@ use crate::{
 /// An object that is open and not yet loaded: maps, programs and variables can be set up.
 #[derive(Debug)]
 #[must_use = "an open object does nothing until it is loaded"]
-pub struct OpenObject {
-    pub(super) object: libbpf_rs::OpenObject,
+pub struct Open {
+    pub(super) object: OpenObject,
     pub(super) settings: Settings,
 }
 
-impl OpenObject {
+impl Open {
     /// Opens an object, without a call to the kernel.
     ///
     /// # Errors
@@ -275,7 +275,7 @@ impl OpenObject {
 
     /// Returns the object as it will be loaded.
     #[cfg(feature = "dynamic")]
-    pub(crate) fn opened(&self) -> &libbpf_rs::OpenObject {
+    pub(crate) fn opened(&self) -> &OpenObject {
         &self.object
     }
 
@@ -328,7 +328,7 @@ impl OpenObject {
     /// the capabilities that this process lacks for the programs and maps. [`Error::InUse`] if
     /// another object in this process reads a shared map, see [`Self::leave_records`]. After an
     /// error nothing stays loaded.
-    pub fn load(self) -> Result<LoadedObject> {
+    pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
         // libbpf takes the object, and does not return it if loading fails.
         let hints = LoadHints::of(&object, &settings.inner);
@@ -337,12 +337,12 @@ impl OpenObject {
             let error = refused(format!("load the BPF object `{}`", settings.name), &error, &log);
             hints.explain(error, &log)
         })?;
-        LoadedObject::new(object, facts, settings)
+        Loaded::new(object, facts, settings)
     }
 }
 
 #[cfg(feature = "dynamic")]
-impl OpenObject {
+impl Open {
     /// Loads like [`Self::load`], and unloads. It pins no new map.
     pub(crate) fn try_load(mut self) -> Result<()> {
         pin_none(&mut self.object);
@@ -352,7 +352,7 @@ impl OpenObject {
 
 /// Opens an object with libbpf. Refuses tables of functions (struct_ops) that are defined in
 /// `SEC(".maps")`.
-fn open_object(spec: &Spec<'_>, btf: Option<&BtfFile>) -> Result<libbpf_rs::OpenObject> {
+fn open_object(spec: &Spec<'_>, btf: Option<&BtfFile>) -> Result<OpenObject> {
     let tried = || format!("open the BPF object `{}`", spec.name);
     let (object, log) = listen(|| {
         let mut builder = ObjectBuilder::default();

@@ -163,17 +163,14 @@ impl Choice {
         let mut seen = HashSet::new();
         for Attach { program, target } in &self.attach {
             let object = open.object();
-            let set = if seen.insert(program) {
-                bpf::OpenObject::set_target
-            } else {
-                bpf::OpenObject::add_target
-            };
+            let set =
+                if seen.insert(program) { bpf::Open::set_target } else { bpf::Open::add_target };
             set(object, program, target.clone()).map_err(wrong)?;
         }
         self.maps.iter().try_for_each(|size| resize(open.object(), size)).map_err(wrong)
     }
 
-    fn switch(&self, object: &mut bpf::OpenObject) -> Result<()> {
+    fn switch(&self, object: &mut bpf::Open) -> Result<()> {
         let (programs, tables) = (object.programs(), object.tables());
         let known: Vec<&str> = programs.iter().chain(&tables).map(String::as_str).collect();
         let only = matching(&self.only, &known)?;
@@ -202,7 +199,7 @@ impl Choice {
     }
 
     /// Returns the programs and tables that `doctor` examines if `--only` is given.
-    pub(super) fn only(&self, object: &bpf::OpenObject) -> Result<Option<Vec<String>>> {
+    pub(super) fn only(&self, object: &bpf::Open) -> Result<Option<Vec<String>>> {
         if self.only.is_empty() {
             return Ok(None);
         }
@@ -217,7 +214,7 @@ impl Choice {
 
 /// Sets the size of a map. If no value size is given for a map of stack traces, its values hold as
 /// many frames as the kernel allows.
-fn resize(object: &mut bpf::OpenObject, size: &Size) -> Result<()> {
+fn resize(object: &mut bpf::Open, size: &Size) -> Result<()> {
     object.set_max_entries(&size.map, size.entries)?;
     let stacks = || deepest()?.checked_mul(8);
     match size.value.or_else(|| stacks().filter(|_| object.lacks_depth(&size.map))) {

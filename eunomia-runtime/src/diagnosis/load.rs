@@ -35,7 +35,7 @@ pub(crate) struct LoadHints {
 
 impl LoadHints {
     /// Collects what the object requires; `inner` has the indices of the maps for which
-    /// [`crate::bpf::OpenObject::set_inner_map`] was called.
+    /// [`crate::bpf::Open::set_inner_map`] was called.
     pub(crate) fn of(object: &OpenObject, inner: &BTreeMap<usize, OwnedFd>) -> Self {
         let loaded = || object.progs().filter(|program| program.autoload());
         let made = || object.maps().filter(|map| map.autocreate());

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Loads the object and removes it, because only the verifier knows what it refuses.
-pub(super) fn loading(open: bpf::OpenObject) -> Check {
+pub(super) fn loading(open: bpf::Open) -> Check {
     const WHAT: &str = "loading";
     match open.try_load() {
         Ok(()) => check::found(WHAT, "loaded, not attached, and removed"),

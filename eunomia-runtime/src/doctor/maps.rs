@@ -2,12 +2,12 @@
 
 use super::check;
 use crate::{
-    bpf::{Check, OpenObject},
+    bpf::{Check, Open},
     diagnosis::map::Definition,
 };
 
 /// Returns a check for each map that the kernel will refuse as defined.
-pub(super) fn examine(open: &OpenObject) -> Vec<Check> {
+pub(super) fn examine(open: &Open) -> Vec<Check> {
     let made = open.opened().maps().enumerate().filter(|(_, map)| map.autocreate());
     let flaws =
         made.map(|(index, map)| Definition::of(&map, open.gives_inner(index))).filter_map(|map| {

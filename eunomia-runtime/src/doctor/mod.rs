@@ -175,7 +175,7 @@ impl Doctor {
 
     fn examine_opened(
         &self,
-        open: bpf::OpenObject,
+        open: bpf::Open,
         checked: &Checked,
         asked: &Asked<'_>,
         mut checks: Vec<Check>,
@@ -198,7 +198,7 @@ impl Doctor {
 
     fn examine_object(
         &self,
-        open: &bpf::OpenObject,
+        open: &bpf::Open,
         checked: &Checked,
         asked: &Asked<'_>,
         permitted: bool,

@@ -33,7 +33,7 @@ pub(super) struct Program {
 /// Reads the programs, with what libbpf derives from their sections.
 pub(super) fn read_programs(
     checked: &Checked,
-    open: &bpf::OpenObject,
+    open: &bpf::Open,
     calls: &Calls,
     relocations: &[Relocation],
     asked: &Asked<'_>,

@@ -213,7 +213,7 @@ impl fmt::Display for Error {
                     line(&cut(name))
                 )?;
                 if *role == "reader" {
-                    write!(f, ", or leave the records to it (`OpenObject::leave_records`)")?;
+                    write!(f, ", or leave the records to it (`Open::leave_records`)")?;
                 }
                 Ok(())
             }

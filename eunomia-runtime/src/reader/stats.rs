@@ -37,8 +37,9 @@ pub struct Stats {
     pub wakeups: u64,
     /// Number of reads that found records.
     pub drains: u64,
-    /// True if the map was not created ([`crate::bpf::OpenObject::set_autocreate`]), so that no
-    /// record can come from it.
+    /// True if the map was not created
+    /// ([`Open::set_autocreate`](crate::bpf::Open::set_autocreate)), so that no record can come
+    /// from it.
     pub absent: bool,
 }
 

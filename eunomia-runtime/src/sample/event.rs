@@ -6,8 +6,7 @@ use super::{Plain, plain::ON_STACK};
 
 /// A generated type that can be read from the bytes of a record.
 ///
-/// Only generated code implements it. (A record whose type is known only at run time is a
-/// `value::Event`.) Since an event is [`Plain`], its length is all that is
+/// Only generated code implements it. Since an event is [`Plain`], its length is all that is
 /// checked.
 pub trait Event: Plain {
     /// The type's name in C, for example `struct event`.

@@ -8,9 +8,6 @@ use crate::{
 };
 
 /// A record and the map that delivered it.
-///
-/// It is to a skeleton known at run time what `Export` is to a generated module. The trait
-/// [`sample::Event`](crate::sample::Event) is another thing: it marks the generated types.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     /// Name of the map.

@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// A target that a program is attached to, see [`crate::bpf::OpenObject::set_target`].
+/// A target that a program is attached to, see [`Open::set_target`](crate::bpf::Open::set_target).
 ///
 /// A target parses from text that resembles a section name. The option `--attach` of the command
 /// takes the same text:

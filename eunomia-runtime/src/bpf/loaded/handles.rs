@@ -6,7 +6,7 @@
 use crate::{
     Result,
     bpf::{
-        FromMap, LoadedObject, PerfEventArray, Program, RingBuffer, StructOps, UserRingBuffer,
+        FromMap, Loaded, PerfEventArray, Program, RingBuffer, StructOps, UserRingBuffer,
         kind::ProgramKind,
     },
 };
@@ -16,42 +16,42 @@ pub trait Named<'a>: Sized {
     /// Returns the handle of the map or program `name`.
     ///
     /// # Errors
-    /// Those of the method of [`LoadedObject`] that returns it.
-    fn named(loaded: &'a LoadedObject, name: &str) -> Result<Self>;
+    /// Those of the method of [`Loaded`] that returns it.
+    fn named(loaded: &'a Loaded, name: &str) -> Result<Self>;
 }
 
 impl<'a, T: FromMap<'a>> Named<'a> for T {
-    fn named(loaded: &'a LoadedObject, name: &str) -> Result<Self> {
+    fn named(loaded: &'a Loaded, name: &str) -> Result<Self> {
         loaded.typed_map_or_none(name)
     }
 }
 
 impl<'a, E: ?Sized> Named<'a> for RingBuffer<'a, E> {
-    fn named(loaded: &'a LoadedObject, name: &str) -> Result<Self> {
+    fn named(loaded: &'a Loaded, name: &str) -> Result<Self> {
         loaded.ring_buffer(name)
     }
 }
 
 impl<'a, E: ?Sized> Named<'a> for PerfEventArray<'a, E> {
-    fn named(loaded: &'a LoadedObject, name: &str) -> Result<Self> {
+    fn named(loaded: &'a Loaded, name: &str) -> Result<Self> {
         loaded.perf_event_array(name)
     }
 }
 
 impl<'a> Named<'a> for UserRingBuffer<'a> {
-    fn named(loaded: &'a LoadedObject, name: &str) -> Result<Self> {
+    fn named(loaded: &'a Loaded, name: &str) -> Result<Self> {
         loaded.user_ring_buffer(name)
     }
 }
 
 impl<'a> Named<'a> for StructOps<'a> {
-    fn named(loaded: &'a LoadedObject, name: &str) -> Result<Self> {
+    fn named(loaded: &'a Loaded, name: &str) -> Result<Self> {
         loaded.struct_ops(name)
     }
 }
 
 impl<'a, K: ProgramKind> Named<'a> for Program<'a, K> {
-    fn named(loaded: &'a LoadedObject, name: &str) -> Result<Self> {
+    fn named(loaded: &'a Loaded, name: &str) -> Result<Self> {
         loaded.program(name).map(Program::of_section)
     }
 }
@@ -62,13 +62,13 @@ pub trait Group<'a, const N: usize>: Sized {
     ///
     /// # Errors
     /// Those of the first handle that fails.
-    fn group(loaded: &'a LoadedObject, names: [&str; N]) -> Result<Self>;
+    fn group(loaded: &'a Loaded, names: [&str; N]) -> Result<Self>;
 }
 
 macro_rules! groups {
     ($($len:literal: $($handle:ident $name:ident)*;)*) => {$(
         impl<'a, $($handle: Named<'a>),*> Group<'a, $len> for ($($handle,)*) {
-            fn group(loaded: &'a LoadedObject, [$($name),*]: [&str; $len]) -> Result<Self> {
+            fn group(loaded: &'a Loaded, [$($name),*]: [&str; $len]) -> Result<Self> {
                 Ok(($($handle::named(loaded, $name)?,)*))
             }
         }
@@ -91,7 +91,7 @@ groups! {
 /// # Errors
 /// Those of the first handle that fails.
 pub fn handles<'a, T: Group<'a, N>, const N: usize>(
-    loaded: &'a LoadedObject,
+    loaded: &'a Loaded,
     names: [&str; N],
 ) -> Result<T> {
     T::group(loaded, names)

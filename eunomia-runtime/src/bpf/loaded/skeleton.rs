@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Result,
-    bpf::{Attached, LoadedObject},
+    bpf::{Attached, Loaded},
     reader::{Control, Outcome, Records, Verdict, Waiting},
 };
 
@@ -27,7 +27,7 @@ pub trait Handles: 'static {
     type Export<'a>;
 
     /// Returns the object.
-    fn object(&self) -> &LoadedObject;
+    fn object(&self) -> &Loaded;
 
     /// Passes a record of the map number `map` to `f` as its type.
     fn deliver<R: Outcome>(
@@ -45,7 +45,7 @@ impl<H: Handles> LoadedSkeleton<H> {
     }
 
     /// Returns the untyped object, whose maps and programs are found by name.
-    pub fn object(&self) -> &LoadedObject {
+    pub fn object(&self) -> &Loaded {
         self.0.object()
     }
 
@@ -55,7 +55,7 @@ impl<H: Handles> LoadedSkeleton<H> {
     /// # Errors
     /// [`crate::Error::Kernel`] for the first program that cannot be attached,
     /// [`crate::Error::NoTarget`] if it has no target; nothing stays attached. See
-    /// [`LoadedObject::links`].
+    /// [`Loaded::links`].
     pub fn attach(self) -> Result<Attached<Self>> {
         let links = self.object().links()?;
         Ok(Attached::new(self, links))

@@ -209,7 +209,7 @@ impl<'a> Map<'a> {
     }
 
     /// Pins the map to a path in a BPF file system. A pinned map outlives this object, and
-    /// [`super::OpenObject::set_pin_path`] reuses it. Removing the file unpins the map.
+    /// [`super::Open::set_pin_path`] reuses it. Removing the file unpins the map.
     ///
     /// # Errors
     /// [`Error::Kernel`] if the kernel refuses to pin it: EEXIST if the path exists, EPERM if it is

@@ -49,9 +49,9 @@ impl Map<'static> {
         Ok(Self::own(map))
     }
 
-    /// Creates a map, for example for [`crate::bpf::OpenObject::reuse_map`],
-    /// [`crate::bpf::OpenObject::set_inner_map`] or a map of maps. It lives as long as this handle
-    /// or anything else that uses it.
+    /// Creates a map, for example for [`Open::reuse_map`](crate::bpf::Open::reuse_map),
+    /// [`Open::set_inner_map`](crate::bpf::Open::set_inner_map) or a map of maps. It lives as long
+    /// as this handle or anything else that uses it.
     ///
     /// The kernel keeps the first 15 bytes of the name, and accepts letters, digits, `_` and `.`.
     ///

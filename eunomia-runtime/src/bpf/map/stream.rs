@@ -62,7 +62,7 @@ struct Stream<'a> {
 
 impl Stream<'_> {
     /// Reads the available records. A declared ring buffer may have been created as a perf event
-    /// array ([`crate::bpf::OpenObject::set_perf_for_ring`]).
+    /// array ([`crate::bpf::Open::set_perf_for_ring`]).
     #[inline]
     fn read(&self, is_ring: bool, deliver: impl FnMut(&[u8]) -> Verdict) -> Result<u64> {
         self.map.usable()?;

@@ -81,7 +81,7 @@ impl<'a> StructOps<'a> {
     /// this table is registered, or is of the section `.struct_ops` and was registered before. The
     /// kernel accepts such a table once (`bpf_struct_ops_map_update_elem`), and one of
     /// `.struct_ops.link` any number of times. [`Error::NotLoaded`] if the table was not created:
-    /// [`crate::bpf::OpenObject::set_autocreate`] switches on that of `?.struct_ops`.
+    /// [`crate::bpf::Open::set_autocreate`] switches on that of `?.struct_ops`.
     pub fn attach(&self) -> Result<Link> {
         let tried = format!("attach the map `{}`", self.map.name().to_string_lossy());
         let Held::Object(map) = &self.map.held else {

@@ -10,7 +10,7 @@ use libbpf_rs::{AsRawLibbpf as _, MapType, OpenMap, OpenMapMut, libbpf_sys};
 
 use crate::{
     Error, Result,
-    bpf::{OpenObject, sys::fdinfo},
+    bpf::{Open, sys::fdinfo},
     host::{
         kernel_error,
         messages::{listen, refused},
@@ -18,7 +18,7 @@ use crate::{
     map_spec::map_type,
 };
 
-impl OpenObject {
+impl Open {
     /// Sets the maximum number of entries of a map; for a ring buffer its size in bytes, for an
     /// arena its number of pages.
     ///
@@ -52,7 +52,7 @@ impl OpenObject {
     /// place of `Hash`, or a type that an older kernel supports.
     ///
     /// The generated handles are those of the declared type, and may then refuse each call;
-    /// [`crate::bpf::LoadedObject::typed_map`] makes others.
+    /// [`crate::bpf::Loaded::typed_map`] makes others.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] if the old or the new

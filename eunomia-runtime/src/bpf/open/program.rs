@@ -46,8 +46,8 @@ impl OpenProgram<'_> {
     /// `skel.progs()?.hook.into_kind::<kind::Xdp>()?`.
     ///
     /// libbpf then ignores the section, so `attach` does not know the target: attach it with a
-    /// method of its kind, or set a target with [`super::OpenObject::set_target`]. If the type has
-    /// several attach types, call [`Self::set_attach_type`] too.
+    /// method of its kind, or set a target with [`Open::set_target`](super::Open::set_target). If
+    /// the type has several attach types, call [`Self::set_attach_type`] too.
     ///
     /// # Errors
     /// [`Error::Kernel`] from libbpf; none occurs before the object is loaded.

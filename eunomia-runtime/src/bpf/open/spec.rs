@@ -11,14 +11,14 @@ pub struct Spec<'a> {
     /// The ELF file.
     pub object: &'a [u8],
     /// The maps that deliver records, in the order in which
-    /// [`LoadedObject::poll`](crate::bpf::LoadedObject::poll) numbers them.
+    /// [`Loaded::poll`](crate::bpf::Loaded::poll) numbers them.
     pub streams: &'a [&'a str],
     /// Those of the maps in `streams` that are read at intervals.
     pub samples: &'a [Sample<'a>],
     /// The variables in which programs count the records that found no room.
     pub dropped: &'a [Dropped<'a>],
     /// The number of pages of a perf ring on each CPU, a power of two; see
-    /// [`OpenObject::set_perf_buffer`](super::OpenObject::set_perf_buffer).
+    /// [`Open::set_perf_buffer`](super::Open::set_perf_buffer).
     pub perf_pages: usize,
 }
 

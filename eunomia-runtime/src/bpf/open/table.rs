@@ -8,20 +8,20 @@ use libbpf_rs::MapType;
 use crate::host::messages::refused;
 use crate::{
     Error, Result,
-    bpf::{OpenObject, ReadWrite, Section, Variable, section::SectionMap},
+    bpf::{Open, ReadWrite, Section, Variable, section::SectionMap},
 };
 
 /// A table of kernel functions (struct_ops) of an object that is not yet loaded. `T` is its struct.
 #[derive(Debug)]
 pub struct OpenTable<'a, T> {
-    object: &'a mut OpenObject,
+    object: &'a mut Open,
     name: &'static str,
     ty: PhantomData<fn() -> T>,
 }
 
 impl<'a, T> OpenTable<'a, T> {
     #[doc(hidden)]
-    pub fn new(object: &'a mut OpenObject, name: &'static str) -> Self {
+    pub fn new(object: &'a mut Open, name: &'static str) -> Self {
         Self { object, name, ty: PhantomData }
     }
 
@@ -49,7 +49,7 @@ impl<'a, T> OpenTable<'a, T> {
     }
 }
 
-impl OpenObject {
+impl Open {
     /// Returns the names of the tables of functions (struct_ops).
     #[doc(hidden)]
     pub fn tables(&self) -> Vec<String> {
