@@ -219,7 +219,7 @@ impl Open {
     /// # Errors
     /// [`Error::Value`] if the matches are those of another skeleton's command.
     #[cfg(feature = "clap")]
-    pub fn set_args(&mut self, matches: &clap::ArgMatches) -> Result<()> {
+    pub fn args(mut self, matches: &clap::ArgMatches) -> Result<Self> {
         let given = crate::args::Given::of(matches);
         for argument in self.checked.setup()?.arguments {
             let (section, variable) = (argument.section, argument.variable);
@@ -249,7 +249,7 @@ impl Open {
                 }
             }
         }
-        Ok(())
+        Ok(self)
     }
 
     /// Splits the skeleton into the underlying object and its description.

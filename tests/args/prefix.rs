@@ -54,7 +54,7 @@ fn options_keep_values_set_before() {
     rodata.u16.set(8).unwrap();
     rodata.i32.set(9).unwrap();
     let args = built::args::Args { u16: 10, ..Default::default() };
-    open.set_args(&args).unwrap();
+    let mut open = open.args(&args).unwrap();
     let rodata = open.rodata().unwrap();
     // Set before, by the option, set before; the value of the document; `cmdarg.default`.
     let values = (rodata.u8.get().unwrap(), rodata.u16.get().unwrap(), rodata.i32.get().unwrap());
@@ -71,7 +71,7 @@ fn options_keep_values_set_before() {
         open.set(variable, value).unwrap();
     }
     let matches = open.command().unwrap().get_matches_from(["prog", "--u16", "10"]);
-    open.set_args(&matches).unwrap();
+    let mut open = open.args(&matches).unwrap();
     assert_eq!(
         ["u8", "u16", "i32", "i64", "u32"].map(|name| open.get(name).unwrap()),
         ["7", "10", "9", "-7", "4294967280"]

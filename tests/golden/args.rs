@@ -608,7 +608,7 @@ pub mod args {
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
-            pub fn set_args(&mut self, args: &Args) -> ::eunomia_runtime::Result<()> {
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let default: Args = ::core::default::Default::default();
                 self.0
                     .write_args(
@@ -891,6 +891,7 @@ pub mod args {
                             ),
                         ],
                     )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs before they are loaded, to be switched off or set up.
             ///

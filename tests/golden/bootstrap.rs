@@ -419,7 +419,7 @@ pub mod bootstrap {
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
-            pub fn set_args(&mut self, args: &Args) -> ::eunomia_runtime::Result<()> {
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let default: Args = ::core::default::Default::default();
                 self.0
                     .write_args(
@@ -442,6 +442,7 @@ pub mod bootstrap {
                             ),
                         ],
                     )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs before they are loaded, to be switched off or set up.
             ///

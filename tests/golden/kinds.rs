@@ -966,7 +966,7 @@ pub mod kinds {
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
-            pub fn set_args(&mut self, args: &Args) -> ::eunomia_runtime::Result<()> {
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let default: Args = ::core::default::Default::default();
                 self.0
                     .write_args(
@@ -1065,6 +1065,7 @@ pub mod kinds {
                             ),
                         ],
                     )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs before they are loaded, to be switched off or set up.
             ///

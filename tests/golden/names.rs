@@ -383,7 +383,7 @@ pub mod names {
             /// # Errors
             /// None for the object that this module was generated for.
             #[inline]
-            pub fn set_args(&mut self, args: &Args) -> ::eunomia_runtime::Result<()> {
+            pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
                 let default: Args = ::core::default::Default::default();
                 self.0
                     .write_args(
@@ -400,6 +400,7 @@ pub mod names {
                             ),
                         ],
                     )
+                    .and(::core::result::Result::Ok(self))
             }
             /// The programs before they are loaded, to be switched off or set up.
             ///

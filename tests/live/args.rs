@@ -42,9 +42,7 @@ fn run(loaded: &Loaded) -> eunomia_runtime::Result<()> {
 
 pub(crate) fn typed_arguments_reach_program() -> Outcome {
     let args = args::Args::try_parse_from(LINE)?;
-    let mut open = args::open()?;
-    open.set_args(&args)?;
-    let skel = open.load()?;
+    let skel = args::open()?.args(&args)?.load()?;
     run(skel.object())?;
     let rodata = skel.rodata()?;
     assert_eq!(
@@ -64,10 +62,9 @@ pub(crate) fn typed_arguments_reach_program() -> Outcome {
 }
 
 pub(crate) fn dynamic_arguments_reach_program() -> Outcome {
-    let mut open = Skeleton::parse(&fixture("args"), "args")?.open()?;
+    let open = Skeleton::parse(&fixture("args"), "args")?.open()?;
     let matches = open.command()?.try_get_matches_from(LINE)?;
-    open.set_args(&matches)?;
-    let skel = open.load()?;
+    let skel = open.args(&matches)?.load()?;
     run(skel.object())?;
     for (variable, value) in
         [("comm", "zsh"), ("f64", "-0.25"), ("on", "false"), ("level", "LOW(-5)"), ("first", "122")]
@@ -80,12 +77,12 @@ pub(crate) fn dynamic_arguments_reach_program() -> Outcome {
 
 /// A value of another length would overwrite the next variable.
 pub(crate) fn matches_of_other_skeleton_are_refused() -> Outcome {
-    let mut open = Skeleton::parse(&fixture("args"), "args")?.open()?;
+    let open = Skeleton::parse(&fixture("args"), "args")?.open()?;
     let foreign = eunomia_runtime::args::Command::new("other")
         .arg(eunomia_runtime::args::Arg::new("u8", eunomia_runtime::args::Scalar::Unsigned(8)))
         .to_clap();
     let matches = foreign.try_get_matches_from(["other", "--u8", "1"])?;
-    let error = open.set_args(&matches).unwrap_err().to_string();
+    let error = open.args(&matches).unwrap_err().to_string();
     assert_eq!(
         error,
         "variable `u8`: the matches have 8 bytes for it, so they come from the command of another skeleton"

@@ -140,9 +140,9 @@ pub(super) fn open(module: &Module<'_>) -> Option<TokenStream> {
         /// # Errors
         /// None for the object that this module was generated for.
         #[inline]
-        pub fn set_args(&mut self, args: &Args) -> ::eunomia_runtime::Result<()> {
+        pub fn args(mut self, args: &Args) -> ::eunomia_runtime::Result<Self> {
             let default: Args = ::core::default::Default::default();
-            self.0.write_args(&[#(#values),*])
+            self.0.write_args(&[#(#values),*]).and(::core::result::Result::Ok(self))
         }
     })
 }

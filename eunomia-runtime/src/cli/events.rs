@@ -37,13 +37,13 @@ pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Co
         }
         (btf, _) => btf,
     };
-    let mut open = checked.open(btf.as_deref())?;
+    let open = checked.open(btf.as_deref())?;
     let own = open
         .command()?
         .no_binary_name(true)
         .bin_name(format!("eunomia {command} {} --", line(input.skeleton.file())));
     let given = args::parsed(&live.args, |args| own.clone().try_get_matches_from(args))?;
-    open.set_args(&given)?;
+    let mut open = open.args(&given)?;
     live.choice.apply(&mut open)?;
     Ok(open)
 }

@@ -39,9 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let mut open = bootstrap::open()?;
-    open.set_args(&options.args)?;
-    let skel = open.load()?.attach()?;
+    let skel = bootstrap::open()?.args(&options.args)?.load()?.attach()?;
 
     let stop = skel.control();
     let on_signal = stop.clone();

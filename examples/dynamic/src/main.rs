@@ -43,10 +43,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    let mut open = Skeleton::from_file(options.file)?.open()?;
+    let open = Skeleton::from_file(options.file)?.open()?;
     let args = open.command()?.no_binary_name(true).get_matches_from(options.args);
-    open.set_args(&args)?;
-    let skel = open.load()?.attach()?;
+    let skel = open.args(&args)?.load()?.attach()?;
     let stop = skel.control();
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.stop())?;

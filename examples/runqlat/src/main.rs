@@ -37,9 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let mut open = runqlat::open()?;
-    open.set_args(&options.args)?;
-    let skel = open.load()?.attach()?;
+    let skel = runqlat::open()?.args(&options.args)?.load()?.attach()?;
 
     let stop = skel.control();
     let on_signal = stop.clone();

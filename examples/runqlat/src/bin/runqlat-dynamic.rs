@@ -15,11 +15,10 @@ use eunomia_runtime::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut open =
+    let open =
         Skeleton::from_slice(include_bytes!("../../bpf/runqlat.json"), "runqlat.json")?.open()?;
     let args = open.command()?.get_matches();
-    open.set_args(&args)?;
-    let skel = open.load()?.attach()?;
+    let skel = open.args(&args)?.load()?.attach()?;
     let stop = skel.control();
     ctrlc::set_handler(move || stop.stop())?;
 
