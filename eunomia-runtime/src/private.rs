@@ -29,6 +29,8 @@ pub use crate::{
     suggestion::near,
 };
 
+#[cfg(feature = "clap")]
+pub use crate::args::parsed::parsed;
 #[cfg(feature = "load")]
 pub use crate::bpf::{loaded::handles::handles, sys::linker::link};
 #[cfg(feature = "columns")]

@@ -261,23 +261,6 @@ pub(super) fn usage(kind: ErrorKind, message: &str) -> CommandError {
     CommandError::Usage(Args::command().error(kind, one_line(message)))
 }
 
-/// Parses the command line. An error quotes each argument as one line, because a shell replaces
-/// patterns by names of files, which other users may have chosen.
-pub(super) fn parsed(args: &[OsString]) -> Result<Args, clap::Error> {
-    let plain = |arg: &OsString| one_line(&arg.to_string_lossy()).into_owned().into();
-    Args::try_parse_from(args).map_err(|error| {
-        let shown: Vec<OsString> = args.iter().map(plain).collect();
-        if !error.use_stderr() || shown == args {
-            return error;
-        }
-        // A value that was refused for such a character may be accepted without it.
-        Args::try_parse_from(&shown).err().unwrap_or_else(|| {
-            let what = error.kind().as_str().unwrap_or("it is wrong");
-            Args::command().error(error.kind(), what)
-        })
-    })
-}
-
 /// Parses `NAME=TEXT`.
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

@@ -23,7 +23,8 @@ use std::{
     process::ExitCode,
 };
 
-use eunomia_runtime::error::Diagnostics;
+use clap::{CommandFactory as _, Parser as _};
+use eunomia_runtime::{__private::parsed, error::Diagnostics};
 
 use crate::Error;
 use args::{Args, Command};
@@ -90,7 +91,7 @@ pub fn run(
     if args.get(1).is_some_and(|word| word == "eunomia") {
         args.remove(1);
     }
-    let result = match args::parsed(&args) {
+    let result = match parsed(&args, Args::command, |args| Args::try_parse_from(args)) {
         Ok(Args { command: Command::Gen(args) }) => generate::run(&args, input, out),
         Ok(Args { command: Command::Check(args) }) => check::run(&args, input, out),
         Ok(Args { command: Command::Build(args) }) => build::run(&args, out, err),

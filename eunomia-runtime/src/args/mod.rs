@@ -8,6 +8,8 @@
 
 #[cfg(feature = "clap")]
 mod command;
+#[cfg(feature = "clap")]
+pub(crate) mod parsed;
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -264,29 +264,6 @@ pub(super) fn usage(kind: ErrorKind, message: &str) -> CommandError {
     Args::command().error(kind, line(message)).into()
 }
 
-/// Parses arguments. An error quotes each argument as one [`line`], because a shell replaces
-/// patterns by names of files, which other users may have chosen.
-pub(super) fn parsed<T>(
-    args: &[OsString],
-    parse: impl Fn(&[OsString]) -> Result<T, clap::Error>,
-) -> Result<T, CommandError> {
-    let plain = |arg: &OsString| line(&arg.to_string_lossy()).into_owned().into();
-    match parse(args) {
-        Err(error) if error.use_stderr() => {
-            let shown: Vec<OsString> = args.iter().map(plain).collect();
-            if shown == args {
-                return Err(error.into());
-            }
-            // A value that was refused for such a character may be accepted without it.
-            Err(parse(&shown).err().filter(clap::Error::use_stderr).map_or_else(
-                || usage(error.kind(), error.kind().as_str().unwrap_or("it is wrong")),
-                CommandError::from,
-            ))
-        }
-        parsed => Ok(parsed?),
-    }
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
     const EXPECTED: &str = "expected seconds, or units as in `1m30s`, `2h` or `500ms`";
     let parsed = match text.parse::<f64>() {

@@ -5,9 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::CommandFactory as _;
+
 use super::{
     CommandError, Messages,
-    args::{self, Limits, Live},
+    args::{Args, Limits, Live},
     input::Input,
     outlet::Ending,
     output::Reader,
@@ -17,6 +19,7 @@ use super::{
 };
 use crate::{
     Result,
+    args::parsed::parsed,
     bpf::BtfCache,
     dynamic::{Attached, Loaded, Open},
     host::{kernel_error, mount},
@@ -42,7 +45,7 @@ pub(super) fn open(input: &Input, live: &Live, command: &str) -> Result<Open, Co
         .command()?
         .no_binary_name(true)
         .bin_name(format!("eunomia {command} {} --", line(input.skeleton.file())));
-    let given = args::parsed(&live.args, |args| own.clone().try_get_matches_from(args))?;
+    let given = parsed(&live.args, Args::command, |args| own.clone().try_get_matches_from(args))?;
     let mut open = open.args(&given)?;
     live.choice.apply(&mut open)?;
     Ok(open)

@@ -36,7 +36,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::{Error, error::Diagnostics, host::environment, plain::plain};
+use crate::{Error, args::parsed::parsed, error::Diagnostics, host::environment, plain::plain};
 use args::{Args, Command};
 
 /// The outcome of the command; its number is the exit code.
@@ -173,9 +173,8 @@ pub fn run(
 
 fn execute(args: impl IntoIterator<Item = OsString>, mut streams: Streams<'_>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
-    let result = args::parsed(&args, |args| Args::try_parse_from(args)).and_then(|args| match args
-        .command
-    {
+    let parsed = parsed(&args, Args::command, |args| Args::try_parse_from(args));
+    let result = parsed.map_err(CommandError::from).and_then(|args| match args.command {
         Command::Run(args) => run::run(&args, &mut streams),
         Command::Inspect(args) => inspect::run(&args, &mut streams),
         Command::Check(args) => check::run(&args, &mut streams),
