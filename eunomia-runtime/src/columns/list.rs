@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Column, Fill, Rows};
+use super::{Column, Fill, Rows, rows};
 
 /// A column of lists of any length, such as the flexible arrays of records.
 ///
@@ -33,10 +33,7 @@ impl<C> List<C> {
 
     /// Returns the range of a row's items.
     pub fn range(&self, row: usize) -> Option<Range<usize>> {
-        match self.offsets.get(row..)? {
-            [start, end, ..] => Some(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?),
-            _ => None,
-        }
+        rows::first(self.offsets.get(row..)?)
     }
 }
 

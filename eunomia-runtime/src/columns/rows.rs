@@ -1,6 +1,6 @@
 //! [`Rows`]: the rows of a column whose rows have any length.
 
-use std::slice::Windows;
+use std::{ops::Range, slice::Windows};
 
 /// Iterates over the rows of a [`List`](super::List), or over the texts of a
 /// [`Text`](super::Text).
@@ -22,11 +22,8 @@ impl<'c, T> Iterator for Rows<'c, T> {
     type Item = &'c [T];
 
     fn next(&mut self) -> Option<&'c [T]> {
-        let row = match *self.bounds.next()? {
-            [start, end] => usize::try_from(start).ok().zip(usize::try_from(end).ok()),
-            _ => None,
-        };
-        Some(row.and_then(|(start, end)| self.items.get(start..end)).unwrap_or_default())
+        let row = first(self.bounds.next()?);
+        Some(row.and_then(|row| self.items.get(row)).unwrap_or_default())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -35,3 +32,11 @@ impl<'c, T> Iterator for Rows<'c, T> {
 }
 
 impl<T> ExactSizeIterator for Rows<'_, T> {}
+
+/// Returns the range of the first row of which these are the offsets.
+pub(super) fn first(offsets: &[i64]) -> Option<Range<usize>> {
+    match offsets {
+        [start, end, ..] => Some(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?),
+        _ => None,
+    }
+}

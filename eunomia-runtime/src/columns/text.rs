@@ -1,6 +1,6 @@
 //! [`Text`]: a column of texts.
 
-use super::{Column, Fill, Rows};
+use super::{Column, Fill, Rows, rows};
 use crate::sample::{CharArray, Flexible, tailed::Items};
 
 /// A column of texts, `N` in each row: their bytes one after the other, and the end of each.
@@ -33,12 +33,7 @@ impl<const N: usize> Text<N> {
     ///
     /// The bytes are as the program wrote them, UTF-8 or not.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
-        match self.offsets.get(index..)? {
-            [start, end, ..] => {
-                self.bytes.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?)
-            }
-            _ => None,
-        }
+        self.bytes.get(rows::first(self.offsets.get(index..)?)?)
     }
 
     /// Iterates over the texts, `N` for each row.
