@@ -16,7 +16,11 @@ pub const MOST: u64 = 256 << 20;
 /// one, and [`io::ErrorKind::FileTooLarge`] if it is larger.
 #[cfg(feature = "dynamic")]
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
+    read_whole(open(path)?, most)
+}
+
+#[cfg(feature = "dynamic")]
+fn read_whole(file: File, most: u64) -> io::Result<Vec<u8>> {
     if file.metadata()?.len() > most {
         return Err(too_large(most));
     }
@@ -120,11 +124,7 @@ mod linux {
             let why = "it is on FUSE and another user's, who decides how long reading it takes";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let file = reopen(handle)?;
-        if file.metadata()?.len() > most {
-            return Err(too_large(most));
-        }
-        read_from(file, most)
+        read_whole(reopen(handle)?, most)
     }
 
     /// Opens a file by `O_PATH` and checks its kind.
