@@ -15,7 +15,7 @@ pub use crate::{
         access::{bits, get, set, set_bits, tag, view, view_mut},
         line::{Fielded, constant, debug, line, numbered},
         outcome::unknown_map,
-        plain::{placed, size, unaligned, unpadded},
+        plain::{ON_STACK, placed, size, unaligned, unpadded},
         tailed::{Items, parts},
         with_entry, with_event, with_tail,
     },

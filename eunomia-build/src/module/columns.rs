@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use eunomia_runtime::{
+    __private::ON_STACK,
     checked::Payload,
     object::{Kind, TypeId},
 };
@@ -45,9 +46,6 @@ pub(crate) struct Column {
 
 /// The most columns a batch may have. Nested structs could make any number.
 const MAX_COLUMNS: usize = 1024;
-
-/// The size above which a member is not passed by value: that of `eunomia_runtime::bpf::ON_STACK`.
-const MAX_VALUE: u64 = 64 << 10;
 
 /// Decides a batch type for each struct that maps deliver. They are named after all types of the
 /// object, so that none of those changes its name for a batch.
@@ -93,7 +91,7 @@ fn columns(
 ) -> Option<Vec<Column>> {
     // Text is passed by reference.
     let is_large = |ty: Option<TypeId>, size: u64| {
-        size > MAX_VALUE && !ty.is_some_and(|ty| is_text(types, ty))
+        size > ON_STACK as u64 && !ty.is_some_and(|ty| is_text(types, ty))
     };
     if structure.members.iter().any(|member| is_large(member.field.ty, member.field.size))
         || tail.as_ref().is_some_and(|tail| {

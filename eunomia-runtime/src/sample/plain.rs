@@ -8,12 +8,12 @@ use std::{
 
 use super::{Bool, CharArray, KernelPtr, Packed, Padding};
 
-/// The maximum size of values that are passed and copied by value, here and by the handles of
-/// variables and maps.
+/// The maximum size of values that are passed by value, such as those of variables and maps, or
+/// copied to the stack: 64 KiB.
 ///
 /// Unoptimised code has several copies of such a value on the stack at once, and the stack of a
 /// thread has 2 MiB.
-pub(crate) const ON_STACK: usize = 64 << 10;
+pub const ON_STACK: usize = 64 << 10;
 
 /// A type for which any bytes of its size are a value, and every value is that many initialised
 /// bytes.

@@ -3,16 +3,9 @@
 use std::{fmt, marker::PhantomData};
 
 use super::{Access, ReadWrite, Storage};
-use crate::{
-    Result,
-    sample::{Plain, plain},
-};
+use crate::{Result, sample::Plain};
 
-/// The maximum size of values that handles of variables and maps pass by value: 64 KiB.
-///
-/// Unoptimised code has several copies of such a value on the stack at once, and the stack of a
-/// thread has 2 MiB.
-pub const ON_STACK: usize = plain::ON_STACK;
+pub use crate::sample::plain::ON_STACK;
 
 /// A handle of one global variable, or of a value of a mapped map.
 ///
