@@ -169,8 +169,8 @@ impl<'a> Types<'a> {
         Some(Self { bytes, strings, starts })
     }
 
-    /// Returns the name of a type up to `___`: libbpf compares names without what follows the last
-    /// one.
+    /// Returns the name of a type up to its first `___`. libbpf compares names up to the last one, so
+    /// no two types that it takes for alike have different names here.
     fn name(&self, id: u32) -> Option<&'a [u8]> {
         let at = *self.starts.get(usize::try_from(id).ok()?)?;
         let rest = self.strings.get(usize::try_from(word(self.bytes, at)?).ok()?..)?;
