@@ -74,6 +74,7 @@ impl Skeleton {
                 name: name.clone(),
                 attach: Some(section.clone()),
                 link: true,
+                description: None,
                 other: Default::default(),
             })
             .collect();
@@ -179,6 +180,8 @@ fn plain_map(name: String, ident: String, mmaped: bool) -> Map {
         name,
         ident,
         mmaped,
+        description: None,
+        event: None,
         sample: None,
         export: ExportConfig::None,
         interpreter: Interpreter::Struct,

@@ -11,10 +11,22 @@ pub struct Diagnostic {
     pub place: JsonPath,
     /// The line and column of the place, both from 1, if the text has it.
     pub line: Option<(usize, usize)>,
+    /// The file of the line, if it is not the one of all the [`Diagnostics`]: a C source.
+    pub file: Option<String>,
     /// What is wrong.
     pub what: String,
     /// What to do about it; may be empty.
     pub todo: String,
+}
+
+/// A place in a file.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The name of the file.
+    pub file: String,
+    /// The line and column, both from 1.
+    pub line: (usize, usize),
 }
 
 /// A path into the JSON document, printed as `bpf_skel.maps[1].name`.
@@ -111,7 +123,14 @@ impl From<Diagnostic> for Found {
 impl Diagnostic {
     /// Creates a fault. Quoted names and values in the texts are cut to a readable length.
     pub(crate) fn new(place: JsonPath, what: impl Into<String>, todo: impl Into<String>) -> Self {
-        Self { place, line: None, what: cut(what.into()), todo: cut(todo.into()) }
+        Self { place, line: None, file: None, what: cut(what.into()), todo: cut(todo.into()) }
+    }
+
+    /// Returns the fault with a place in a C source.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn in_file(self, position: &Position) -> Self {
+        Self { line: Some(position.line), file: Some(position.file.clone()), ..self }
     }
 
     /// Creates a fault that the generator found, at a place of the document.
@@ -192,7 +211,7 @@ impl fmt::Display for Diagnostics {
             if i > 0 {
                 f.write_str("\n")?;
             }
-            f.write_str(&line(&self.file))?;
+            f.write_str(&line(diagnostic.file.as_ref().unwrap_or(&self.file)))?;
             if let Some((line, column)) = diagnostic.line {
                 write!(f, ":{line}:{column}")?;
             }

@@ -15,7 +15,7 @@ mod recording;
 use std::{fmt, io, path::PathBuf};
 
 #[cfg(feature = "dynamic")]
-pub use diagnostic::{Diagnostic, Diagnostics, JsonPath};
+pub use diagnostic::{Diagnostic, Diagnostics, JsonPath, Position};
 #[cfg(feature = "dynamic")]
 pub(crate) use diagnostic::{Found, SHOWN, Step};
 pub use hint::Hint;

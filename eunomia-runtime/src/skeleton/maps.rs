@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{
-    model::{CustomMember, ExportConfig, Interpreter, Map, Sample, SampleKind},
+    model::{CustomMember, EventType, ExportConfig, Interpreter, Map, Sample, SampleKind},
     table::Node,
 };
 
@@ -12,6 +12,8 @@ pub(super) fn map(node: &Node<'_>) -> Option<Map> {
     let name = table.need("name").and_then(|node| node.string());
     let ident = table.need("ident").and_then(|node| node.string());
     let mmaped = table.optional("mmaped", |node| node.bool());
+    let description = table.optional("description", |node| node.string());
+    let event = table.optional("event", event);
     let sample = table.optional("sample", sample);
     let export = table.optional("export_config", export_config);
     // Compilers write the first spelling, other tools the second.
@@ -27,11 +29,30 @@ pub(super) fn map(node: &Node<'_>) -> Option<Map> {
         name: name?,
         ident: ident?,
         mmaped: mmaped?.unwrap_or(false),
+        description: description?,
+        event: event?,
         sample: sample?,
         export: export?.unwrap_or_default(),
         interpreter: misspelt?.or(interpreter?).unwrap_or_default(),
         other: table.other(),
     })
+}
+
+fn event(node: &Node<'_>) -> Option<EventType> {
+    if let Json::String(c_type) = node.json {
+        return Some(EventType::One(c_type.clone()));
+    }
+    let table = node.table()?;
+    let member = table.need("member").and_then(|node| node.string());
+    let types = table.need("types").and_then(|node| {
+        node.list(|node| {
+            let table = node.table()?;
+            let value = table.need("value").and_then(|node| node.string());
+            let c_type = table.need("type").and_then(|node| node.string());
+            Some((value?, c_type?))
+        })
+    });
+    Some(EventType::Tagged { member: member?, types: types? })
 }
 
 fn sample(node: &Node<'_>) -> Option<Sample> {

@@ -1,6 +1,7 @@
 //! The JSON skeleton document: every generation of the format is read, and the current one is
 //! written.
 
+pub mod annotations;
 mod maps;
 pub mod model;
 mod package;
@@ -72,6 +73,7 @@ impl Skeleton {
                 name,
                 attach: None,
                 link: true,
+                description: None,
                 other: Default::default(),
             });
             self.programs.len() - 1

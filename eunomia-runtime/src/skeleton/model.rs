@@ -75,7 +75,7 @@ pub struct Skeleton {
     pub(crate) source: Source,
 }
 
-/// The type of a map's records as the application set it, in C's spelling.
+/// The type of a map's records in C's spelling, as the application or the document sets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventType {
     /// All records have one type.
@@ -176,6 +176,8 @@ pub struct CmdArg {
     pub short: Option<String>,
     /// Help text.
     pub help: Option<String>,
+    /// True if the command line cannot set the variable.
+    pub hidden: Option<bool>,
     /// Unknown keys.
     pub other: Other,
 }
@@ -189,6 +191,10 @@ pub struct Map {
     pub ident: String,
     /// True if user space can map the map's memory.
     pub mmaped: bool,
+    /// Description from the annotation.
+    pub description: Option<String>,
+    /// Type of the records of the map, in C's spelling. No other tool of the format reads it.
+    pub event: Option<EventType>,
     /// Settings for reading the map at intervals, if it is.
     pub sample: Option<Sample>,
     /// Export type of the map in multiple mode.
@@ -279,6 +285,8 @@ pub struct Program {
     pub attach: Option<String>,
     /// True if `attach` attaches it; compilers write true.
     pub link: bool,
+    /// Description from the annotation.
+    pub description: Option<String>,
     /// Parameters such as `ifindex`, `xdpopts`, `tchook`, and unknown keys.
     pub other: Other,
 }

@@ -87,7 +87,7 @@ fn generation(root: &Node<'_>) -> Option<Skeleton> {
     }
 }
 
-fn metadata(table: &Table<'_>) -> Option<Skeleton> {
+pub(super) fn metadata(table: &Table<'_>) -> Option<Skeleton> {
     let skel = table.need("bpf_skel").and_then(|node| node.table());
     let config = table.optional("config", |node| node.table());
     let exports = table.get("export_types").map_or(Some((Vec::new(), None)), |node| exports(&node));
@@ -205,11 +205,13 @@ fn cmdarg(node: &Node<'_>) -> Option<CmdArg> {
     let default = table.optional("default", |node| Some(node.json.clone()));
     let text = |key| table.optional(key, |node| node.string());
     let (long, short, help) = (text("long"), text("short"), text("help"));
+    let hidden = table.optional("hidden", |node| node.bool());
     Some(CmdArg {
         default: default?,
         long: long?,
         short: short?,
         help: help?,
+        hidden: hidden?,
         other: table.other(),
     })
 }
@@ -219,10 +221,12 @@ fn program(node: &Node<'_>) -> Option<Program> {
     let name = table.need("name").and_then(|node| node.string());
     let attach = table.optional("attach", |node| node.string());
     let link = table.optional("link", |node| node.bool());
+    let description = table.optional("description", |node| node.string());
     Some(Program {
         name: name?,
         attach: attach?,
         link: link?.unwrap_or(true),
+        description: description?,
         other: table.other(),
     })
 }
@@ -341,6 +345,8 @@ fn legacy_map(node: &Node<'_>) -> Option<Map> {
         name,
         ident,
         mmaped: false,
+        description: None,
+        event: None,
         sample: None,
         export: ExportConfig::None,
         interpreter: Interpreter::Struct,

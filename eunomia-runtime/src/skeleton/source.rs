@@ -6,7 +6,7 @@ use super::{
     model::{Program, Skeleton, TYPE},
     read,
 };
-use crate::error::{Diagnostic, Diagnostics, Found, locate};
+use crate::error::{Diagnostic, Diagnostics, Found, JsonPath, Position, locate};
 
 /// The name of an input and, if it is a document, its text.
 ///
@@ -17,17 +17,31 @@ pub(crate) struct Source {
     file: Arc<str>,
     /// Clones of a skeleton share it: it may hold a whole object.
     text: Option<Arc<str>>,
+    /// The places in C sources that the annotations of a skeleton come from.
+    annotated: Arc<[(JsonPath, Position)]>,
 }
 
 impl Source {
     /// Returns the source of a skeleton that is made from an object.
     pub(crate) fn object(file: &str) -> Self {
-        Self { file: file.into(), text: None }
+        Self { file: file.into(), ..Self::default() }
     }
 
     /// Returns the source of a document.
     pub(crate) fn document(file: &str, text: &str) -> Self {
-        Self { file: file.into(), text: Some(text.into()) }
+        Self { file: file.into(), text: Some(text.into()), ..Self::default() }
+    }
+
+    /// Adds the places that annotations come from.
+    pub(super) fn with_annotated(self, annotated: Vec<(JsonPath, Position)>) -> Self {
+        let annotated = self.annotated.iter().cloned().chain(annotated).collect();
+        Self { annotated, ..self }
+    }
+
+    /// Returns where the annotation is that a place belongs to.
+    fn annotation(&self, place: &JsonPath) -> Option<&Position> {
+        let around = self.annotated.iter().filter(|(known, _)| place.0.starts_with(&known.0));
+        around.max_by_key(|(known, _)| known.0.len()).map(|(_, position)| position)
     }
 }
 
@@ -63,6 +77,13 @@ impl Skeleton {
             && self.is_as_read(text)
         {
             locate::fill_lines(text, diagnostics.iter_mut().filter(|fault| is_of_text(fault)));
+        }
+        for diagnostic in &mut diagnostics {
+            if let (None, Some(position)) =
+                (diagnostic.line, self.source.annotation(&diagnostic.place))
+            {
+                *diagnostic = diagnostic.clone().in_file(position);
+            }
         }
         Diagnostics { file: self.file().to_owned(), diagnostics }
     }

@@ -4,7 +4,7 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::{
     model::{
-        CmdArg, CustomMember, Doc, Export, ExportConfig, Interpreter, Map, Member, Other, Program,
+        CmdArg, CustomMember, Doc, EventType, Export, ExportConfig, Interpreter, Map, Member, Other, Program,
         Sample, SampleKind, Section, Skeleton, Variable,
     },
     package,
@@ -68,7 +68,8 @@ impl Keys {
     }
 }
 
-fn meta(skeleton: &Skeleton) -> Json {
+/// Returns the document without the object.
+pub(super) fn meta(skeleton: &Skeleton) -> Json {
     let skel = Keys::over(&skeleton.skel_other)
         .set("obj_name", skeleton.name.as_str())
         .maybe("doc", skeleton.doc.as_ref().map(doc))
@@ -134,6 +135,7 @@ fn cmdarg(arg: &CmdArg) -> Json {
         .maybe("long", arg.long.as_deref())
         .maybe("short", arg.short.as_deref())
         .maybe("help", arg.help.as_deref())
+        .maybe("hidden", arg.hidden)
         .done()
 }
 
@@ -142,10 +144,22 @@ fn map(map: &Map) -> Json {
         .set("name", map.name.as_str())
         .set("ident", map.ident.as_str())
         .maybe("mmaped", map.mmaped.then_some(true))
+        .maybe("description", map.description.as_deref())
+        .maybe("event", map.event.as_ref().map(event))
         .maybe("sample", map.sample.as_ref().map(sample))
         .maybe("export_config", export_config(&map.export))
         .maybe("intepreter", interpreter(&map.interpreter))
         .done()
+}
+
+fn event(event: &EventType) -> Json {
+    match event {
+        EventType::One(c_type) => c_type.as_str().into(),
+        EventType::Tagged { member, types } => {
+            let types = types.iter().map(|(value, ty)| json!({ "value": value, "type": ty }));
+            json!({ "member": member, "types": types.collect::<Vec<_>>() })
+        }
+    }
 }
 
 fn sample(sample: &Sample) -> Json {
@@ -198,6 +212,7 @@ fn program(program: &Program) -> Json {
         .set("name", program.name.as_str())
         .maybe("attach", program.attach.as_deref())
         .set("link", program.link)
+        .maybe("description", program.description.as_deref())
         .done()
 }
 

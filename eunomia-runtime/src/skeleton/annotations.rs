@@ -1,0 +1,229 @@
+//! Annotations: keys of the document that a C source gives for its variables, maps and programs, in
+//! comments or in declaration tags.
+
+use std::cell::RefCell;
+
+use serde_json::{Map as JsonMap, Value as Json};
+
+use super::{Skeleton, read, table::Node, write};
+use crate::{
+    error::{Diagnostic, Diagnostics, Found, JsonPath, Position, Step},
+    plain::quoted,
+    suggestion::near,
+};
+
+/// A key of the document and its value, for one item of the object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Annotation {
+    /// The item.
+    pub item: Item,
+    /// The key in the item's table. `cmdarg.help` is the key `help` in the table `cmdarg`.
+    pub key: String,
+    /// The value as it was written.
+    pub value: String,
+    /// Where it was written, if that is a source.
+    pub position: Option<Position>,
+}
+
+/// An item that an annotation is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Item {
+    /// The package, by its licence.
+    Package,
+    /// A global variable, by name.
+    Variable(String),
+    /// A map, by name.
+    Map(String),
+    /// A program, by the name of its function.
+    Program(String),
+}
+
+/// Keys whose values are text as it stands.
+const TEXTS: [&str; 8] = [
+    "description",
+    "brief",
+    "details",
+    "version",
+    "cmdarg.help",
+    "cmdarg.long",
+    "cmdarg.short",
+    "sample.unit",
+];
+
+impl Item {
+    /// Returns the keys that mean something for the item.
+    pub fn keys(&self) -> &'static [&'static str] {
+        match self {
+            Self::Package => &["brief", "description", "details", "version"],
+            Self::Variable(_) => &["cmdarg", "description", "value"],
+            Self::Map(_) => {
+                &["description", "event", "export_config", "interpreter", "intepreter", "sample"]
+            }
+            Self::Program(_) => {
+                &["description", "flags", "ifindex", "tchook", "tcopts", "type", "xdpopts"]
+            }
+        }
+    }
+
+    /// Returns the item's table in the document.
+    fn place(&self, skeleton: &Skeleton) -> Option<JsonPath> {
+        let skel = JsonPath::default().key("bpf_skel");
+        match self {
+            Self::Package => Some(skel.key("doc")),
+            Self::Variable(name) => {
+                skeleton.sections.iter().enumerate().find_map(|(i, section)| {
+                    let j = section.variables.iter().position(|known| known.name == *name)?;
+                    Some(skel.key("data_sections").index(i).key("variables").index(j))
+                })
+            }
+            Self::Map(name) => {
+                let at = skeleton.maps.iter().position(|known| known.name == *name)?;
+                Some(skel.key("maps").index(at))
+            }
+            Self::Program(name) => {
+                let at = skeleton.programs.iter().position(|known| known.name == *name)?;
+                Some(skel.key("progs").index(at))
+            }
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Package => "the package".to_owned(),
+            Self::Variable(name) => format!("variable `{name}`"),
+            Self::Map(name) => format!("map `{name}`"),
+            Self::Program(name) => format!("program `{name}`"),
+        }
+    }
+}
+
+impl Skeleton {
+    /// Returns the item with this name: a variable, a map or a program.
+    pub fn item(&self, name: &str) -> Option<Item> {
+        let name = name.to_owned();
+        [Item::Variable, Item::Map, Item::Program]
+            .map(|item| item(name.clone()))
+            .into_iter()
+            .find(|item| item.place(self).is_some())
+    }
+
+    /// Returns the skeleton with the annotations in it, and warnings of keys that mean nothing.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with every annotation whose value is not what its key needs, and every key
+    /// that is given twice.
+    pub fn annotated(
+        self,
+        annotations: &[Annotation],
+    ) -> Result<(Self, Vec<Diagnostic>), Diagnostics> {
+        if annotations.is_empty() {
+            return Ok((self, Vec::new()));
+        }
+        let mut meta = write::meta(&self);
+        let (mut found, mut warnings) = (Found::default(), Vec::new());
+        let mut positions = Vec::new();
+        for annotation in annotations {
+            let Some(item) = annotation.item.place(&self) else { continue };
+            let place = annotation.key.split('.').fold(item.clone(), |place, key| place.key(key));
+            let fault = |what: String, todo: String| {
+                let diagnostic = Diagnostic::new(place.clone(), what, todo);
+                match &annotation.position {
+                    Some(position) => diagnostic.in_file(position),
+                    None => diagnostic,
+                }
+            };
+            if let Some(unknown) = unknown(annotation) {
+                warnings.push(fault(unknown.0, unknown.1));
+            }
+            let value = match value(&annotation.key, &annotation.value) {
+                Ok(value) => value,
+                Err(why) => {
+                    found.push(fault(why, String::new()));
+                    continue;
+                }
+            };
+            if let Err(what) = insert(&mut meta, &item, &annotation.key, value) {
+                found.push(fault(what, "keep one of them".to_owned()));
+            }
+            positions.extend(annotation.position.clone().map(|position| (place, position)));
+        }
+        self.verdict(found)?;
+        let mut skeleton = self;
+        skeleton.source = skeleton.source.with_annotated(positions);
+        let faults = RefCell::default();
+        let read = Node::root(&meta, &faults).table().and_then(|table| read::metadata(&table));
+        skeleton.verdict(faults.into_inner())?;
+        // Without a fault there is a skeleton.
+        if let Some(read) = read {
+            let Self { doc, sections, maps, programs, .. } = read;
+            skeleton = Self { doc, sections, maps, programs, ..skeleton };
+        }
+        Ok((skeleton, warnings))
+    }
+}
+
+/// Returns a warning if the item has no such key: what is wrong, and what to do.
+fn unknown(annotation: &Annotation) -> Option<(String, String)> {
+    let known = annotation.item.keys();
+    let key = annotation.key.split('.').next().unwrap_or_default();
+    if known.contains(&key) {
+        return None;
+    }
+    let what = format!("{} has no key `{key}`", annotation.item.words());
+    let todo = match near(key, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known keys: {}", quoted(known.iter().copied())),
+    };
+    Some((what, todo))
+}
+
+/// Returns the value of a key: text as it stands, else JSON, or text that does not begin like JSON.
+fn value(key: &str, text: &str) -> Result<Json, String> {
+    if TEXTS.contains(&key) {
+        return Ok(text.into());
+    }
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        Err(error) if text.starts_with(['{', '[', '"']) => Err(format!("malformed JSON: {error}")),
+        Err(_) => Ok(text.into()),
+    }
+}
+
+/// Sets a key in the table at `item`. Tables on the way are made if they are missing, and a table
+/// that is there takes the keys of the new one.
+fn insert(meta: &mut Json, item: &JsonPath, key: &str, value: Json) -> Result<(), String> {
+    let path = key.split('.').fold(item.clone(), |path, key| path.key(key));
+    let at = path.0.iter().try_fold(meta, |at, step| match step {
+        Step::Index(index) => at.get_mut(index),
+        Step::Key(key) => {
+            if at.is_null() {
+                *at = JsonMap::new().into();
+            }
+            Some(at.as_object_mut()?.entry(key).or_insert(Json::Null))
+        }
+    });
+    let at = at.ok_or_else(|| format!("`{key}` is a key of something that has no keys"))?;
+    merge(at, value).map_err(|key_below| match key_below {
+        Some(below) => format!("`{key}.{below}` is given twice"),
+        None => format!("`{key}` is given twice"),
+    })
+}
+
+/// Sets `at`, or the keys of it that are not set. Returns the key that is set to something else.
+fn merge(at: &mut Json, value: Json) -> Result<(), Option<String>> {
+    match (at, value) {
+        (at, value) if at.is_null() => {
+            *at = value;
+            Ok(())
+        }
+        (Json::Object(known), Json::Object(keys)) => {
+            for (key, value) in keys {
+                let at = known.entry(&*key).or_insert(Json::Null);
+                merge(at, value).map_err(|_| Some(key))?;
+            }
+            Ok(())
+        }
+        (at, value) if *at == value => Ok(()),
+        _ => Err(None),
+    }
+}
