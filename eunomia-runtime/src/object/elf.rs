@@ -4,7 +4,7 @@ use elf::{
     ElfBytes,
     abi::{
         EM_BPF, ET_REL, SHF_ALLOC, SHF_COMPRESSED, SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS,
-        SHT_STRTAB, STB_LOCAL, STT_FUNC, STV_HIDDEN, STV_INTERNAL,
+        SHT_PROGBITS, SHT_STRTAB, STB_LOCAL, STT_FUNC, STV_HIDDEN, STV_INTERNAL,
     },
     endian::AnyEndian,
     file::Class,
@@ -162,6 +162,12 @@ impl Elf {
                 ));
             }
             if name == ".BTF" {
+                // libbpf skips sections of some other types, so it could read another one.
+                if btf.is_some() || header.sh_type != SHT_PROGBITS {
+                    let what =
+                        "broken ELF file: more than one section `.BTF`, or one of a wrong type";
+                    return Err((what.to_owned(), AGAIN));
+                }
                 btf = Some(file.section_data(&header).map_err(broken)?.0);
             }
             elf.sections.push(Section {
