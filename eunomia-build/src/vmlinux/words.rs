@@ -41,6 +41,10 @@ impl Words {
     fn add(&mut self, text: &[u8], path: &Path) {
         let text = String::from_utf8_lossy(text);
         let text = plain(&text);
+        if text.contains("#define __VMLINUX_H__") {
+            // An earlier output.
+            return;
+        }
         for header in included(&text) {
             let beside = path.with_file_name(header);
             match (files::read(&beside), libbpf(header)) {
@@ -82,7 +86,7 @@ impl Words {
         }
         let Some((_, text)) = libbpf(HELPERS) else { return };
         for line in plain(text).lines() {
-            let helper = line.split_once("const ").and_then(|(_, rest)| rest.split_once(')'));
+            let helper = line.split_once("(* const ").and_then(|(_, rest)| rest.split_once(')'));
             if helper.is_some_and(|(name, _)| self.names.contains(name)) {
                 split(line, &mut self.tags, &mut self.shared);
             }

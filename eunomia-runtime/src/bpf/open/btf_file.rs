@@ -244,7 +244,7 @@ impl<'a> Types<'a> {
 pub(in crate::bpf) const RECORD: usize = 12;
 
 // `uapi/linux/btf.h`
-const INT: u32 = 1;
+pub(in crate::bpf) const INT: u32 = 1;
 pub(in crate::bpf) const PTR: u32 = 2;
 pub(in crate::bpf) const ARRAY: u32 = 3;
 pub(in crate::bpf) const STRUCT: u32 = 4;
@@ -258,6 +258,7 @@ pub(in crate::bpf) const FUNC: u32 = 12;
 pub(in crate::bpf) const FUNC_PROTO: u32 = 13;
 const VAR: u32 = 14;
 const DATASEC: u32 = 15;
+pub(in crate::bpf) const FLOAT: u32 = 16;
 const DECL_TAG: u32 = 17;
 pub(in crate::bpf) const TYPE_TAG: u32 = 18;
 pub(in crate::bpf) const ENUM64: u32 = 19;

@@ -1,21 +1,28 @@
 //! Limits for what libbpf prints of BTF.
 //!
-//! libbpf (1.7) orders and prints types by recursion, and prints what has no name wherever it
-//! occurs. Damaged BTF could make it run out of stack, or print for years.
+//! libbpf (1.7) orders and prints types by recursion, prints what has no name wherever it occurs,
+//! and divides by the alignments of members. Damaged BTF could make it run out of stack, print for
+//! years, or divide by zero.
 
 use crate::bpf::open::btf_file::{
-    ARRAY, CONST, ENUM, ENUM64, FUNC_PROTO, Follow, MAX_DEPTH, PTR, RECORD, RESTRICT, STRUCT,
-    TYPE_TAG, TYPEDEF, Types, UNION, VOLATILE, kind, word,
+    ARRAY, CONST, ENUM, ENUM64, FLOAT, FUNC_PROTO, Follow, INT, MAX_DEPTH, PTR, RECORD, RESTRICT,
+    STRUCT, TYPE_TAG, TYPEDEF, Types, UNION, VOLATILE, kind, word,
 };
 
-/// The maximum number of bytes that are printed, and of steps on the way. Kernels have below 30
-/// million of them.
-const MOST: u64 = 1 << 29;
+/// The maximum number of bytes that are printed, and of steps on the way. Kernels have about
+/// ten million of them.
+const MOST: u64 = 1 << 28;
 /// The longest name that the kernel accepts.
 pub(super) const MAX_NAME: usize = 511;
 
-/// Returns `None` if the types nest too deep, or are too large, for libbpf to print them.
+/// Returns `None` if the types nest too deep or are too large for libbpf to print them, or if a
+/// member has no alignment.
 pub(super) fn check(types: &Types<'_>) -> Option<()> {
+    (cost(types)? <= MOST).then_some(())
+}
+
+/// Returns the number of bytes and steps that printing all types takes.
+fn cost(types: &Types<'_>) -> Option<u64> {
     let count = types.starts.len();
     let mut cost = Cost {
         types,
@@ -27,11 +34,8 @@ pub(super) fn check(types: &Types<'_>) -> Option<()> {
     for id in 1..u32::try_from(count).ok()? {
         cost.depth(id, false, MAX_DEPTH)?;
         sum = sum.saturating_add(cost.definition(id)?);
-        if sum > MOST {
-            return None;
-        }
     }
-    Some(())
+    Some(sum)
 }
 
 /// A type record.
@@ -158,6 +162,20 @@ impl Cost<'_> {
         Some(cost)
     }
 
+    /// Reports whether a type has an alignment; structs have one if their members do. Types do not
+    /// nest without end, as [`Self::depth`] has found.
+    fn is_aligned(&self, mut id: u32) -> Option<bool> {
+        loop {
+            let record = self.record(id).filter(|_| id != 0)?;
+            match record.kind {
+                TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG => id = record.of,
+                ARRAY => id = word(self.types.bytes, record.at + RECORD)?,
+                INT | FLOAT | ENUM | ENUM64 => return Some(record.of > 0),
+                kind => return Some(matches!(kind, PTR | STRUCT | UNION)),
+            }
+        }
+    }
+
     /// Returns what the members of a struct cost: their types, a line for each gap of 8 bytes, and
     /// the search for the alignment of each.
     fn members(&mut self, id: u32, record: &Record) -> Option<u64> {
@@ -171,7 +189,9 @@ impl Cost<'_> {
             let gap = bits.saturating_sub(end) / 64;
             end = bits;
             let name = self.name(word(self.types.bytes, at)?)?;
-            let cost = self.reference(self.part(record, part)?)?;
+            let ty = self.part(record, part)?;
+            self.is_aligned(ty)?.then_some(())?;
+            let cost = self.reference(ty)?;
             sum = sum.saturating_add(name + 10).saturating_add(gap).saturating_add(cost);
         }
         Some(sum)
@@ -182,5 +202,102 @@ impl Cost<'_> {
         let names = (0..record.many)
             .map(|part| self.name(word(self.types.bytes, record.at + RECORD + part * step)?));
         names.sum::<Option<u64>>().map(|names| names + 20 * record.many as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INT: [u32; 4] = [1, 1 << 24, 4, 32];
+
+    fn is_printed(types: &[u32]) -> bool {
+        let size = size_of_val(types) as u32;
+        let header = [0x0001_eb9f, 24, 0, size, size, 3];
+        let words = header.iter().chain(types).flat_map(|word: &u32| word.to_ne_bytes());
+        let bytes: Vec<u8> = words.chain(*b"\0a\0").collect();
+        check(&Types::read(&bytes).unwrap()).is_some()
+    }
+
+    fn pointer(to: u32) -> [u32; 3] {
+        [0, 2 << 24, to]
+    }
+
+    /// A struct of 16 bytes with two members of a type.
+    fn twice(name: u32, of: u32) -> [u32; 9] {
+        [name, 4 << 24 | 2, 16, 1, of, 0, 1, of, 64]
+    }
+
+    #[test]
+    fn types_that_are_printed_again_and_again_are_refused() {
+        // Each struct has two pointers to the next one. Without names, the text doubles each time.
+        let chain = |name: u32| -> Vec<u32> {
+            (0..30)
+                .flat_map(|at| [&twice(name, 2 * at + 2)[..], &pointer(2 * at + 3)].concat())
+                .collect()
+        };
+        for (name, is_good) in [(1, true), (0, false)] {
+            let types = [&chain(name)[..], &twice(name, 62), &INT].concat();
+            assert_eq!(is_printed(&types), is_good, "{name}");
+        }
+        let function = |of: u32| [0, 13 << 24 | 2, of, 1, of, 1, of];
+        let functions: Vec<u32> = (0..25)
+            .flat_map(|at| [&function(2 * at + 2)[..], &pointer(2 * at + 3)].concat())
+            .collect();
+        assert!(!is_printed(&[&functions[..], &INT].concat()));
+    }
+
+    #[test]
+    fn types_that_nest_too_deep_are_refused() {
+        // A struct by value in a function that the next struct holds.
+        let deep = |count: u32| -> Vec<u32> {
+            (0..count)
+                .flat_map(|at| {
+                    let function = [0, 13 << 24 | 1, 0, 1, 2 * at + 3];
+                    [&[1, 4 << 24 | 1, 8, 1, 2 * at + 2, 0][..], &function].concat()
+                })
+                .chain(INT)
+                .collect()
+        };
+        assert!(is_printed(&deep(20)) && !is_printed(&deep(40)));
+        // A list without end, with and without the name that ends the search.
+        assert!(is_printed(&[&twice(1, 2)[..], &pointer(1)].concat()));
+        assert!(!is_printed(&[&twice(0, 2)[..], &pointer(1)].concat()));
+    }
+
+    #[test]
+    fn members_without_alignment_are_refused() {
+        let one = |of: u32| [1, 4 << 24 | 1, 4, 1, of, 0];
+        for (types, is_good) in [
+            ([&one(2)[..], &INT].concat(), true),
+            ([&one(2)[..], &[1, 1 << 24, 0, 32]].concat(), false),
+            ([&one(2)[..], &[1, 6 << 24, 0]].concat(), false),
+            // `void`, a type that is only declared, a function, and an array of such.
+            (one(0).to_vec(), false),
+            ([&one(2)[..], &[1, 7 << 24, 0]].concat(), false),
+            ([&one(2)[..], &[0, 13 << 24, 0]].concat(), false),
+            ([&one(2)[..], &[0, 3 << 24, 0, 3, 3, 1], &[1, 7 << 24, 0]].concat(), false),
+            ([&one(2)[..], &[0, 3 << 24, 0, 3, 3, 1], &INT].concat(), true),
+        ] {
+            assert_eq!(is_printed(&types), is_good, "{types:?}");
+        }
+    }
+
+    #[test]
+    fn gaps_and_names_are_bounded() {
+        let empty = |size: u32| [1, 4 << 24, size];
+        assert!(is_printed(&empty(1 << 20)) && !is_printed(&empty(u32::MAX)));
+        let far = |at: u32| [1, 4 << 24 | 2, 8, 1, 3, at, 1, 3, 0];
+        let many: Vec<u32> = (0..60).flat_map(|_| far(u32::MAX)).collect();
+        assert!(!is_printed(&[&many[..], &INT].concat()));
+        assert!(is_printed(&[&far(64)[..], &INT, &INT].concat()));
+    }
+
+    #[test]
+    fn most_is_far_above_the_running_kernel() {
+        let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else { return };
+        let types = Types::read(&bytes).unwrap();
+        let cost = cost(&types).unwrap();
+        assert!(cost < MOST / 4, "{cost}");
     }
 }
