@@ -121,12 +121,14 @@ impl<'a> Choice<'a> {
 
     fn named(&self, name: &str, keyword: Option<&str>) -> Vec<TypeId> {
         let ids = self.named.get(name).map(Vec::as_slice).unwrap_or_default().iter().copied();
-        let is_it = |id: &TypeId| match (keyword, &self.types.btf.get(*id).kind) {
-            (None, _)
-            | (Some("struct"), Kind::Struct { .. })
-            | (Some("union"), Kind::Union { .. })
-            | (Some("enum"), Kind::Enum { .. }) => true,
-            _ => false,
+        let is_it = |id: &TypeId| {
+            matches!(
+                (keyword, &self.types.btf.get(*id).kind),
+                (None, _)
+                    | (Some("struct"), Kind::Struct { .. })
+                    | (Some("union"), Kind::Union { .. })
+                    | (Some("enum"), Kind::Enum { .. })
+            )
         };
         ids.filter(is_it).collect()
     }
@@ -277,11 +279,7 @@ fn owners(btf: &Btf) -> HashMap<TypeId, TypeId> {
                 }
                 Kind::Array { element: to, .. }
                 | Kind::Modifier { to, .. }
-                | Kind::Pointer { to } => {
-                    if seen.insert(*to) {
-                        waiting.push(*to);
-                    }
-                }
+                | Kind::Pointer { to } => waiting.extend(seen.insert(*to).then_some(*to)),
                 Kind::Struct { members, .. } | Kind::Union { members, .. }
                     if of.name.is_empty() =>
                 {
