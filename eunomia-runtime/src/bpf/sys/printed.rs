@@ -249,15 +249,11 @@ mod tests {
 
     #[test]
     fn types_that_nest_too_deep_are_refused() {
-        // A struct by value in a function that the next struct holds.
+        // Each struct has a pointer to the next one, which has no name either.
         let deep = |count: u32| -> Vec<u32> {
-            (0..count)
-                .flat_map(|at| {
-                    let function = [0, 13 << 24 | 1, 0, 1, 2 * at + 3];
-                    [&[1, 4 << 24 | 1, 8, 1, 2 * at + 2, 0][..], &function].concat()
-                })
-                .chain(INT)
-                .collect()
+            let level =
+                |at| [&[0, 4 << 24 | 1, 8, 1, 2 * at + 2, 0][..], &pointer(2 * at + 3)].concat();
+            (0..count).flat_map(level).chain(INT).collect()
         };
         assert!(is_printed(&deep(20)) && !is_printed(&deep(40)));
         // A list without end, with and without the name that ends the search.
