@@ -87,6 +87,7 @@ impl Parsed {
     }
 
     /// Returns libbpf's pointer, which is valid as long as this value lives.
+    #[cfg(feature = "dynamic")]
     pub(in crate::bpf) fn as_ptr(&self) -> *const libbpf_sys::btf {
         self.0.as_ptr()
     }
@@ -254,10 +255,12 @@ pub(in crate::bpf) const TYPEDEF: u32 = 8;
 pub(in crate::bpf) const VOLATILE: u32 = 9;
 pub(in crate::bpf) const CONST: u32 = 10;
 pub(in crate::bpf) const RESTRICT: u32 = 11;
+#[cfg(feature = "dynamic")]
 pub(in crate::bpf) const FUNC: u32 = 12;
 pub(in crate::bpf) const FUNC_PROTO: u32 = 13;
 const VAR: u32 = 14;
 const DATASEC: u32 = 15;
+#[cfg(feature = "dynamic")]
 pub(in crate::bpf) const FLOAT: u32 = 16;
 const DECL_TAG: u32 = 17;
 pub(in crate::bpf) const TYPE_TAG: u32 = 18;
