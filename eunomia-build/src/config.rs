@@ -393,9 +393,11 @@ fn note(checked: &Checked) {
     for stream in &checked.streams {
         if let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) {
             let note = format!(
-                "{}: the records of `{}` are delivered as bytes: {why}; set their type with `event`",
+                "{}: the records of `{map}` are delivered as bytes: {why}; name their type: `Config::event(\"{map}\", \"struct NAME\")`, \
+                 `events({map} = \"struct NAME\")` in the macro, `--event '{map}=struct NAME'`, or `const struct NAME *unused \
+                 __attribute__((unused));` in the C source",
                 checked.skeleton.file(),
-                stream.map
+                map = stream.map
             );
             // A message for cargo ends with its line.
             println!("cargo::warning={}", one_line(&note));

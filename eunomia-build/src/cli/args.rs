@@ -78,6 +78,9 @@ pub(super) struct Check {
     /// Accepts a skeleton whose C source, found beside it, has changed since the skeleton was built
     #[arg(long)]
     pub(super) stale: bool,
+    /// The C type of a map's records, for example --event 'rb=struct event'; can be repeated
+    #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
+    pub(super) events: Vec<(String, String)>,
 }
 
 #[derive(clap::Args)]

@@ -1,5 +1,7 @@
 //! The ELF file of a BPF object: sections and symbols, parsed by the `elf` crate.
 
+use std::collections::HashMap;
+
 use elf::{
     ElfBytes,
     abi::{
@@ -222,6 +224,18 @@ impl Elf {
             });
         };
         Ok((elf, btf))
+    }
+
+    /// Returns the bytes of the first section with this name.
+    pub(crate) fn bytes<'o>(&self, object: &'o [u8], name: &str) -> Option<&'o [u8]> {
+        let section = self.sections.iter().find(|section| section.name == name)?;
+        let at = usize::try_from(section.offset?).ok()?;
+        object.get(at..at.checked_add(usize::try_from(section.size).ok()?)?)
+    }
+
+    /// Returns the indices of the sections by their names. Of several with one name it is the last.
+    pub(crate) fn indices(&self) -> HashMap<&[u8], usize> {
+        self.sections.iter().enumerate().map(|(i, of)| (of.name.as_bytes(), i)).collect()
     }
 
     /// Returns the programs: functions in executable sections, each with its section. Functions in

@@ -85,7 +85,7 @@ pub(crate) fn size(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// Returns the range of a part of the section. The header stores its offset and length, in this
 /// order, at byte `at`.
-fn part(bytes: &[u8], header: usize, at: usize) -> Option<Range<usize>> {
+pub(super) fn part(bytes: &[u8], header: usize, at: usize) -> Option<Range<usize>> {
     let start = header.checked_add(size(bytes, at)?)?;
     let end = start.checked_add(size(bytes, at.checked_add(4)?)?)?;
     (end <= bytes.len()).then_some(start..end)
@@ -97,7 +97,7 @@ pub(crate) fn strings(btf: &[u8]) -> Option<&[u8]> {
 }
 
 /// Returns the string at an offset without its NUL, if it has at most `max` bytes.
-fn string(strings: &[u8], at: u32, max: usize) -> Option<&[u8]> {
+pub(super) fn string(strings: &[u8], at: u32, max: usize) -> Option<&[u8]> {
     let rest = strings.get(usize::try_from(at).ok()?..)?;
     let rest = rest.get(..rest.len().min(max.checked_add(1)?))?;
     rest.get(..rest.iter().position(|byte| *byte == 0)?)
