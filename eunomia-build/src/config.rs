@@ -103,6 +103,27 @@ impl Config {
         self.clang_arg(arg)
     }
 
+    /// Writes `vmlinux.h` for the C files, which find it with `#include "vmlinux.h"` or
+    /// `<vmlinux.h>`. The header is kept in the folder of the generated files, and is made anew only
+    /// if the BTF or the choice changes.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), eunomia_build::Error> {
+    /// use eunomia_build::{Config, Vmlinux};
+    ///
+    /// let header = Vmlinux::new().source("bpf/files.bpf.c");
+    /// Config::new().source("bpf/files.bpf.c").vmlinux(header).generate()
+    /// # }
+    /// ```
+    ///
+    /// A change of the running kernel does not make cargo run the build script again; a change of a
+    /// file that [`Vmlinux::btf`](crate::Vmlinux::btf) names does.
+    #[cfg(feature = "compile")]
+    pub fn vmlinux(mut self, header: crate::Vmlinux) -> Self {
+        self.compiler().vmlinux = Some(header);
+        self
+    }
+
     #[cfg(feature = "compile")]
     fn compiler(&mut self) -> &mut crate::source::Source {
         self.source.get_or_insert_default()
@@ -180,8 +201,7 @@ impl Config {
     /// `net.egress.bpf.c`, whose names share the part before the first dot. In both cases nothing
     /// is written.
     pub fn generate(&self) -> Result<(), Error> {
-        let Some(dir) = self.out_dir.clone().or_else(|| env::var_os("OUT_DIR").map(PathBuf::from))
-        else {
+        let Some(dir) = self.folder() else {
             let message =
                 "no directory for the generated module; call `out_dir`, or run from a build script";
             return Err(Error::Config(message.to_owned()));
@@ -232,6 +252,11 @@ impl Config {
         checked.loadable()?;
         let file = checked.skeleton.file().to_owned();
         Ok((checked.documented()?.to_json(), file, input.depends_on))
+    }
+
+    /// Returns the folder of the generated files.
+    fn folder(&self) -> Option<PathBuf> {
+        self.out_dir.clone().or_else(|| env::var_os("OUT_DIR").map(PathBuf::from))
     }
 
     /// Tells cargo what the output depends on.
@@ -293,7 +318,11 @@ impl Config {
                     return Err(Error::Config(message));
                 }
             };
-            let compiled = source.compile(warn)?;
+            // Modules may have different headers.
+            let kept = self.folder().map(|folder| {
+                folder.join(format!("{}.include", self.module.as_ref().unwrap_or(&name)))
+            });
+            let compiled = source.compile(kept.as_deref(), warn)?;
             let file = source
                 .paths
                 .iter()
@@ -364,9 +393,11 @@ fn note(checked: &Checked) {
     for stream in &checked.streams {
         if let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) {
             let note = format!(
-                "{}: the records of `{}` are delivered as bytes: {why}; set their type with `event`",
+                "{}: the records of `{map}` are delivered as bytes: {why}; name their type: `Config::event(\"{map}\", \"struct NAME\")`, \
+                 `events({map} = \"struct NAME\")` in the macro, `--event '{map}=struct NAME'`, or `const struct NAME *unused \
+                 __attribute__((unused));` in the C source",
                 checked.skeleton.file(),
-                stream.map
+                map = stream.map
             );
             // A message for cargo ends with its line.
             println!("cargo::warning={}", one_line(&note));

@@ -19,6 +19,8 @@ mod output;
 mod source;
 mod stale;
 mod tokens;
+#[cfg(feature = "compile")]
+mod vmlinux;
 
 pub use config::Config;
 #[doc(hidden)]
@@ -38,3 +40,5 @@ pub use output::format;
 pub use stale::{C_SOURCE, Stale, stale};
 #[doc(hidden)]
 pub use tokens::{definitions, tokens};
+#[cfg(feature = "compile")]
+pub use vmlinux::Vmlinux;

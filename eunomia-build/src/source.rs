@@ -10,7 +10,7 @@ use std::{
 use eunomia_runtime::__private::link;
 use libbpf_rs::libbpf_sys;
 
-use crate::{Error, clang, files};
+use crate::{Error, Vmlinux, clang, files};
 
 /// C files that are linked into one object, and how to compile them.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,7 @@ pub(crate) struct Source {
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) clang: Option<PathBuf>,
     pub(crate) args: Vec<OsString>,
+    pub(crate) vmlinux: Option<Vmlinux>,
 }
 
 /// An object and every file that it was built from.
@@ -31,8 +32,13 @@ const OTHER: [&str; 6] = ["-E", "-M", "-MM", "-S", "-emit-llvm", "-fsyntax-only"
 
 impl Source {
     /// Compiles and links the sources. For each source that clang accepts, `warn` receives what
-    /// clang wrote to stderr; for a source that clang refuses, that text is the error.
-    pub(crate) fn compile(&self, warn: &mut dyn FnMut(&str)) -> Result<Compiled, Error> {
+    /// clang wrote to stderr; for a source that clang refuses, that text is the error. `vmlinux.h`
+    /// is kept in `kept`, if that is given.
+    pub(crate) fn compile(
+        &self,
+        kept: Option<&Path>,
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<Compiled, Error> {
         for path in &self.paths {
             self.check(path)?;
         }
@@ -40,9 +46,20 @@ impl Source {
         let headers = dir.0.join("libbpf");
         unpack_headers(&headers)?;
         let clang = self.clang.as_deref().unwrap_or(Path::new("clang"));
-        let args = self.all_args(&headers);
-        let mut objects = Vec::new();
+        let mut args = self.all_args(&headers);
         let mut depends_on = self.paths.clone();
+        let made = kept.map_or_else(|| dir.0.join("include"), Path::to_owned);
+        if let Some(vmlinux) = &self.vmlinux {
+            fs::create_dir_all(&made).map_err(|source| Error::File {
+                tried: "write",
+                path: made.clone(),
+                source,
+            })?;
+            vmlinux.cached(&made.join("vmlinux.h"))?;
+            args.extend(["-I".into(), made.clone().into()]);
+            depends_on.extend(vmlinux.depends_on().cloned());
+        }
+        let mut objects = Vec::new();
         for (index, path) in self.paths.iter().enumerate() {
             let (object, deps) =
                 (dir.0.join(format!("{index}.o")), dir.0.join(format!("{index}.d")));
@@ -51,8 +68,9 @@ impl Source {
                 warn(&text);
             }
             let included = clang::dependencies(&files::read(&deps)?);
-            // libbpf's own headers are part of this crate.
-            for file in included.into_iter().filter(|file| !file.starts_with(&headers)) {
+            // libbpf's own headers are part of this crate, and `vmlinux.h` is an output.
+            let is_input = |file: &PathBuf| !file.starts_with(&headers) && !file.starts_with(&made);
+            for file in included.into_iter().filter(is_input) {
                 if !depends_on.contains(&file) {
                     depends_on.push(file);
                 }

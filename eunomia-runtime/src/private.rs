@@ -31,6 +31,8 @@ pub use crate::{
 
 #[cfg(feature = "clap")]
 pub use crate::args::parsed::parsed;
+#[cfg(all(feature = "dynamic", feature = "load"))]
+pub use crate::bpf::sys::c_types::{CTypes, Printed};
 #[cfg(feature = "load")]
 pub use crate::bpf::{loaded::handles::handles, sys::linker::link};
 #[cfg(feature = "columns")]

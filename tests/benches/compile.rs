@@ -39,7 +39,7 @@ fn main() {
             Skeleton::from_file(format!("bpf/{name}.json")).unwrap().object.unwrap(),
         )
         .unwrap();
-        Config::new().object(&object).module("m").out_dir(ours.path("src")).generate().unwrap();
+        Config::new().object(&object).out_dir(ours.path("src")).generate().unwrap();
         SkeletonBuilder::new()
             .obj(&object)
             .reference_obj(true)
@@ -50,7 +50,7 @@ fn main() {
                 command,
                 rounds,
                 [
-                    (&ours, "include!(\"m.rs\");\n"),
+                    (&ours, &format!("include!(\"{name}.rs\");\n")),
                     (&ours, EMPTY),
                     (&peer, "pub mod m { include!(\"m.rs\"); }\n"),
                     (&peer, EMPTY),

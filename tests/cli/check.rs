@@ -42,13 +42,18 @@ fn exports_without_type_are_explained() {
     skeleton.multiple_exports = false;
     skeleton.exports.clear();
     fs::write(folder.join("x.json"), skeleton.to_json()).unwrap();
-    let why =
-        "(bytes: the object declares `struct sample`, `struct note`, and 3 maps deliver records)";
+    let notes = "struct note; found: the programs reserve 24 bytes, and their source line names `struct note`";
+    let rb = "bytes: the object declares `struct sample`, `struct note`, and 3 maps deliver records, and the programs send 23 or 64 or 76 bytes";
+    let events = "struct sample; found: the programs send 64 bytes, and the unused variable `__eunomia_dummy_sample_ptr` names the only struct of that size";
     let printed_all = printed(&["check", &format!("{path}/x.json")]);
     assert!(
-        printed_all.ends_with(&format!("; exports: notes {why}, rb {why}, events {why}\n")),
+        printed_all
+            .ends_with(&format!("; exports: notes ({notes}), rb ({rb}), events ({events})\n")),
         "{printed_all}"
     );
+    // The application names it.
+    let named = printed(&["check", &format!("{path}/x.json"), "--event", "rb=struct sample"]);
+    assert!(named.contains(", rb (struct sample), events "), "{named}");
     let object = Skeleton::from_file("bpf/bootstrap.json").unwrap().object.unwrap();
     let all = "object bootstrap; maps: exec_start, rb; programs: handle_exec, handle_exit";
     // Members that the document selects.

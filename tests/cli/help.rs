@@ -16,6 +16,7 @@ fn help_matches_reviewed_text() {
         (&["gen", "--help"], "gen"),
         (&["check", "-h"], "check"),
         (&["help", "build"], "build"),
+        (&["vmlinux", "--help"], "vmlinux"),
         (&["matrix", "--help"], "matrix"),
     ] {
         let (text, path) = (printed(words), format!("cli/help/{name}.txt"));

@@ -9,6 +9,7 @@ mod generate;
 mod help;
 mod matrix;
 mod process;
+mod vmlinux;
 
 use std::{
     env,

@@ -169,3 +169,29 @@ fn escape_sequences_are_escaped() {
     let Ran { out, .. } = run_with(&["inspect", "-"], escaped.as_bytes());
     assert!(out.contains(r"package `b\u{1b}[31m\u{9b}1m`"), "{out}");
 }
+
+/// How a type was found is said, unless the user names one.
+#[test]
+fn found_types_say_how_they_were_found() {
+    let how = "the programs reserve 40 bytes, and the unused variable `brings_start` names the only struct of that size";
+    let checked = printed(&["check", "bpf/found.json"]);
+    assert!(
+        checked.contains(&format!("; exports: starts (struct start; found: {how}), ")),
+        "{checked}"
+    );
+    let table = printed(&["inspect", "bpf/found.json"]);
+    let title = "Events of starts (ringbuf): struct start, 40 bytes, drops are not counted";
+    assert!(table.contains(&format!("\n{title}; found: {how}\n")), "{table}");
+    let export = |args: &[&str]| {
+        let args = [&["inspect", "bpf/found.json", "--json"], args].concat();
+        let object: Value = serde_json::from_str(&printed(&args)).unwrap();
+        let exports = object["exports"].as_array().unwrap().clone();
+        exports.into_iter().find(|export| export["map"] == "starts").unwrap()
+    };
+    let found = export(&[]);
+    assert_eq!((&found["type"], &found["found"]), (&json!("struct start"), &json!(how)));
+    let named = export(&["--event", "starts=pause"]);
+    assert_eq!((&named["type"], &named["found"]), (&json!("struct pause"), &Value::Null));
+    let checked = printed(&["check", "bpf/found.json", "--event", "starts=pause"]);
+    assert!(checked.contains("; exports: starts (struct pause), "), "{checked}");
+}

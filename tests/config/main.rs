@@ -4,12 +4,12 @@ use std::{
     env,
     ffi::OsStr,
     fs,
-    os::unix::ffi::OsStrExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     process::Command,
 };
 
-use eunomia_build::{Config, Error};
+use eunomia_build::{Config, Error, Vmlinux};
 use eunomia_tests::{fixture, names};
 
 /// Creates an empty folder for a test.
@@ -470,4 +470,72 @@ fn input_must_be_regular_file() {
             );
         }
     }
+}
+
+/// Builds a source with a generated header. [`header_of_kernel_is_cached`] runs this test as cargo
+/// runs a build script.
+#[test]
+fn source_with_header_of_kernel_compiles() {
+    let dir = folder("vmlinux");
+    let object = eunomia_build::Skeleton::from_file("bpf/kinds.json").unwrap().object.unwrap();
+    let [btf, source] = ["kinds.btf", "read.bpf.c"].map(|name| dir.join(name));
+    fs::write(&btf, object).unwrap();
+    fs::write(&source, "#include \"vmlinux.h\"\nenum color color = GREEN;\n").unwrap();
+    let config = |header: Vmlinux| Config::new().source(&source).clang(clang()).vmlinux(header);
+    let header = Vmlinux::new().btf(&btf);
+    let package = dir.join("read.json");
+    config(header.clone()).package(&package).unwrap();
+    let Some(out) = env::var_os("OUT_DIR") else { return };
+
+    let kept = Path::new(&out).join("read.include/vmlinux.h");
+    let inode = || fs::metadata(&kept).unwrap().ino();
+    let (first, all) = (inode(), fs::read_to_string(&kept).unwrap());
+    assert!(all.contains("struct kinds {"));
+    config(header.clone()).package(&package).unwrap();
+    assert_eq!(inode(), first, "nothing changed, and nothing was written");
+    // Another choice is another header.
+    config(header.clone().only(["color"])).package(&package).unwrap();
+    let few = fs::read_to_string(&kept).unwrap();
+    assert!(few.contains("enum color {") && !few.contains("struct kinds {"), "{few}");
+    config(header.clone().source(&source)).package(&package).unwrap();
+    let for_source = fs::read_to_string(&kept).unwrap();
+    assert_eq!(for_source.split_once('\n').unwrap().1, few.split_once('\n').unwrap().1);
+    // A part of a header, which is not ours, is replaced.
+    fs::write(&kept, &all[200..]).unwrap();
+    config(header.clone()).package(&package).unwrap();
+    assert_eq!(fs::read_to_string(&kept).unwrap(), all);
+
+    let wrong = config(header.only(["colour"])).package(&package).unwrap_err();
+    assert!(matches!(wrong, Error::Input(_)), "{wrong}");
+    assert_eq!(
+        wrong.to_string(),
+        format!(
+            "{}: no type, constant or kernel function `colour`; did you mean `color`?",
+            btf.display()
+        )
+    );
+    assert_eq!(fs::read_to_string(&kept).unwrap(), all);
+    assert_eq!(names(kept.parent().unwrap()), ["vmlinux.h"]);
+}
+
+#[test]
+fn header_of_kernel_is_cached() {
+    let out = folder("vmlinux-out");
+    let mut script = Command::new(env::current_exe().unwrap());
+    let output = script
+        .args(["--exact", "source_with_header_of_kernel_compiles", "--nocapture"])
+        .env("OUT_DIR", &out)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    // The header is an output; what it is made of is an input.
+    let is_watched = |name: &str| {
+        text.lines()
+            .any(|line| line.starts_with("cargo::rerun-if-changed=") && line.ends_with(name))
+    };
+    assert!(
+        is_watched("kinds.btf") && is_watched("read.bpf.c") && !is_watched("vmlinux.h"),
+        "{text}"
+    );
 }

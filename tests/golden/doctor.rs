@@ -154,6 +154,7 @@ pub mod doctor {
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
+            #[inline]
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
                 map: usize,

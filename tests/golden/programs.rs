@@ -166,6 +166,7 @@ pub mod programs {
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
+            #[inline]
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
                 map: usize,

@@ -391,6 +391,7 @@ pub mod samples {
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
+            #[inline]
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
                 map: usize,

@@ -309,6 +309,7 @@ pub mod streams {
     impl Export<'_> {
         /// Passes a record of the map number `map` to `f` as its type. `poll` calls this for
         /// each record.
+        #[inline]
         pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
             map: usize,
             record: &[u8],
@@ -509,6 +510,7 @@ pub mod streams {
             fn object(&self) -> &::eunomia_runtime::bpf::Loaded {
                 &self.0
             }
+            #[inline]
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
                 map: usize,

@@ -25,6 +25,7 @@ fn packages_are_current() {
         ("tests", "every"),
         ("tests", "faults"),
         ("tests", "flood"),
+        ("tests", "found"),
         ("tests", "given"),
         ("tests", "hooks"),
         ("tests", "kinds"),

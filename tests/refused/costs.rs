@@ -4,18 +4,18 @@
 use eunomia_build::Skeleton;
 
 /// A section: its name, type, flags, contents, and the numbers that follow them in its header.
-struct Section<'a> {
-    name: &'a str,
-    kind: u32,
-    flags: u64,
-    bytes: Vec<u8>,
-    link: u32,
-    info: u32,
-    entry: u64,
+pub(crate) struct Section<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) kind: u32,
+    pub(crate) flags: u64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) link: u32,
+    pub(crate) info: u32,
+    pub(crate) entry: u64,
 }
 
-const FUNCTION: u8 = 0x12;
-const EXTERN: u8 = 0x10;
+pub(crate) const FUNCTION: u8 = 0x12;
+pub(crate) const EXTERN: u8 = 0x10;
 const RETURN: u64 = 0x95;
 const PROGRAMS: u32 = 100;
 
@@ -24,20 +24,20 @@ fn program(number: u32, section: u16, offset: u64, size: u64) -> Vec<u8> {
     symbol(12 + 4 * number, FUNCTION, section, offset, size)
 }
 
-fn section(name: &str, kind: u32, flags: u64, bytes: Vec<u8>) -> Section<'_> {
+pub(crate) fn section(name: &str, kind: u32, flags: u64, bytes: Vec<u8>) -> Section<'_> {
     Section { name, kind, flags, bytes, link: 0, info: 0, entry: 0 }
 }
 
-fn code(name: &str, instructions: usize) -> Section<'_> {
+pub(crate) fn code(name: &str, instructions: usize) -> Section<'_> {
     section(name, 1, 6, RETURN.to_le_bytes().repeat(instructions))
 }
 
-fn data<'a>(name: &'a str, bytes: Vec<u8>) -> Section<'a> {
+pub(crate) fn data<'a>(name: &'a str, bytes: Vec<u8>) -> Section<'a> {
     section(name, 1, 0, bytes)
 }
 
 /// A symbol: the offset of its name, its type and binding, its section, and its range there.
-fn symbol(name: u32, info: u8, section: u16, offset: u64, size: u64) -> Vec<u8> {
+pub(crate) fn symbol(name: u32, info: u8, section: u16, offset: u64, size: u64) -> Vec<u8> {
     [
         &name.to_le_bytes()[..],
         &[info, 0],
@@ -50,7 +50,7 @@ fn symbol(name: u32, info: u8, section: u16, offset: u64, size: u64) -> Vec<u8> 
 
 /// Returns an object. Its first sections are the null section, the symbols, and their names: `f` at
 /// 1, `CONFIG_A` at 3, and the names of [`program`]s.
-fn object(symbols: &[Vec<u8>], sections: Vec<Section<'_>>) -> Vec<u8> {
+pub(crate) fn object(symbols: &[Vec<u8>], sections: Vec<Section<'_>>) -> Vec<u8> {
     let null = symbol(0, 0, 0, 0, 0);
     let symbols = [null].iter().chain(symbols).flatten().copied().collect();
     let table = Section { link: 2, info: 1, entry: 24, ..section(".symtab", 2, 0, symbols) };
@@ -91,26 +91,29 @@ fn object(symbols: &[Vec<u8>], sections: Vec<Section<'_>>) -> Vec<u8> {
     file
 }
 
-/// Returns BTF with these types and the names `int` at 1, `.kconfig` at 5 and `CONFIG_A` at 14.
-fn btf(types: &[u32]) -> Vec<u8> {
-    let strings = b"\0int\0.kconfig\0CONFIG_A\0raw_tp\x000:0\0";
+/// Returns BTF with these types and the names `int` at 1, `.kconfig` at 5, `CONFIG_A` at 14,
+/// `raw_tp` at 23, `0:0` at 30, `.struct_ops` at 34, `table` at 46 and `.maps` at 52, and 28
+/// others from 58 on.
+pub(crate) fn btf(types: &[u32]) -> Vec<u8> {
+    let names: String = (0..28).map(|name| format!("v{name:02}\0")).collect();
+    let strings = b"\0int\0.kconfig\0CONFIG_A\0raw_tp\x000:0\0.struct_ops\0table\0.maps\0".to_vec();
+    let strings = [strings, names.into_bytes()].concat();
     let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
     let (len, strings_len) = (types.len() as u32, strings.len() as u32);
     let header = [0x0001_eb9f, 24, 0, len, len, strings_len];
-    [header.iter().flat_map(|word: &u32| word.to_le_bytes()).collect(), types, strings.to_vec()]
-        .concat()
+    [header.iter().flat_map(|word: &u32| word.to_le_bytes()).collect(), types, strings].concat()
 }
 
-const INT: [u32; 4] = [1, 1 << 24, 4, 32];
-const CHAR: [u32; 4] = [1, 1 << 24, 1, 8];
+pub(crate) const INT: [u32; 4] = [1, 1 << 24, 4, 32];
+pub(crate) const CHAR: [u32; 4] = [1, 1 << 24, 1, 8];
 
-fn license() -> Section<'static> {
+pub(crate) fn license() -> Section<'static> {
     section("license", 1, 3, b"GPL\0".to_vec())
 }
 
 /// Asserts that the object is refused with this text when it is built, and before libbpf opens it.
 #[track_caller]
-fn assert_refused(object: &[u8], expected: &str) {
+pub(crate) fn assert_refused(object: &[u8], expected: &str) {
     let skeleton = || Skeleton::from_object("x", object.to_vec(), "x.bpf.o").unwrap();
     let checked = skeleton().check().unwrap();
     let built = checked.loadable().unwrap_err().to_string();
@@ -141,12 +144,50 @@ fn functions_that_libbpf_copies_into_each_program_are_limited() {
         &object(&symbols, sections),
         "its 100 programs have more than 512 MiB of instructions",
     );
+    // So are the lines of each program, if the object has no other functions.
+    let programs: Vec<_> = (0..PROGRAMS).map(|number| program(number, 3, 0, 8)).collect();
+    let sections = vec![
+        code("raw_tp", 1),
+        license(),
+        data(".BTF", btf(&INT)),
+        data(".BTF.ext", lines(1 << 20)),
+    ];
+    assert_refused(
+        &object(&programs, sections),
+        "its 100 programs have more than 512 MiB of instructions",
+    );
     // Functions that overlap are copied as well.
     let symbols: Vec<_> = (0..PROGRAMS).map(|number| program(number, 3, 0, 8 << 20)).collect();
     let sections = vec![code("raw_tp", 1 << 20), license(), data(".BTF", btf(&INT))];
     assert_refused(
         &object(&symbols, sections),
         "its 100 programs have more than 512 MiB of instructions",
+    );
+}
+
+/// Returns a `.BTF.ext` with lines of the first instruction of the section `raw_tp`.
+fn lines(count: u32) -> Vec<u8> {
+    let len = 4 + 8 + 8 * count;
+    let words = [0x0001_eb9f, 32, 0, len, len, 0, 0, 0, 8, 23, count];
+    let words = words.iter().flat_map(|word: &u32| word.to_le_bytes());
+    words.chain(std::iter::repeat_n(0, 8 * count as usize)).collect()
+}
+
+#[test]
+fn lines_that_libbpf_visits_for_each_program_are_limited() {
+    let functions = (0..4000).map(|at| symbol(1, FUNCTION, 3, 8 * at, 8));
+    let programs = (0..20).map(|number| program(number, 4, 8 * u64::from(number), 8));
+    let symbols: Vec<_> = functions.chain(programs).collect();
+    let sections = vec![
+        code(".text", 4000),
+        code("raw_tp", 20),
+        license(),
+        data(".BTF", btf(&INT)),
+        data(".BTF.ext", lines(60_000)),
+    ];
+    assert_refused(
+        &object(&symbols, sections),
+        "its 20 programs and the 4000 functions that they may call have too many lines: 60000",
     );
 }
 
@@ -162,6 +203,13 @@ fn searches_that_libbpf_repeats_are_limited() {
     assert_refused(
         &object(&vec![symbol(3, EXTERN, 0, 0, 0); 20_000], sections),
         "it has too many undefined symbols and types: 20000 and 20002",
+    );
+    let described = [23, 15 << 24, 0].repeat(20_000);
+    let mut sections = vec![license(), data(".BTF", btf(&described))];
+    sections.extend((0..20_000).map(|_| data("note", Vec::new())));
+    assert_refused(
+        &object(&[], sections),
+        "it has too many descriptions of sections, and sections: 20000 and 20006",
     );
 }
 
@@ -198,17 +246,40 @@ fn relocations_are_limited() {
     );
 }
 
-/// libbpf returns the size as a pointer to the object.
 #[test]
-fn size_of_settings_is_limited() {
-    let array = [0, 3 << 24, 0, 1, 1, 0xfffe_0001];
-    let variable = [14, 14 << 24, 2, 2];
-    let section = [5, 15 << 24 | 1, 0, 3, 0, 0];
-    let types = [&CHAR[..], &array, &variable, &section].concat();
-    let sections = vec![license(), data(".BTF", btf(&types))];
+fn comparisons_of_types_are_limited() {
+    let words: Vec<u32> = [0x0001_eb9f, 32, 0, 0, 0, 0, 0, 4 + 8 + 16 * 300, 16, 23, 300]
+        .into_iter()
+        .chain((0..300).flat_map(|_| [0, 1, 30, 12]))
+        .collect();
+    let ext = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let sections =
+        vec![code("raw_tp", 1), license(), data(".BTF", btf(&INT)), data(".BTF.ext", ext)];
     assert_refused(
-        &object(&[symbol(3, EXTERN, 0, 0, 0)], sections),
-        "`CONFIG_A` of the kernel configuration has 4294836225 bytes; no compiler writes such an object",
+        &object(&[symbol(1, FUNCTION, 3, 0, 8)], sections),
+        "300 of its CO-RE relocations compare types (bpf_core_type_matches), at most 256 are supported",
+    );
+}
+
+#[test]
+fn members_of_tables_are_limited() {
+    const MEMBERS: u32 = 0xffff;
+    let table = [&[46, 4 << 24 | MEMBERS, 4][..], &[1, 1, 0].repeat(MEMBERS as usize)].concat();
+    let variables: Vec<u32> = (0..28).flat_map(|at| [58 + 4 * at, 14 << 24, 2, 1]).collect();
+    let slots = (3..31).flat_map(|variable| [variable, 0, 4]);
+    let tables: Vec<u32> = [34, 15 << 24 | 28, 4].into_iter().chain(slots).collect();
+    let types = [&INT[..], &table, &variables, &tables].concat();
+    let sections = vec![
+        code("raw_tp", 100),
+        data(".struct_ops", vec![0; 4]),
+        license(),
+        data(".BTF", btf(&types)),
+    ];
+    let programs: Vec<_> =
+        (0..PROGRAMS).map(|number| program(number, 3, 8 * u64::from(number), 8)).collect();
+    assert_refused(
+        &object(&programs, sections),
+        "it has too many members of struct_ops tables, and programs: 1834980 and 164",
     );
 }
 

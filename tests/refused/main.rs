@@ -8,6 +8,7 @@ mod costs;
 mod document;
 mod foreign;
 mod libbpf;
+mod memory;
 mod object;
 mod sources;
 

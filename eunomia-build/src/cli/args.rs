@@ -31,6 +31,9 @@ pub(super) enum Command {
     /// Compiles BPF C to a skeleton with the object embedded
     #[command(after_help = AFTER_BUILD)]
     Build(Build),
+    /// Writes vmlinux.h, the types of a kernel as a header for BPF C
+    #[command(after_help = AFTER_VMLINUX)]
+    Vmlinux(Vmlinux),
     /// Runs the tests of a crate on other kernels in virtual machines and prints a table of results
     #[command(after_help = AFTER_MATRIX)]
     Matrix(Matrix),
@@ -75,6 +78,9 @@ pub(super) struct Check {
     /// Accepts a skeleton whose C source, found beside it, has changed since the skeleton was built
     #[arg(long)]
     pub(super) stale: bool,
+    /// The C type of a map's records, for example --event 'rb=struct event'; can be repeated
+    #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
+    pub(super) events: Vec<(String, String)>,
 }
 
 #[derive(clap::Args)]
@@ -99,6 +105,25 @@ pub(super) struct Build {
     /// hook=xdp; can be repeated
     #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
     pub(super) programs: Vec<(String, String)>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Vmlinux {
+    /// A file with the BTF of a kernel, such as a copy of /sys/kernel/btf/vmlinux, or an ELF file
+    /// with a section .BTF; by default that of the running kernel
+    #[arg(long, value_name = "FILE")]
+    pub(super) btf: Option<PathBuf>,
+    /// The header to write; standard output by default
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Only these types, enums of constants and kernel functions, with all that they contain; can
+    /// be repeated
+    #[arg(long, value_name = "TYPE", num_args = 1..)]
+    pub(super) only: Vec<String>,
+    /// Only what this C file needs, by the names in it and in the headers that it includes with
+    /// quotes; can be repeated
+    #[arg(long = "for", value_name = "FILE.bpf.c")]
+    pub(super) sources: Vec<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -168,6 +193,13 @@ impl Build {
             };
         };
         Ok(Some(output.clone()).filter(|path| !is_stream(path)))
+    }
+}
+
+impl Vmlinux {
+    /// Returns the file to write; `None` is standard output.
+    pub(super) fn output(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| !is_stream(path))
     }
 }
 
@@ -286,6 +318,7 @@ Examples:
   cargo eunomia build bpf/bootstrap.bpf.c -o bpf/bootstrap.json
   cargo eunomia check bpf/bootstrap.json
   cargo eunomia gen bpf/bootstrap.json -o src/bootstrap.rs
+  cargo eunomia vmlinux -o bpf/vmlinux.h
   cargo eunomia matrix --kernel 5.10 --kernel 7.2 --test live
 
 Exit codes:
@@ -336,6 +369,27 @@ Examples:
 Exit codes:
   0  done
   1  clang refused the source, its object cannot be described, or a file cannot be read or written
+  2  the command line is wrong";
+
+const AFTER_VMLINUX: &str = "\
+Accesses to members of these types are relocated when the object is loaded (CO-RE), so the object
+runs on other kernels too. Types that the chosen ones only point to are declared and not defined.
+--for does not compile the file: it ignores conditions of the preprocessor and does not find names
+that macros put together; add those with --only.
+
+Names that a program may define before it includes the header:
+  BPF_NO_PRESERVE_ACCESS_INDEX   accesses are not relocated
+  BPF_NO_KFUNC_PROTOTYPES        kernel functions (kfuncs) are not declared
+
+Examples:
+  cargo eunomia vmlinux -o bpf/vmlinux.h           every type of the running kernel
+  cargo eunomia vmlinux --for bpf/tracer.bpf.c -o bpf/vmlinux.h
+  cargo eunomia vmlinux --only task_struct 'struct sock' bpf_task_acquire -o bpf/vmlinux.h
+  cargo eunomia vmlinux --btf 5.15.0-91-generic.btf | less
+
+Exit codes:
+  0  done
+  1  the BTF has no such type, or a file cannot be read or written
   2  the command line is wrong";
 
 const AFTER_MATRIX: &str = "\

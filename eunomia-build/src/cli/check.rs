@@ -11,8 +11,12 @@ pub(super) fn run(
     stdin: &mut dyn Read,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    let input = Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
-    let checked = input.skeleton.check()?;
+    let Input { mut skeleton, .. } =
+        Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
+    for (map, c_type) in &args.events {
+        skeleton = skeleton.with_event(map, c_type);
+    }
+    let checked = skeleton.check()?;
     checked.setup()?;
     checked.loadable()?;
     let summary = format!("{}: {}\n", one_line(checked.skeleton.file()), checked.summary());

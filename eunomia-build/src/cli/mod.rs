@@ -1,5 +1,5 @@
-//! The command `cargo eunomia`: generates modules, checks skeletons and compiles BPF C outside of a
-//! build, and runs tests on other kernels.
+//! The command `cargo eunomia`: generates modules, checks skeletons, compiles BPF C and writes
+//! `vmlinux.h` outside of a build, and runs tests on other kernels.
 //!
 //! ```no_run
 //! use std::{env, io};
@@ -16,6 +16,7 @@ mod generate;
 mod input;
 mod matrix;
 mod output;
+mod vmlinux;
 
 use std::{
     ffi::OsString,
@@ -95,6 +96,7 @@ pub fn run(
         Ok(Args { command: Command::Gen(args) }) => generate::run(&args, input, out),
         Ok(Args { command: Command::Check(args) }) => check::run(&args, input, out),
         Ok(Args { command: Command::Build(args) }) => build::run(&args, out, err),
+        Ok(Args { command: Command::Vmlinux(args) }) => vmlinux::run(&args, out),
         Ok(Args { command: Command::Matrix(args) }) => matrix::run(&args, out, err),
         // `--help` and `--version`.
         Err(text) if !text.use_stderr() => {

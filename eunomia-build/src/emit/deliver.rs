@@ -24,6 +24,7 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         impl Export<'_> {
             /// Passes a record of the map number `map` to `f` as its type. `poll` calls this for
             /// each record.
+            #[inline]
             pub fn deliver<R: ::eunomia_runtime::sample::Outcome>(
                 map: usize,
                 record: &[u8],

@@ -36,6 +36,9 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 code("--event"),
             ));
         }
+        if let Some(how) = &export.stream.found {
+            doc.0.push_str(&format!(" Its type was found in the object: {}.", prose(how)));
+        }
         let ty = match (&export.ty, &export.key, &export.tagged) {
             (Some(ty), Some((key, _)), _) => quote!(::eunomia_runtime::sample::Entry<'a, #key, #ty>),
             (Some(ty), None, _) => borrowed(ty, export.is_flexible),

@@ -89,6 +89,7 @@ fn loaded_type(module: &Module<'_>) -> TokenStream {
                 &self.0
             }
 
+            #[inline]
             fn deliver<R: ::eunomia_runtime::reader::Outcome>(
                 &self,
                 map: usize,

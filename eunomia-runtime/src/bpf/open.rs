@@ -2,7 +2,7 @@
 
 #[cfg(feature = "dynamic")]
 mod btf_cache;
-mod btf_file;
+pub(in crate::bpf) mod btf_file;
 mod kernel_btf;
 mod maps;
 mod program;

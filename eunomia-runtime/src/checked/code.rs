@@ -1,11 +1,9 @@
 //! The calls and the CO-RE relocations of an object.
 
-use std::collections::HashMap;
-
 use super::Checked;
 use crate::{
     error::{Diagnostic, JsonPath},
-    object::{Calls, Relocation, relocations},
+    object::{Calls, Layouts, Relocation, relocations},
 };
 
 impl Checked {
@@ -27,29 +25,23 @@ impl Checked {
     #[doc(hidden)]
     pub fn relocations(&self) -> Result<Vec<Relocation>, Diagnostic> {
         let object = self.skeleton.object.as_deref().unwrap_or_default();
-        let sections = &self.layouts.elf.sections;
-        let bytes = |name: &str| {
-            let section = sections.iter().find(|section| section.name == name)?;
-            let at = usize::try_from(section.offset?).ok()?;
-            object.get(at..at.checked_add(usize::try_from(section.size).ok()?)?)
-        };
-        let (Some(ext), Some(btf)) = (bytes(".BTF.ext"), bytes(".BTF")) else {
-            return Ok(Vec::new());
-        };
-        let indices: HashMap<&[u8], usize> =
-            sections.iter().enumerate().map(|(i, section)| (section.name.as_bytes(), i)).collect();
-        relocations::read(
-            ext,
-            relocations::strings(btf).unwrap_or_default(),
-            &indices,
-            self.layouts.btf.iter().count(),
-        )
-        .ok_or_else(|| {
-            Diagnostic::new(
-                JsonPath::default(),
-                "the .BTF.ext section is broken",
-                "compile the object again",
-            )
-        })
+        relocations_of(object, &self.layouts)
     }
+}
+
+/// Returns the CO-RE relocations of an object.
+pub(super) fn relocations_of(
+    object: &[u8],
+    layouts: &Layouts,
+) -> Result<Vec<Relocation>, Diagnostic> {
+    let bytes = |name| layouts.elf.bytes(object, name);
+    let (Some(ext), Some(btf)) = (bytes(".BTF.ext"), bytes(".BTF")) else {
+        return Ok(Vec::new());
+    };
+    let strings = relocations::strings(btf).unwrap_or_default();
+    let types = layouts.btf.iter().count();
+    relocations::read(ext, strings, &layouts.elf.indices(), types).ok_or_else(|| {
+        let (what, todo) = ("the .BTF.ext section is broken", "compile the object again");
+        Diagnostic::new(JsonPath::default(), what, todo)
+    })
 }

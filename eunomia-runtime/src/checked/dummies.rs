@@ -16,7 +16,7 @@ pub(super) fn dummies(layouts: &Layouts, sections: &[DataSection]) -> Vec<TypeId
     }
     let unused = variables()
         .filter(|variable| is_unused(&variable.name))
-        .filter_map(|variable| record(layouts, variable.ty));
+        .filter_map(|variable| pointed(layouts, variable.ty));
     let mut unused: Vec<TypeId> = unused.collect();
     unused.sort_unstable();
     unused.dedup();
@@ -32,14 +32,22 @@ fn is_unused(name: &str) -> bool {
 }
 
 /// Returns the struct or union that a pointer refers to; an anonymous one by its typedef.
-fn record(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
+pub(super) fn pointed(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
     let Kind::Pointer { to } = layouts.btf.resolve(id).1.kind else { return None };
-    pointee(layouts, id).or_else(|| {
-        let (id, ty) = layouts.btf.unmodified(to);
-        let is_record =
-            matches!(layouts.btf.resolve(id).1.kind, Kind::Struct { .. } | Kind::Union { .. });
-        (is_record && matches!(ty.kind, Kind::Typedef { .. })).then_some(id)
-    })
+    record(layouts, to)
+}
+
+/// Returns the struct or union that a type is; an anonymous one by its typedef.
+pub(super) fn record(layouts: &Layouts, id: TypeId) -> Option<TypeId> {
+    let (direct, ty) = layouts.btf.unmodified(id);
+    let (own, record) = layouts.btf.resolve(direct);
+    let is_record = matches!(record.kind, Kind::Struct { .. } | Kind::Union { .. });
+    let named = if record.name.is_empty() {
+        matches!(ty.kind, Kind::Typedef { .. }).then_some(direct)
+    } else {
+        Some(own)
+    };
+    named.filter(|_| is_record)
 }
 
 /// Returns the named struct or union that a pointer refers to.

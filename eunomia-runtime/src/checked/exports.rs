@@ -6,6 +6,7 @@ use super::{
     declared::declared_types,
     dropped::{Dropped, dropped},
     dummies::dummies,
+    found::find,
     named::named,
     payload::{Payload, multiple_mode, own_value, single_mode},
     sampled::{Sampled, check_size, sampling},
@@ -37,6 +38,8 @@ pub struct Stream {
     /// convention this is a global variable `<map>_dropped`, or `dropped` if only one map delivers
     /// records. It is unsigned, has 4 or 8 bytes, and is in `.bss` or `.data`.
     pub dropped: Option<Dropped>,
+    /// How the type of its records was found in the object, if nobody names it.
+    pub found: Option<String>,
     /// The place of its declaration in the document.
     pub place: JsonPath,
 }
@@ -60,7 +63,10 @@ pub(crate) fn resolve(
     let dummies = dummies(layouts, sections);
     let single = single_mode(&declared, &skeleton.exports, &dummies, sources.len(), layouts);
     let resolver = Resolver { skeleton, layouts, sections, single, is_alone: sources.len() == 1 };
-    sources.into_iter().filter_map(|source| resolver.stream(source, diagnostics)).collect()
+    let streams = sources.into_iter().filter_map(|source| resolver.stream(source, diagnostics));
+    let mut streams: Vec<Stream> = streams.collect();
+    find(skeleton, layouts, maps, &declared, &mut streams);
+    streams
 }
 
 /// Reports exports of perf event arrays that deliver nothing.
@@ -191,7 +197,7 @@ impl Resolver<'_> {
             None
         };
         let (map, kind) = (def.name.clone(), def.kind);
-        Some(Stream { map, kind, payload, sampled, dropped, place: source.place })
+        Some(Stream { map, kind, payload, sampled, dropped, found: None, place: source.place })
     }
 
     fn payload(&self, source: &Source<'_>, diagnostics: &mut Found) -> Option<Payload> {

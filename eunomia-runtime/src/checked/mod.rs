@@ -9,8 +9,11 @@ mod declared;
 mod derive;
 mod dropped;
 mod dummies;
+mod evidence;
 mod exports;
 mod fingerprint;
+mod found;
+mod globals;
 mod input;
 mod named;
 mod options;
@@ -21,6 +24,7 @@ mod setup;
 mod summary;
 mod tagged;
 mod targets;
+mod wording;
 
 pub(crate) use self::dummies::pointee;
 pub use self::{

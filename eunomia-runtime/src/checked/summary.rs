@@ -11,7 +11,7 @@ impl Checked {
         let exports = self
             .streams
             .iter()
-            .map(|stream| format!("{} ({})", cut(&stream.map), self.payload(stream)));
+            .map(|stream| format!("{} ({})", cut(&stream.map), self.with_reason(stream)));
         let name = cut(&self.skeleton.name);
         line(&format!(
             "object {name}; maps: {}; programs: {}; exports: {}",
@@ -20,6 +20,14 @@ impl Checked {
             joined(exports)
         ))
         .into_owned()
+    }
+
+    /// Returns a description of the records of a map, and how their type was found.
+    fn with_reason(&self, stream: &Stream) -> String {
+        match &stream.found {
+            Some(how) => format!("{}; found: {how}", self.payload(stream)),
+            None => self.payload(stream),
+        }
     }
 
     /// Returns a description of the records of a map.

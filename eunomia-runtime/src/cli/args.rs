@@ -205,6 +205,9 @@ pub(super) struct Run {
 pub(super) struct Inspect {
     #[command(flatten)]
     pub(super) source: Source,
+    /// Sets the C type of a map's events, for example `events='struct event'`
+    #[arg(long = "event", value_name = "MAP=TYPE")]
+    pub(super) events: Vec<Event>,
     /// Prints one JSON object
     #[arg(long)]
     pub(super) json: bool,
@@ -214,6 +217,9 @@ pub(super) struct Inspect {
 pub(super) struct Check {
     #[command(flatten)]
     pub(super) source: Source,
+    /// Sets the C type of a map's events, for example `events='struct event'`
+    #[arg(long = "event", value_name = "MAP=TYPE")]
+    pub(super) events: Vec<Event>,
 }
 
 #[derive(clap::Args)]

@@ -120,30 +120,35 @@ fn pair(text: &str) -> Option<(&str, &str)> {
     text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty())
 }
 
+/// Sets the types of events that `--event` names.
+pub(super) fn name_events(events: &[Event], skeleton: &mut Skeleton) {
+    if events.is_empty() {
+        return;
+    }
+    let object = skeleton.object.as_deref().unwrap_or_default();
+    // An object that cannot be read is reported when the skeleton is checked.
+    let known: HashSet<String> = Layouts::new(object, skeleton.export_btf.as_deref())
+        .map(|layouts| layouts.own_types().map(|(id, _)| layouts.c_name(id)).collect())
+        .unwrap_or_default();
+    for Event { map, c_type } in events {
+        let tagged = || {
+            ["struct", "union", "enum"]
+                .into_iter()
+                .map(|tag| format!("{tag} {c_type}"))
+                .find(|name| known.contains(name))
+        };
+        let c_type = Some(c_type.clone())
+            .filter(|name| known.contains(name))
+            .or_else(tagged)
+            .unwrap_or_else(|| c_type.clone());
+        skeleton.events.insert(map.clone(), EventType::One(c_type));
+    }
+}
+
 impl Choice {
     /// Sets the types of events that `--event` names.
     pub(super) fn name_events(&self, skeleton: &mut Skeleton) {
-        if self.events.is_empty() {
-            return;
-        }
-        let object = skeleton.object.as_deref().unwrap_or_default();
-        // An object that cannot be read is reported when the skeleton is checked.
-        let known: HashSet<String> = Layouts::new(object, skeleton.export_btf.as_deref())
-            .map(|layouts| layouts.own_types().map(|(id, _)| layouts.c_name(id)).collect())
-            .unwrap_or_default();
-        for Event { map, c_type } in &self.events {
-            let tagged = || {
-                ["struct", "union", "enum"]
-                    .into_iter()
-                    .map(|tag| format!("{tag} {c_type}"))
-                    .find(|name| known.contains(name))
-            };
-            let c_type = Some(c_type.clone())
-                .filter(|name| known.contains(name))
-                .or_else(tagged)
-                .unwrap_or_else(|| c_type.clone());
-            skeleton.events.insert(map.clone(), EventType::One(c_type));
-        }
+        name_events(&self.events, skeleton);
     }
 
     /// Applies the options to an open object.

@@ -55,7 +55,7 @@ const INSTRUCTION: usize = Instruction::SIZE;
 impl Calls {
     /// Reads the instructions of all functions, with the relocations that resolve them.
     pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Result<Self, ObjectError> {
-        let mut calls = Self { functions: functions(elf), ..Self::default() };
+        let mut calls = Self::unread(elf);
         let mut budget = Budget::new(object);
         let references = References::read(object, elf, &mut budget)?;
         let arrays = Arrays::new(elf, maps);
@@ -76,6 +76,11 @@ impl Calls {
         calls.weak = references.weak;
         calls.counters = uses.counters(arrays.names());
         Ok(calls)
+    }
+
+    /// Returns the functions without their calls.
+    pub(super) fn unread(elf: &Elf) -> Self {
+        Self { functions: functions(elf), ..Self::default() }
     }
 
     /// Returns the function with all that its instructions refer to.
@@ -152,8 +157,13 @@ impl Calls {
 }
 
 impl Function {
+    /// Returns the offset in its section of the instruction with this number.
+    pub(super) fn offset(&self, instruction: usize) -> u64 {
+        self.range.start.saturating_add((instruction as u64).saturating_mul(INSTRUCTION as u64))
+    }
+
     /// Returns the bytes of its instructions.
-    fn bytes<'o>(&self, object: &'o [u8], elf: &Elf) -> Result<&'o [u8], ObjectError> {
+    pub(super) fn bytes<'o>(&self, object: &'o [u8], elf: &Elf) -> Result<&'o [u8], ObjectError> {
         let bytes = elf.sections.get(self.section).and_then(|section| {
             let at = usize::try_from(section.offset?.checked_add(self.range.start)?).ok()?;
             let size = usize::try_from(self.range.end - self.range.start).ok()?;

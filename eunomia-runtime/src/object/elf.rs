@@ -1,10 +1,12 @@
 //! The ELF file of a BPF object: sections and symbols, parsed by the `elf` crate.
 
+use std::collections::HashMap;
+
 use elf::{
     ElfBytes,
     abi::{
         EM_BPF, ET_REL, SHF_ALLOC, SHF_COMPRESSED, SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS,
-        SHT_STRTAB, STB_LOCAL, STT_FUNC, STV_HIDDEN, STV_INTERNAL,
+        SHT_PROGBITS, SHT_STRTAB, STB_LOCAL, STT_FUNC, STV_HIDDEN, STV_INTERNAL,
     },
     endian::AnyEndian,
     file::Class,
@@ -162,6 +164,12 @@ impl Elf {
                 ));
             }
             if name == ".BTF" {
+                // libbpf skips sections of some other types, so it could read another one.
+                if btf.is_some() || header.sh_type != SHT_PROGBITS {
+                    let what =
+                        "broken ELF file: more than one section `.BTF`, or one of a wrong type";
+                    return Err((what.to_owned(), AGAIN));
+                }
                 btf = Some(file.section_data(&header).map_err(broken)?.0);
             }
             elf.sections.push(Section {
@@ -216,6 +224,18 @@ impl Elf {
             });
         };
         Ok((elf, btf))
+    }
+
+    /// Returns the bytes of the first section with this name.
+    pub(crate) fn bytes<'o>(&self, object: &'o [u8], name: &str) -> Option<&'o [u8]> {
+        let section = self.sections.iter().find(|section| section.name == name)?;
+        let at = usize::try_from(section.offset?).ok()?;
+        object.get(at..at.checked_add(usize::try_from(section.size).ok()?)?)
+    }
+
+    /// Returns the indices of the sections by their names. Of several with one name it is the last.
+    pub(crate) fn indices(&self) -> HashMap<&[u8], usize> {
+        self.sections.iter().enumerate().map(|(i, of)| (of.name.as_bytes(), i)).collect()
     }
 
     /// Returns the programs: functions in executable sections, each with its section. Functions in

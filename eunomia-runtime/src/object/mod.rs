@@ -14,6 +14,7 @@ mod instruction;
 #[cfg(feature = "load")]
 mod kernel;
 mod layout;
+pub(crate) mod lines;
 pub(crate) mod maps;
 #[cfg(feature = "load")]
 mod minimal;
@@ -21,6 +22,7 @@ mod names;
 mod references;
 pub(crate) mod relocations;
 pub(crate) mod sections;
+pub(crate) mod sends;
 
 pub(crate) use self::derived::Derived;
 pub use self::{

@@ -85,7 +85,7 @@ pub(crate) fn size(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// Returns the range of a part of the section. The header stores its offset and length, in this
 /// order, at byte `at`.
-fn part(bytes: &[u8], header: usize, at: usize) -> Option<Range<usize>> {
+pub(super) fn part(bytes: &[u8], header: usize, at: usize) -> Option<Range<usize>> {
     let start = header.checked_add(size(bytes, at)?)?;
     let end = start.checked_add(size(bytes, at.checked_add(4)?)?)?;
     (end <= bytes.len()).then_some(start..end)
@@ -97,7 +97,7 @@ pub(crate) fn strings(btf: &[u8]) -> Option<&[u8]> {
 }
 
 /// Returns the string at an offset without its NUL, if it has at most `max` bytes.
-fn string(strings: &[u8], at: u32, max: usize) -> Option<&[u8]> {
+pub(super) fn string(strings: &[u8], at: u32, max: usize) -> Option<&[u8]> {
     let rest = strings.get(usize::try_from(at).ok()?..)?;
     let rest = rest.get(..rest.len().min(max.checked_add(1)?))?;
     rest.get(..rest.iter().position(|byte| *byte == 0)?)
@@ -157,20 +157,48 @@ pub(crate) fn read(
     Some(relocations)
 }
 
-/// Returns the type that each relocation of the section refers to, as far as it can be read: libbpf
-/// accepts some sections that [`read`] does not.
-pub(crate) fn types(ext: &[u8]) -> Vec<u32> {
+/// Returns the type that each relocation of the section refers to, and the number of its kind, as
+/// far as they can be read: libbpf accepts some sections that [`read`] does not.
+pub(crate) fn types(ext: &[u8]) -> Vec<(u32, u32)> {
     let mut types = Vec::new();
     let part = size(ext, 4).and_then(|header| ext.get(part(ext, header, 24)?)).unwrap_or_default();
-    let Some(record) = size(part, 0).filter(|record| *record >= 8) else { return types };
+    let Some(record) = size(part, 0).filter(|record| *record >= 16) else { return types };
     let mut rest = part.get(4..).unwrap_or_default();
     while let Some(count) = size(rest, 4) {
-        let records = rest.get(8..).unwrap_or_default();
-        types.extend(records.chunks_exact(record).take(count).filter_map(|record| word(record, 4)));
-        let end = count.saturating_mul(record);
-        rest = records.get(end..).unwrap_or_default();
+        let records = rest.get(8..).unwrap_or_default().chunks_exact(record).take(count);
+        types.extend(records.filter_map(|record| Some((word(record, 4)?, word(record, 12)?))));
+        let end = count.saturating_mul(record).saturating_add(8);
+        rest = rest.get(end..).unwrap_or_default();
     }
     types
+}
+
+/// What the section `.BTF.ext` has of a kind.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// The functions and lines that it describes.
+    pub(crate) records: u64,
+    /// The lists of records, each of which names a section.
+    pub(crate) lists: u64,
+}
+
+/// Counts the records of functions and lines, and the lists of these and of relocations, as far as
+/// they can be read.
+pub(crate) fn counts(ext: &[u8]) -> Counts {
+    let mut counts = Counts::default();
+    for at in [8, 16, 24] {
+        let part = size(ext, 4).and_then(|header| ext.get(part(ext, header, at)?));
+        let part = part.unwrap_or_default();
+        let record = size(part, 0).unwrap_or_default();
+        let mut rest = part.get(4..).unwrap_or_default();
+        while let Some(count) = size(rest, 4) {
+            counts.lists += 1;
+            counts.records = counts.records.saturating_add(if at < 24 { count as u64 } else { 0 });
+            let end = count.saturating_mul(record).saturating_add(8);
+            rest = rest.get(end..).unwrap_or_default();
+        }
+    }
+    counts
 }
 
 /// Parses an access path such as `0:1:2`.
@@ -264,6 +292,20 @@ mod tests {
             .flat_map(u32::to_le_bytes)
             .collect();
         assert_eq!(read(&none, STRINGS, &sections(), 7), Some(Vec::new()));
+    }
+
+    #[test]
+    fn counts_are_those_of_lists_and_records() {
+        let lists = [8, 1, 2, 0, 0, 0, 0, 2, 1, 0, 0];
+        let lines = [16, 1, 1, 0, 0, 0, 0];
+        let mut words = vec![0x0001_eb9f_u32, 32, 0, 44, 44, 28, 72, 28];
+        words.extend(lists.into_iter().chain(lines).chain(lines));
+        let ext: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+        assert_eq!(counts(&ext), Counts { records: 4, lists: 4 });
+        for end in 0..ext.len() {
+            let counts = counts(&ext[..end]);
+            assert!(counts.records <= 4 && counts.lists <= 4, "{end}: {counts:?}");
+        }
     }
 
     #[test]

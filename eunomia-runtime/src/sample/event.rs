@@ -43,20 +43,47 @@ impl std::error::Error for Short {}
 ///
 /// # Errors
 /// [`Short`] if the record has fewer than [`Plain::LEAST`] bytes; `f` is not called.
+#[inline]
 pub fn with_event<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
+    // Functions of their own: a copy that is not made takes no place on the stack.
+    if size_of::<E>() > ON_FRAME { with_large(record, f) } else { with_small(record, f) }
+}
+
+/// The size up to which a type has a place on the stack even if no record is copied.
+const ON_FRAME: usize = 1 << 10;
+
+/// Calls `f` at one place, so that the compiler inlines it: what a callback adds up then stays in
+/// registers from record to record.
+#[inline]
+fn with_small<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
+    let copy;
+    let event = match E::ref_from_prefix(record) {
+        Some(event) => event,
+        None => {
+            copy = copied(record)?;
+            &copy
+        }
+    };
+    Ok(f(event))
+}
+
+/// Copies a record, which may end inside the last array of the type.
+fn copied<E: Plain>(record: &[u8]) -> Result<E, Short> {
+    let copy = E::read(record).or_else(|| E::read_begun(record));
+    copy.ok_or(Short { len: record.len(), size: E::LEAST })
+}
+
+fn with_large<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
     match E::ref_from_prefix(record) {
         Some(event) => Ok(f(event)),
-        // Functions of their own: a copy that is not made takes no place on the stack.
         None if size_of::<E>() > ON_STACK => with_boxed(record, f),
         None => with_copy(record, f),
     }
 }
 
+#[inline(never)]
 fn with_copy<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {
-    match E::read(record).or_else(|| E::read_begun(record)) {
-        Some(copy) => Ok(f(&copy)),
-        None => Err(Short { len: record.len(), size: E::LEAST }),
-    }
+    copied(record).map(|copy| f(&copy))
 }
 
 fn with_boxed<E: Plain, R>(record: &[u8], f: impl FnOnce(&E) -> R) -> Result<R, Short> {

@@ -26,7 +26,7 @@ pub(in crate::bpf) struct BtfFile(File);
 
 /// The maximum depth of nested types, and the maximum number of types in one, counted each time
 /// that they occur. Kernels have depths below 20 and some ten thousand types in one.
-const MAX_DEPTH: u8 = 64;
+pub(in crate::bpf) const MAX_DEPTH: u8 = 64;
 const MAX_NESTED: u64 = 1 << 20;
 /// The maximum number of members of all types of one name. Kernels have below 500.
 const MAX_ALIKE: u64 = 1 << 13;
@@ -38,16 +38,21 @@ impl BtfFile {
     /// # Errors
     /// [`Error::File`] if the path does not lead to a regular file, if it cannot be read or copied,
     /// or if its types nest without end or too deep.
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(in crate::bpf) fn read(path: &Path) -> Result<Self> {
         let failed = |source| Error::File { path: path.to_owned(), source };
         let copy = Self(copy(path).map_err(failed)?);
         // If libbpf cannot parse it now, it tells why when the object is loaded.
-        let checked = Parsed::new(&copy.path()).map_or(Some(()), |btf| check(btf.bytes()));
+        let checked = copy.parse().map_or(Some(()), |btf| check(btf.bytes()));
         checked.map(|()| copy).ok_or_else(|| {
             let why =
                 "it is not the BTF of a kernel: its types contain themselves, nest too deep, or are too many of one name";
             failed(io::Error::new(io::ErrorKind::InvalidData, why))
         })
+    }
+
+    /// Parses the copy. Returns `None` if libbpf refuses it.
+    pub(in crate::bpf) fn parse(&self) -> Option<Parsed> {
+        Parsed::new(&self.path())
     }
 
     /// Returns a path that leads to the copy as long as it lives.
@@ -68,7 +73,8 @@ fn copy(path: &Path) -> io::Result<File> {
 }
 
 /// BTF that libbpf has parsed.
-struct Parsed(NonNull<libbpf_sys::btf>);
+#[derive(Debug)]
+pub(in crate::bpf) struct Parsed(NonNull<libbpf_sys::btf>);
 
 impl Parsed {
     fn new(path: &Path) -> Option<Self> {
@@ -80,8 +86,14 @@ impl Parsed {
         NonNull::new(btf).map(Self)
     }
 
+    /// Returns libbpf's pointer, which is valid as long as this value lives.
+    #[cfg(feature = "dynamic")]
+    pub(in crate::bpf) fn as_ptr(&self) -> *const libbpf_sys::btf {
+        self.0.as_ptr()
+    }
+
     /// Returns the BTF without the ELF file around it.
-    fn bytes(&self) -> &[u8] {
+    pub(in crate::bpf) fn bytes(&self) -> &[u8] {
         let mut size = 0;
         // SAFETY: the pointer is that of live BTF, and the size is written to a local.
         let bytes = unsafe { libbpf_sys::btf__raw_data(self.0.as_ptr(), &raw mut size) };
@@ -129,7 +141,7 @@ fn check(btf: &[u8]) -> Option<()> {
 
 /// The types that count as parts of a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Follow {
+pub(in crate::bpf) enum Follow {
     /// Types of members and elements.
     Values,
     /// Types of members without a name, whose members libbpf looks through.
@@ -139,15 +151,15 @@ enum Follow {
 }
 
 /// The types of a BTF file, as its bytes.
-struct Types<'a> {
-    bytes: &'a [u8],
-    strings: &'a [u8],
+pub(in crate::bpf) struct Types<'a> {
+    pub(in crate::bpf) bytes: &'a [u8],
+    pub(in crate::bpf) strings: &'a [u8],
     /// The offset of each type by its id; that of `void` is not used.
-    starts: Vec<usize>,
+    pub(in crate::bpf) starts: Vec<usize>,
 }
 
 impl<'a> Types<'a> {
-    fn read(btf: &'a [u8]) -> Option<Self> {
+    pub(in crate::bpf) fn read(btf: &'a [u8]) -> Option<Self> {
         let header = usize::try_from(word(btf, 4)?).ok()?;
         let start = header.checked_add(usize::try_from(word(btf, 8)?).ok()?)?;
         let bytes = btf.get(start..)?.get(..usize::try_from(word(btf, 12)?).ok()?)?;
@@ -180,7 +192,7 @@ impl<'a> Types<'a> {
     }
 
     /// Returns the depth of a type and the number of types in it.
-    fn weigh(
+    pub(in crate::bpf) fn weigh(
         &self,
         id: u32,
         follow: Follow,
@@ -230,33 +242,37 @@ impl<'a> Types<'a> {
     }
 }
 
-const RECORD: usize = 12;
+pub(in crate::bpf) const RECORD: usize = 12;
 
 // `uapi/linux/btf.h`
-const INT: u32 = 1;
-const PTR: u32 = 2;
-const ARRAY: u32 = 3;
-const STRUCT: u32 = 4;
-const UNION: u32 = 5;
-const ENUM: u32 = 6;
-const TYPEDEF: u32 = 8;
-const VOLATILE: u32 = 9;
-const CONST: u32 = 10;
-const RESTRICT: u32 = 11;
-const FUNC_PROTO: u32 = 13;
+pub(in crate::bpf) const INT: u32 = 1;
+pub(in crate::bpf) const PTR: u32 = 2;
+pub(in crate::bpf) const ARRAY: u32 = 3;
+pub(in crate::bpf) const STRUCT: u32 = 4;
+pub(in crate::bpf) const UNION: u32 = 5;
+pub(in crate::bpf) const ENUM: u32 = 6;
+pub(in crate::bpf) const TYPEDEF: u32 = 8;
+pub(in crate::bpf) const VOLATILE: u32 = 9;
+pub(in crate::bpf) const CONST: u32 = 10;
+pub(in crate::bpf) const RESTRICT: u32 = 11;
+#[cfg(feature = "dynamic")]
+pub(in crate::bpf) const FUNC: u32 = 12;
+pub(in crate::bpf) const FUNC_PROTO: u32 = 13;
 const VAR: u32 = 14;
 const DATASEC: u32 = 15;
+#[cfg(feature = "dynamic")]
+pub(in crate::bpf) const FLOAT: u32 = 16;
 const DECL_TAG: u32 = 17;
-const TYPE_TAG: u32 = 18;
-const ENUM64: u32 = 19;
+pub(in crate::bpf) const TYPE_TAG: u32 = 18;
+pub(in crate::bpf) const ENUM64: u32 = 19;
 
 /// Returns the kind of a type, and the number of its members or parameters.
-fn kind(info: u32) -> (u32, usize) {
+pub(in crate::bpf) fn kind(info: u32) -> (u32, usize) {
     (info >> 24 & 0x1f, (info & 0xffff) as usize)
 }
 
 /// Returns a word. libbpf converts BTF to the byte order of this machine.
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(in crate::bpf) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_ne_bytes)
 }
 

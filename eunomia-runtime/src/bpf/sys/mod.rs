@@ -1,7 +1,12 @@
-//! Calls that the other rooms of `bpf` share: libbpf's messages and linker, pins, file descriptors.
+//! Calls that the other rooms of `bpf` share: libbpf's messages, linker and printer of types, pins,
+//! file descriptors.
 
+#[cfg(feature = "dynamic")]
+pub(crate) mod c_types;
 pub(crate) mod linker;
 pub(crate) mod pin;
+#[cfg(feature = "dynamic")]
+mod printed;
 
 use std::{
     ffi::CString,

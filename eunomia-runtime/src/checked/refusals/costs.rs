@@ -7,11 +7,11 @@ use std::collections::HashSet;
 
 use elf::abi::{SHT_REL, STB_GLOBAL, STB_WEAK, STT_NOTYPE};
 
-use super::{Raw, Subject};
+use super::{Raw, Subject, is_data, memory::tables};
 use crate::{
     error::{Diagnostic, Found, JsonPath},
     glob,
-    object::{Kind, relocations},
+    object::{Kind, RelocationKind, relocations},
 };
 
 /// libbpf visits the functions that programs call recursively. The kernel accepts 256 in a program.
@@ -21,13 +21,19 @@ const MOST_FUNCTIONS: u64 = 4096;
 const MOST_COPIED: u64 = 512 << 20;
 /// The steps of a search that is repeated for each element of another list; some take 5 ns.
 const MOST_STEPS: u64 = 1 << 28;
+/// The records of functions and lines that libbpf walks over, once for each program and each
+/// function that it may call. One takes 1 ns.
+const MOST_RECORDS: u64 = 1 << 32;
 /// Types that CO-RE relocations refer to. libbpf searches all types of the kernel for each.
 const MOST_TYPES: usize = 4096;
 /// CO-RE relocations. For each, libbpf walks the members of all types of a name. Large objects have
 /// some thousand.
 const MOST_RELOCATIONS: usize = 1 << 16;
-/// libbpf returns the size of a value of `.kconfig` as an `int`; if it is negative, as a pointer.
-const LARGEST_SETTING: u64 = i32::MAX as u64;
+/// Relocations that compare types. For each, libbpf looks for each member of a type in the kernel's,
+/// and for the members of its members.
+const MOST_MATCHES: usize = 256;
+/// The members of a kernel type that has a struct_ops table, for each of which libbpf looks by name.
+const MEMBERS: u64 = 64;
 
 const NO_OBJECT: &str = "no compiler writes such an object";
 
@@ -64,16 +70,35 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         ));
     }
     let relocations = sizes(raw, |section, kind| kind == SHT_REL && section == ".rel.text");
-    // The functions of `.text` are copied with their relocations, which are larger in memory, and
-    // with their lines.
-    let shared = shared
-        .saturating_add(relocations.saturating_mul(4))
-        .saturating_add(sizes(raw, |section, _| section == ".BTF.ext"));
-    let copied = if functions == 0 { 0 } else { shared.saturating_mul(programs) };
+    // The functions of `.text` are copied with their relocations, which are larger in memory.
+    let shared = shared.saturating_add(relocations.saturating_mul(4));
+    let shared = if functions == 0 { 0 } else { shared };
+    // A program gets the lines of its own and of its functions.
+    let lines = sizes(raw, |section, _| section == ".BTF.ext");
+    let copied = shared.saturating_add(lines).saturating_mul(programs);
     if own.saturating_add(copied) > MOST_COPIED {
         over(format!(
             "its {programs} programs have more than {} MiB of instructions together with the functions that they may call",
             MOST_COPIED >> 20
+        ));
+    }
+
+    let exts = raw
+        .headers
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| raw.section(*index) == ".BTF.ext")
+        .filter_map(|(_, header)| raw.file.section_data(header).ok());
+    let (mut records, mut lists) = (0_u64, 0_u64);
+    for (ext, _) in exts {
+        let counts = relocations::counts(ext);
+        records = records.saturating_add(counts.records);
+        lists = lists.saturating_add(counts.lists);
+    }
+    let walks = programs.saturating_mul(functions + 1);
+    if records.saturating_mul(walks) > MOST_RECORDS {
+        over(format!(
+            "its {programs} programs and the {functions} functions that they may call have too many lines: {records}"
         ));
     }
 
@@ -93,8 +118,13 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
             })
             .count(),
     );
+    let described = checked.layouts.own_types();
+    let described = described.filter(|(_, ty)| matches!(ty.kind, Kind::Section { .. })).count();
     let (symbols, variables) = (count(raw.symbols.len()), count(variables));
-    let maps = count(checked.maps.len()) + count(raw.headers.len()).min(variables);
+    let members = tables(subject).map(|table| table.members.len()).sum();
+    let sections = count(raw.headers.len());
+    let data = (0..raw.headers.len()).filter(|index| is_data(raw.section(*index))).count();
+    let maps = count(checked.maps.len()) + count(data);
     let relocations = sizes(raw, |_, kind| kind == SHT_REL) / 16;
     for (what, each, searched) in [
         (
@@ -105,13 +135,15 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         ("undefined symbols and types", externs, types + variables + externs),
         ("relocations and maps", relocations, maps + externs),
         ("maps", maps, maps + types),
+        ("members of struct_ops tables, and programs", count(members), programs + MEMBERS),
+        ("descriptions of sections, and sections", count(described) + lists, sections),
     ] {
         if each.saturating_mul(searched) > MOST_STEPS {
             over(format!("it has too many {what}: {each} and {searched}"));
         }
     }
 
-    let relocated: Vec<u32> = raw
+    let relocated: Vec<(u32, u32)> = raw
         .headers
         .iter()
         .enumerate()
@@ -125,24 +157,18 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
             relocated.len()
         ));
     }
-    let relocated = relocated.into_iter().collect::<HashSet<_>>().len();
+    let matches =
+        relocated.iter().filter(|(_, kind)| *kind == RelocationKind::TypeMatches as u32).count();
+    if matches > MOST_MATCHES {
+        over(format!(
+            "{matches} of its CO-RE relocations compare types (bpf_core_type_matches), at most {MOST_MATCHES} are supported"
+        ));
+    }
+    let relocated = relocated.into_iter().map(|(ty, _)| ty).collect::<HashSet<_>>().len();
     if relocated > MOST_TYPES {
         over(format!(
             "its CO-RE relocations refer to {relocated} types, at most {MOST_TYPES} are supported"
         ));
-    }
-
-    let settings = checked.layouts.own_types().find_map(|(_, ty)| match &ty.kind {
-        Kind::Section { variables } if ty.name == ".kconfig" => Some(variables),
-        _ => None,
-    });
-    for slot in settings.into_iter().flatten() {
-        let variable = checked.layouts.btf.get(slot.variable);
-        let Kind::Variable { ty, .. } = variable.kind else { continue };
-        let size = checked.layouts.layout(ty).size;
-        if size > LARGEST_SETTING {
-            over(format!("`{}` of the kernel configuration has {size} bytes", variable.name));
-        }
     }
 }
 

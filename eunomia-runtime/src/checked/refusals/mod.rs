@@ -10,6 +10,7 @@ mod creation;
 mod definitions;
 mod externs;
 mod licence;
+mod memory;
 mod programs;
 mod references;
 mod types;
@@ -65,7 +66,9 @@ impl Checked {
         let mut diagnostics = Found::default();
         // libbpf refuses what cannot be read.
         if let Ok(raw) = Raw::read(object) {
-            costs::check(&Subject::new(self, raw), &mut diagnostics);
+            let subject = Subject::new(self, raw);
+            costs::check(&subject, &mut diagnostics);
+            memory::check(&subject, &mut diagnostics);
         }
         self.skeleton.verdict(diagnostics)
     }
@@ -79,6 +82,7 @@ impl Checked {
         let subject = Subject::new(self, raw);
         let mut diagnostics = Found::default();
         costs::check(&subject, &mut diagnostics);
+        memory::check(&subject, &mut diagnostics);
         sections(&subject, &mut diagnostics);
         externs::check(&subject, &mut diagnostics);
         definitions::check(&subject, &mut diagnostics);

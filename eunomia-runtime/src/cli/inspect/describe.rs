@@ -134,6 +134,7 @@ impl Description {
             map: None,
             kind: None,
             ty: format!("struct {}", export.name),
+            found: None,
             size: export.size.map(u64::from),
             key: None,
             interval: None,
@@ -214,6 +215,7 @@ fn export(
         map: Some(stream.map.clone()),
         kind: Some(short(&stream.kind.to_string())),
         ty: checked.payload(stream),
+        found: stream.found.clone(),
         size: match &stream.payload {
             Payload::Type(ty) => Some(layouts.layout(*ty).size),
             _ => None,

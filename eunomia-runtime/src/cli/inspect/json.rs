@@ -39,7 +39,7 @@ impl Description {
                 json!({ "name": field.name, "type": field.ty, "offset": offset, "size": field.size, "bit": bit, "bits": field.bits })
             });
             json!({
-                "map": export.map, "kind": export.kind, "type": export.ty, "size": export.size, "key": part(&export.key),
+                "map": export.map, "kind": export.kind, "type": export.ty, "found": export.found, "size": export.size, "key": part(&export.key),
                 "interval_ms": export.interval, "counts_lost": export.counted, "fields": fields.collect::<Vec<_>>(),
             })
         });

@@ -5,7 +5,7 @@ mod describe;
 mod json;
 mod table;
 
-use super::{CommandError, Streams, args::Inspect, input::Input, output};
+use super::{CommandError, Streams, args::Inspect, choice::name_events, input::Input, output};
 use crate::plain;
 
 /// The contents of a skeleton. A field is `None` if the document has no object and does not tell
@@ -69,6 +69,8 @@ struct Export {
     map: Option<String>,
     kind: Option<String>,
     ty: String,
+    /// How the type was found in the object, if nobody names it.
+    found: Option<String>,
     size: Option<u64>,
     key: Option<Part>,
     interval: Option<u64>,
@@ -89,7 +91,8 @@ struct Field {
 }
 
 pub(super) fn run(args: &Inspect, streams: &mut Streams<'_>) -> Result<(), CommandError> {
-    let input = Input::read(&args.source, streams.input)?;
+    let mut input = Input::read(&args.source, streams.input)?;
+    name_events(&args.events, &mut input.skeleton);
     let description = match input.skeleton.object {
         Some(_) => Description::of_object(&input.check()?)?,
         None => Description::of_document(&input.skeleton),

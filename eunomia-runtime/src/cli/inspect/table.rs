@@ -109,6 +109,9 @@ fn title(export: &Export) -> String {
             ", drops are not counted"
         };
     }
+    if let Some(how) = &export.found {
+        title += &format!("; found: {how}");
+    }
     line(&title).into_owned()
 }
 
