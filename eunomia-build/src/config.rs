@@ -250,6 +250,7 @@ impl Config {
         }
         let checked = input.skeleton.check()?;
         checked.loadable()?;
+        checked.setup()?;
         let file = checked.skeleton.file().to_owned();
         Ok((checked.documented()?.to_json(), file, input.depends_on))
     }
@@ -330,6 +331,7 @@ impl Config {
                 .collect::<Vec<_>>()
                 .join(", ");
             let skeleton = Skeleton::from_object(name.clone(), compiled.object, &file)?;
+            let skeleton = crate::annotations::apply(skeleton, &source.paths, warn)?;
             return Ok(Input { skeleton, name, depends_on: compiled.depends_on });
         }
         for path in self.skeleton.iter().chain(&self.object) {

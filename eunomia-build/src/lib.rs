@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "compile")]
+mod annotations;
 mod cargo;
 #[cfg(feature = "compile")]
 mod clang;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "compile")]
+mod comments;
 mod config;
 mod embed;
 mod emit;

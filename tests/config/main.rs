@@ -1,5 +1,7 @@
 //! `eunomia_build::Config`, as a build script uses it.
 
+mod annotations;
+
 use std::{
     env,
     ffi::OsStr,

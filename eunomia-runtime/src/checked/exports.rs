@@ -112,6 +112,8 @@ struct Source<'a> {
     place: JsonPath,
     config: &'a ExportConfig,
     sample: Option<&'a Sample>,
+    /// The type of the records in the document.
+    event: Option<&'a EventType>,
 }
 
 /// Returns the maps that deliver records, in document order and then in object order.
@@ -138,13 +140,13 @@ fn sources<'a>(
     let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();
     let listed = skeleton.maps.iter().enumerate().filter_map(|(i, map)| {
         let def = *defs.get(map.name.as_str())?;
-        let (place, sample) = (place.index(i), map.sample.as_ref());
-        Some(Source { def, place, config: &map.export, sample })
+        let (place, sample, event) = (place.index(i), map.sample.as_ref(), map.event.as_ref());
+        Some(Source { def, place, config: &map.export, sample, event })
     });
     let unlisted = maps.iter().filter(streams).filter(|def| !names.contains(def.name.as_str()));
     let unlisted = unlisted.map(|def| {
         let place = place.clone();
-        Source { def, place, config: &ExportConfig::None, sample: None }
+        Source { def, place, config: &ExportConfig::None, sample: None, event: None }
     });
     listed.chain(unlisted).collect()
 }
@@ -203,7 +205,9 @@ impl Resolver<'_> {
     fn payload(&self, source: &Source<'_>, diagnostics: &mut Found) -> Option<Payload> {
         let is_sampled = source.sample.is_some();
         if let Some(event) = self.skeleton.events.get(&source.def.name) {
-            self.event(event, source, diagnostics)
+            self.event(event, JsonPath::events().key(&source.def.name), source, diagnostics)
+        } else if let Some(event) = source.event {
+            self.event(event, source.place.key("event"), source, diagnostics)
         } else if self.skeleton.multiple_exports {
             multiple_mode(
                 source.config,
@@ -219,15 +223,15 @@ impl Resolver<'_> {
         }
     }
 
-    /// Returns the payload that the application gives.
+    /// Returns the payload that the application or the document gives at `place`.
     fn event(
         &self,
         event: &EventType,
+        place: JsonPath,
         source: &Source<'_>,
         diagnostics: &mut Found,
     ) -> Option<Payload> {
         let map = &source.def.name;
-        let place = JsonPath::events().key(map);
         match event {
             EventType::One(c_type) => {
                 named(c_type, &place, self.layouts, diagnostics).map(Payload::Type)

@@ -137,6 +137,9 @@ impl<'a> Reader<'a> {
     /// Returns the type of the option, or `None` if the variable gets no option.
     fn scalar(&mut self, entry: &Entry<'_>) -> Option<Scalar> {
         let Entry { section, variable, .. } = entry;
+        if entry.arg().is_some_and(|arg| arg.hidden == Some(true)) {
+            return None;
+        }
         let asked = entry.arg().is_some_and(|arg| *arg != model::CmdArg::default());
         if !asked && !self.gets_option(section, variable, entry.value().is_some()) {
             return None;

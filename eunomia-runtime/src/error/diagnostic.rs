@@ -133,6 +133,12 @@ impl Diagnostic {
         Self { line: Some(position.line), file: Some(position.file.clone()), ..self }
     }
 
+    /// Returns the fault with its place below the first step.
+    pub(crate) fn below_first(mut self) -> Self {
+        self.place.0.drain(..self.place.0.len().min(1));
+        self
+    }
+
     /// Creates a fault that the generator found, at a place of the document.
     #[doc(hidden)]
     pub fn at(place: JsonPath, what: impl Into<String>, todo: impl Into<String>) -> Self {

@@ -65,9 +65,10 @@ impl Item {
         }
     }
 
-    /// Returns the item's table in the document.
+    /// Returns the item's table in `bpf_skel`. Places of a skeleton that was made from an object
+    /// begin there.
     fn place(&self, skeleton: &Skeleton) -> Option<JsonPath> {
-        let skel = JsonPath::default().key("bpf_skel");
+        let skel = JsonPath::default();
         match self {
             Self::Package => Some(skel.key("doc")),
             Self::Variable(name) => {
@@ -107,7 +108,8 @@ impl Skeleton {
             .find(|item| item.place(self).is_some())
     }
 
-    /// Returns the skeleton with the annotations in it, and warnings of keys that mean nothing.
+    /// Returns a skeleton that was made from an object with the annotations of its sources in it,
+    /// and warnings of keys that mean nothing.
     ///
     /// # Errors
     /// [`Diagnostics`] with every annotation whose value is not what its key needs, and every key
@@ -120,6 +122,8 @@ impl Skeleton {
             return Ok((self, Vec::new()));
         }
         let mut meta = write::meta(&self);
+        let mut nothing = Json::Null;
+        let skel = meta.get_mut("bpf_skel").unwrap_or(&mut nothing);
         let (mut found, mut warnings) = (Found::default(), Vec::new());
         let mut positions = Vec::new();
         for annotation in annotations {
@@ -142,7 +146,7 @@ impl Skeleton {
                     continue;
                 }
             };
-            if let Err(what) = insert(&mut meta, &item, &annotation.key, value) {
+            if let Err(what) = insert(skel, &item, &annotation.key, value) {
                 found.push(fault(what, "keep one of them".to_owned()));
             }
             positions.extend(annotation.position.clone().map(|position| (place, position)));
@@ -152,13 +156,33 @@ impl Skeleton {
         skeleton.source = skeleton.source.with_annotated(positions);
         let faults = RefCell::default();
         let read = Node::root(&meta, &faults).table().and_then(|table| read::metadata(&table));
-        skeleton.verdict(faults.into_inner())?;
+        let faults = faults.into_inner().into_shown().into_iter().map(Diagnostic::below_first);
+        let mut below = Found::default();
+        below.extend(faults);
+        skeleton.verdict(below)?;
         // Without a fault there is a skeleton.
         if let Some(read) = read {
             let Self { doc, sections, maps, programs, .. } = read;
             skeleton = Self { doc, sections, maps, programs, ..skeleton };
         }
         Ok((skeleton, warnings))
+    }
+}
+
+/// Returns the length of the JSON value that a text begins with.
+///
+/// # Errors
+/// What is wrong with the JSON, and the line and column of it in the text, both from 1.
+pub fn json_len(text: &str) -> Result<usize, (String, (usize, usize))> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Json>();
+    match values.next() {
+        Some(Ok(_)) => Ok(values.byte_offset()),
+        Some(Err(error)) => {
+            let text = error.to_string();
+            let what = text.split(" at line ").next().unwrap_or(&text);
+            Err((what.to_owned(), (error.line(), error.column())))
+        }
+        None => Ok(0),
     }
 }
 
@@ -191,9 +215,9 @@ fn value(key: &str, text: &str) -> Result<Json, String> {
 
 /// Sets a key in the table at `item`. Tables on the way are made if they are missing, and a table
 /// that is there takes the keys of the new one.
-fn insert(meta: &mut Json, item: &JsonPath, key: &str, value: Json) -> Result<(), String> {
+fn insert(skel: &mut Json, item: &JsonPath, key: &str, value: Json) -> Result<(), String> {
     let path = key.split('.').fold(item.clone(), |path, key| path.key(key));
-    let at = path.0.iter().try_fold(meta, |at, step| match step {
+    let at = path.0.iter().try_fold(skel, |at, step| match step {
         Step::Index(index) => at.get_mut(index),
         Step::Key(key) => {
             if at.is_null() {

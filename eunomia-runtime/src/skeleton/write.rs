@@ -4,8 +4,8 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::{
     model::{
-        CmdArg, CustomMember, Doc, EventType, Export, ExportConfig, Interpreter, Map, Member, Other, Program,
-        Sample, SampleKind, Section, Skeleton, Variable,
+        CmdArg, CustomMember, Doc, EventType, Export, ExportConfig, Interpreter, Map, Member,
+        Other, Program, Sample, SampleKind, Section, Skeleton, Variable,
     },
     package,
 };

@@ -1,0 +1,546 @@
+//! Finds the doc comments of a C source, and the declaration that each is about.
+//!
+//! It reads tokens, not C: comments, strings, preprocessor lines and nested brackets are all that
+//! it must tell apart. Which name a declaration declares is answered by the object, whose variables,
+//! maps and programs are known.
+
+use std::{iter::Peekable, str::CharIndices};
+
+/// A doc comment, and the words of the declaration that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DocComment {
+    /// The lines without the marks of the comment.
+    pub(crate) lines: Vec<Line>,
+    /// What the comment is about, or `None` if no declaration follows.
+    pub(crate) on: Option<Declaration>,
+    /// True between `#if` and `#endif`: the compiler may not have seen the declaration.
+    pub(crate) is_conditional: bool,
+}
+
+/// A line of a comment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) text: String,
+    /// The line and column of the text in the file, both from 1.
+    pub(crate) at: (usize, usize),
+}
+
+/// The words of a declaration outside of its braces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Declaration {
+    /// Names that the declaration may declare: identifiers outside of parentheses, and the first
+    /// one inside, as in `BPF_PROG(name, ..)`. Tags of structs, unions and enums are left out.
+    pub(crate) names: Vec<String>,
+    /// True if it is in the section `license`.
+    pub(crate) is_licence: bool,
+}
+
+/// A token that matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Doc {
+        lines: Vec<Line>,
+        is_trailing: bool,
+    },
+    /// The name of a preprocessor directive.
+    Directive(String),
+    Word(String),
+    Text(String),
+    Sign(char),
+}
+
+/// Returns the doc comments of a source in their order.
+pub(crate) fn doc_comments(source: &str) -> Vec<DocComment> {
+    let mut parser = Parser::default();
+    for (token, at) in Lexer::new(source) {
+        parser.take(token, at);
+    }
+    parser.finish()
+}
+
+/// Splits a source into tokens, each with its line and column.
+struct Lexer<'a> {
+    chars: Peekable<CharIndices<'a>>,
+    line: usize,
+    column: usize,
+    /// True if only spaces came before on this line.
+    is_first: bool,
+}
+
+impl<'a> Lexer<'a> {
+    fn new(source: &'a str) -> Self {
+        Self { chars: source.char_indices().peekable(), line: 1, column: 1, is_first: true }
+    }
+
+    fn peek(&mut self) -> Option<char> {
+        self.chars.peek().map(|(_, c)| *c)
+    }
+
+    fn bump(&mut self) -> Option<char> {
+        let (_, c) = self.chars.next()?;
+        match c {
+            '\n' => (self.line, self.column, self.is_first) = (self.line + 1, 1, true),
+            c => {
+                self.column += c.len_utf8();
+                self.is_first &= c.is_whitespace();
+            }
+        }
+        Some(c)
+    }
+
+    fn bump_if(&mut self, wanted: char) -> bool {
+        self.peek() == Some(wanted) && self.bump().is_some()
+    }
+
+    fn at(&self) -> (usize, usize) {
+        (self.line, self.column)
+    }
+
+    fn word(&mut self, first: char) -> String {
+        let mut word = String::from(first);
+        while let Some(c) = self.peek().filter(|c| c.is_alphanumeric() || *c == '_' || *c == '$') {
+            word.push(c);
+            self.bump();
+        }
+        word
+    }
+
+    /// Reads to the end of a string or character.
+    fn quoted(&mut self, quote: char) -> String {
+        let mut text = String::new();
+        while let Some(c) = self.peek().filter(|c| *c != '\n') {
+            self.bump();
+            match c {
+                '\\' => {
+                    text.push(c);
+                    text.extend(self.bump());
+                }
+                c if c == quote => break,
+                c => text.push(c),
+            }
+        }
+        text
+    }
+
+    /// Reads a preprocessor line, which may continue on the next ones, up to its end.
+    fn directive(&mut self) -> String {
+        while self.peek().is_some_and(|c| c == ' ' || c == '\t') {
+            self.bump();
+        }
+        let name = match self.peek() {
+            Some(c) if c.is_alphabetic() => {
+                self.bump();
+                self.word(c)
+            }
+            _ => String::new(),
+        };
+        while let Some(c) = self.peek().filter(|c| *c != '\n') {
+            self.bump();
+            match c {
+                '\\' => {
+                    self.bump_if('\r');
+                    self.bump_if('\n');
+                }
+                '"' | '\'' if name != "error" && name != "warning" => {
+                    self.quoted(c);
+                }
+                '/' if self.peek() == Some('*') => {
+                    self.bump();
+                    self.block();
+                }
+                '/' if self.peek() == Some('/') => {
+                    self.rest_of_line();
+                }
+                _ => {}
+            }
+        }
+        name
+    }
+
+    /// Reads what is left of the line. A backslash at its end does not continue a doc comment.
+    fn rest_of_line(&mut self) -> Line {
+        let at = self.at();
+        let mut text = String::new();
+        while let Some(c) = self.peek().filter(|c| *c != '\n') {
+            text.push(c);
+            self.bump();
+        }
+        Line { text, at }
+    }
+
+    /// Reads the lines of a block comment after its `/*`.
+    fn block(&mut self) -> Vec<Line> {
+        let mut lines = vec![Line { text: String::new(), at: self.at() }];
+        while let Some(c) = self.bump() {
+            if c == '*' && self.bump_if('/') {
+                break;
+            }
+            match (c, lines.last_mut()) {
+                ('\n', _) => lines.push(Line { text: String::new(), at: self.at() }),
+                (c, Some(line)) => line.text.push(c),
+                (_, None) => {}
+            }
+        }
+        lines
+    }
+
+    /// Reads a comment after its first slash, and returns it if it is a doc comment.
+    fn comment(&mut self) -> Option<Token> {
+        if self.bump_if('/') {
+            let line = self.rest_of_line();
+            let (mark, text) = line.text.split_at_checked(1)?;
+            // Four slashes are a rule between parts of a file.
+            if !matches!(mark, "/" | "!") || (mark == "/" && text.starts_with('/')) {
+                return None;
+            }
+            let (is_trailing, skipped) = if text.starts_with('<') { (true, 2) } else { (false, 1) };
+            return Some(Token::Doc { lines: vec![line.skip(skipped).bare()], is_trailing });
+        }
+        self.bump();
+        let mut lines = self.block();
+        let first = lines.first_mut()?;
+        let is_doc = first.text.starts_with(['*', '!'])
+            // `/***/` and `/*** .. ***/` are rules.
+            && !first.text.starts_with("**")
+            && !(first.text == "*" && lines.len() == 1);
+        if !is_doc {
+            return None;
+        }
+        let first = lines.first_mut()?;
+        let is_trailing = first.text.get(1..).is_some_and(|text| text.starts_with('<'));
+        *first = first.clone().skip(if is_trailing { 2 } else { 1 }).bare();
+        let lines = lines.into_iter().enumerate().map(|(i, line)| match i {
+            0 => line,
+            _ => line.without_star(),
+        });
+        Some(Token::Doc { lines: lines.collect(), is_trailing })
+    }
+}
+
+impl Line {
+    /// Removes bytes at the start.
+    fn skip(self, bytes: usize) -> Self {
+        let text = self.text.get(bytes..).unwrap_or_default().to_owned();
+        Self { text, at: (self.at.0, self.at.1 + bytes) }
+    }
+
+    /// Removes one space at the start, and those at the end.
+    fn bare(self) -> Self {
+        let line = if self.text.starts_with(' ') { self.skip(1) } else { self };
+        Self { text: line.text.trim_end().to_owned(), at: line.at }
+    }
+
+    /// Removes the star with which lines of a block comment begin.
+    fn without_star(self) -> Self {
+        let spaces = self.text.len() - self.text.trim_start().len();
+        match self.text.trim_start().starts_with('*') {
+            true => self.skip(spaces + 1).bare(),
+            false => self.skip(spaces.min(1)).bare(),
+        }
+    }
+}
+
+impl Iterator for Lexer<'_> {
+    type Item = (Token, (usize, usize));
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (at, is_first) = (self.at(), self.is_first);
+            let c = self.bump()?;
+            let token = match c {
+                '/' if matches!(self.peek(), Some('/' | '*')) => match self.comment() {
+                    Some(doc) => doc,
+                    None => continue,
+                },
+                '#' if is_first => Token::Directive(self.directive()),
+                '"' => Token::Text(self.quoted('"')),
+                '\'' => {
+                    self.quoted('\'');
+                    continue;
+                }
+                c if c.is_alphabetic() || c == '_' => Token::Word(self.word(c)),
+                c if c.is_ascii_digit() => {
+                    self.word(c);
+                    continue;
+                }
+                c if c.is_whitespace() => continue,
+                c => Token::Sign(c),
+            };
+            return Some((token, at));
+        }
+    }
+}
+
+/// Attaches comments to declarations.
+#[derive(Default)]
+struct Parser {
+    done: Vec<DocComment>,
+    /// The comment before the declaration that is being read.
+    pending: Option<DocComment>,
+    /// The declaration that is being read.
+    declaration: Open,
+    /// The declaration before it, for comments that follow theirs.
+    last: Option<Declaration>,
+    /// Braces that are open.
+    braces: usize,
+    /// `#if`s that are open, apart from an include guard.
+    conditions: usize,
+}
+
+/// A declaration that is being read.
+#[derive(Default)]
+struct Open {
+    words: Declaration,
+    /// Parentheses and square brackets that are open.
+    depth: usize,
+    /// True right after an opening parenthesis.
+    is_argument: bool,
+    /// True after `struct`, `union` or `enum`.
+    is_tag: bool,
+    /// True after `=`: what follows is a value.
+    is_value: bool,
+    /// True after parameters, attributes aside.
+    is_call: bool,
+    /// The word before each open parenthesis.
+    callers: Vec<String>,
+    last_word: String,
+    is_begun: bool,
+}
+
+impl Open {
+    fn word(&mut self, word: String) {
+        self.is_begun = true;
+        let is_name = !self.is_value && (self.depth == 0 || self.is_argument) && !self.is_tag;
+        self.is_tag = matches!(word.as_str(), "struct" | "union" | "enum");
+        if is_name && !self.is_tag {
+            self.words.names.push(word.clone());
+        }
+        self.is_argument = false;
+        self.is_call = false;
+        self.last_word = word;
+    }
+
+    fn open(&mut self) {
+        self.callers.push(std::mem::take(&mut self.last_word));
+        self.depth += 1;
+        self.is_argument = true;
+    }
+
+    fn close(&mut self, sign: char) {
+        self.depth = self.depth.saturating_sub(1);
+        let caller = self.callers.pop().unwrap_or_default();
+        // `int f(void) SEC("x") {` is a function, `struct __attribute__((packed)) {` is none.
+        self.is_call |= sign == ')' && !matches!(caller.as_str(), "SEC" | "__attribute__" | "");
+        self.is_argument = false;
+    }
+}
+
+impl Parser {
+    fn take(&mut self, token: Token, at: (usize, usize)) {
+        match token {
+            Token::Doc { lines, is_trailing } => self.doc(lines, is_trailing, at),
+            Token::Directive(name) => self.directive(&name),
+            _ if self.braces > 0 && !matches!(token, Token::Sign('{' | '}')) => {}
+            Token::Word(word) => self.declaration.word(word),
+            Token::Text(text) => {
+                let open = &mut self.declaration;
+                let is_section = open
+                    .callers
+                    .iter()
+                    .any(|caller| matches!(caller.as_str(), "SEC" | "section" | "__section__"));
+                open.words.is_licence |= is_section && text == "license";
+                open.is_argument = false;
+            }
+            Token::Sign(sign) => self.sign(sign),
+        }
+    }
+
+    fn doc(&mut self, lines: Vec<Line>, is_trailing: bool, at: (usize, usize)) {
+        let is_conditional = self.conditions > 0;
+        if is_trailing {
+            // `int x; ///< text`, or the same before the semicolon.
+            let on = if self.declaration.is_begun {
+                Some(self.declaration.words.clone())
+            } else {
+                self.last.clone()
+            };
+            let on = on.filter(|_| self.braces == 0);
+            self.done.push(DocComment { lines, on, is_conditional });
+            return;
+        }
+        if self.braces > 0 || self.declaration.is_begun {
+            self.done.push(DocComment { lines, on: None, is_conditional });
+            return;
+        }
+        match &mut self.pending {
+            // Comments of one line each are one comment if no line is between them.
+            Some(before) if before.lines.last().is_some_and(|last| last.at.0 + 1 == at.0) => {
+                before.lines.extend(lines);
+            }
+            _ => {
+                self.drop_pending();
+                self.pending = Some(DocComment { lines, on: None, is_conditional });
+            }
+        }
+    }
+
+    fn drop_pending(&mut self) {
+        self.done.extend(self.pending.take());
+    }
+
+    fn directive(&mut self, name: &str) {
+        match name {
+            "if" | "ifdef" | "ifndef" => self.conditions += 1,
+            "endif" => self.conditions = self.conditions.saturating_sub(1),
+            _ => {}
+        }
+        if !self.declaration.is_begun && self.braces == 0 {
+            self.drop_pending();
+        }
+    }
+
+    fn sign(&mut self, sign: char) {
+        let open = &mut self.declaration;
+        match sign {
+            '{' => {
+                open.is_tag = false;
+                if self.braces == 0 && open.is_call && !open.is_value && open.depth == 0 {
+                    self.end();
+                    // What follows the function's body is another declaration.
+                    self.declaration = Open::default();
+                }
+                self.braces += 1;
+            }
+            '}' => self.braces = self.braces.saturating_sub(1),
+            ';' if open.depth == 0 => self.end(),
+            '(' | '[' => open.open(),
+            ')' | ']' => open.close(sign),
+            '=' => (open.is_value, open.is_call) = (open.depth == 0, false),
+            ',' if open.depth == 0 => (open.is_value, open.is_argument) = (false, false),
+            _ => open.is_argument = false,
+        }
+    }
+
+    /// Ends a declaration.
+    fn end(&mut self) {
+        let words = std::mem::take(&mut self.declaration).words;
+        if let Some(mut comment) = self.pending.take() {
+            comment.on = Some(words.clone());
+            self.done.push(comment);
+        }
+        self.last = Some(words);
+    }
+
+    fn finish(mut self) -> Vec<DocComment> {
+        self.drop_pending();
+        self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the text of each comment and the names that it may be about.
+    fn found(source: &str) -> Vec<(String, Vec<String>)> {
+        let text = |comment: &DocComment| {
+            let lines: Vec<&str> = comment.lines.iter().map(|line| line.text.as_str()).collect();
+            lines.join("|")
+        };
+        let names = |comment: DocComment| comment.on.map(|on| on.names).unwrap_or_default();
+        doc_comments(source).into_iter().map(|comment| (text(&comment), names(comment))).collect()
+    }
+
+    #[test]
+    fn comments_belong_to_next_declaration() {
+        let source = r#"
+            // not a doc comment
+            /// @cmdarg {"short": "p"}
+            /// of two lines
+            const volatile int pid = 0, other = {1};
+            /** a map
+             *  * indented
+             */
+            struct {
+                /// a member
+                int (*type)[27];
+            } rb SEC(".maps");
+            /*! a program */
+            SEC("tp/x") int BPF_PROG(handle, struct file *pid) { /// inside
+                return "}"[0]; }
+            int last; ///< after it
+            /// of nothing
+        "#;
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let expected: [(&str, Vec<String>); 7] = [
+            (
+                "@cmdarg {\"short\": \"p\"}|of two lines",
+                names(&["const", "volatile", "int", "pid", "other"]),
+            ),
+            ("a member", names(&[])),
+            ("a map| * indented|", names(&["rb", "SEC"])),
+            ("a program ", names(&["SEC", "int", "BPF_PROG", "handle"])),
+            ("inside", names(&[])),
+            ("after it", names(&["int", "last"])),
+            ("of nothing", names(&[])),
+        ];
+        let found = found(source);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for ((text, names), (expected, known)) in found.into_iter().zip(expected) {
+            assert_eq!(
+                (text.trim_end_matches('|').trim_end(), names),
+                (expected.trim_end_matches('|').trim_end(), known)
+            );
+        }
+    }
+
+    #[test]
+    fn strings_and_directives_are_skipped() {
+        let source = "#define A \"{\" \\\n /* { */ {\n\
+                      /// one\n#if X\n/// two\nint x = '{';\n#endif\n/// three\nint y[] = {1, 2};\n\
+                      //// a rule\n/***/\n/// four\nchar LICENSE[] SEC(\"license\") = \"GPL\";";
+        let comments = doc_comments(source);
+        let shown: Vec<_> = comments
+            .iter()
+            .map(|comment| {
+                let on = comment.on.as_ref();
+                (
+                    comment.lines[0].text.as_str(),
+                    on.is_some_and(|on| on.is_licence),
+                    on.and_then(|on| on.names.get(1)).map(String::as_str),
+                    comment.is_conditional,
+                    comment.lines[0].at.0,
+                )
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("one", false, None, false, 3),
+                ("two", false, Some("x"), true, 5),
+                ("three", false, Some("y"), false, 8),
+                ("four", true, Some("LICENSE"), false, 12),
+            ]
+        );
+    }
+
+    #[test]
+    fn any_text_is_read() {
+        for source in [
+            "/**",
+            "/***",
+            "///",
+            "//",
+            "\"\\",
+            "'",
+            "#",
+            "#\\",
+            "/// a\n}}}};)",
+            "/*",
+            "{(",
+            "é///<é",
+        ] {
+            doc_comments(source);
+        }
+    }
+}
