@@ -213,50 +213,39 @@ fn searches_that_libbpf_repeats_are_limited() {
     );
 }
 
+/// Returns an object with a program and CO-RE relocations: of an instruction, to a type, with the
+/// offset of an access path and a kind.
+fn relocated(types: &[u32], relocations: &[[u32; 4]]) -> Vec<u8> {
+    let count = relocations.len() as u32;
+    let head = [0x0001_eb9f, 32, 0, 0, 0, 0, 0, 4 + 8 + 16 * count, 16, 23, count];
+    let words = head.iter().chain(relocations.as_flattened());
+    let ext = words.flat_map(|word| word.to_le_bytes()).collect();
+    let sections =
+        vec![code("raw_tp", 1), license(), data(".BTF", btf(types)), data(".BTF.ext", ext)];
+    object(&[symbol(1, FUNCTION, 3, 0, 8)], sections)
+}
+
 #[test]
 fn types_that_libbpf_looks_for_in_the_kernel_are_limited() {
-    let types = INT.repeat(5000);
-    let relocations = (1..=5000).flat_map(|ty| [0, ty, 30, 8]);
-    let words: Vec<u32> = [0x0001_eb9f, 32, 0, 0, 0, 0, 0, 4 + 8 + 16 * 5000, 16, 23, 5000]
-        .into_iter()
-        .chain(relocations)
-        .collect();
-    let ext = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let sections =
-        vec![code("raw_tp", 1), license(), data(".BTF", btf(&types)), data(".BTF.ext", ext)];
+    let relocations = (1..=5000).map(|ty| [0, ty, 30, 8]).collect::<Vec<_>>();
     assert_refused(
-        &object(&[symbol(1, FUNCTION, 3, 0, 8)], sections),
+        &relocated(&INT.repeat(5000), &relocations),
         "its CO-RE relocations refer to 5000 types, at most 4096 are supported",
     );
 }
 
 #[test]
 fn relocations_are_limited() {
-    const COUNT: u32 = 70_000;
-    let words: Vec<u32> = [0x0001_eb9f, 32, 0, 0, 0, 0, 0, 4 + 8 + 16 * COUNT, 16, 23, COUNT]
-        .into_iter()
-        .chain((0..COUNT).flat_map(|_| [0, 1, 30, 8]))
-        .collect();
-    let ext = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let sections =
-        vec![code("raw_tp", 1), license(), data(".BTF", btf(&INT)), data(".BTF.ext", ext)];
     assert_refused(
-        &object(&[symbol(1, FUNCTION, 3, 0, 8)], sections),
+        &relocated(&INT, &[[0, 1, 30, 8]; 70_000]),
         "it has 70000 CO-RE relocations, at most 65536 are supported",
     );
 }
 
 #[test]
 fn comparisons_of_types_are_limited() {
-    let words: Vec<u32> = [0x0001_eb9f, 32, 0, 0, 0, 0, 0, 4 + 8 + 16 * 300, 16, 23, 300]
-        .into_iter()
-        .chain((0..300).flat_map(|_| [0, 1, 30, 12]))
-        .collect();
-    let ext = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let sections =
-        vec![code("raw_tp", 1), license(), data(".BTF", btf(&INT)), data(".BTF.ext", ext)];
     assert_refused(
-        &object(&[symbol(1, FUNCTION, 3, 0, 8)], sections),
+        &relocated(&INT, &[[0, 1, 30, 12]; 300]),
         "300 of its CO-RE relocations compare types (bpf_core_type_matches), at most 256 are supported",
     );
 }

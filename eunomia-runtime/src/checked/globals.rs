@@ -26,8 +26,7 @@ pub(super) struct Globals(Vec<Global>);
 impl Globals {
     pub(super) fn read(layouts: &Layouts) -> Self {
         let elf = &layouts.elf;
-        let sections: HashMap<&str, usize> =
-            elf.sections.iter().enumerate().map(|(i, of)| (of.name.as_str(), i)).collect();
+        let sections = elf.indices();
         let starts: HashMap<(usize, &str), u64> = elf
             .symbols
             .iter()
@@ -36,7 +35,7 @@ impl Globals {
         let mut globals = Vec::new();
         for (_, ty) in layouts.own_types() {
             let Kind::Section { variables } = &ty.kind else { continue };
-            let Some(&section) = sections.get(ty.name.as_str()).filter(|_| is_data(&ty.name))
+            let Some(&section) = sections.get(ty.name.as_bytes()).filter(|_| is_data(&ty.name))
             else {
                 continue;
             };

@@ -146,11 +146,6 @@ pub(super) fn name_events(events: &[Event], skeleton: &mut Skeleton) {
 }
 
 impl Choice {
-    /// Sets the types of events that `--event` names.
-    pub(super) fn name_events(&self, skeleton: &mut Skeleton) {
-        name_events(&self.events, skeleton);
-    }
-
     /// Applies the options to an open object.
     pub(super) fn apply(&self, open: &mut Open) -> Result<(), CommandError> {
         let wrong = |error: Error| match error {

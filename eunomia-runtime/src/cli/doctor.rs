@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     CommandError, Streams,
     args::{Doctor, Source},
+    choice::name_events,
     input::Input,
     output,
 };
@@ -22,7 +23,7 @@ pub(super) fn run(args: &Doctor, streams: &mut Streams<'_>) -> Result<(), Comman
             &Source { file: file.clone(), object: args.object.clone() },
             streams.input,
         )?;
-        args.choice.name_events(&mut input.skeleton);
+        name_events(&args.choice.events, &mut input.skeleton);
         let btf = input.kernel_btf(args.btf.as_deref())?;
         let (doctor, checked) = (doctor::Doctor::new(btf.as_deref()), input.check()?);
         let of_object = match checked.clone().open(btf.as_deref()) {

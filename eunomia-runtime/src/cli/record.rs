@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     CommandError, Messages, Out, Streams,
     args::Record,
+    choice::name_events,
     events::{self, Taker},
     input::Input,
     outlet::Ending,
@@ -14,7 +15,7 @@ use crate::{Result, recording::Recorder, sample::Verdict};
 
 pub(super) fn run(args: &Record, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let mut input = Input::read(&args.source, streams.input)?;
-    args.live.choice.name_events(&mut input.skeleton);
+    name_events(&args.live.choice.events, &mut input.skeleton);
     let open = events::open(&input, &args.live, "record")?;
     let checked = Arc::clone(open.checked());
     let out = Out { to: streams.out, own: streams.own };

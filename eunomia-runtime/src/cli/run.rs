@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use super::{
     CommandError, Messages, Out, Streams,
     args::{Run, Style, usage},
+    choice::name_events,
     events,
     input::Input,
     output::{Readers, Sink},
@@ -16,7 +17,7 @@ use crate::checked::Checked;
 
 pub(super) fn run(args: &Run, streams: &mut Streams<'_>) -> Result<(), CommandError> {
     let mut input = Input::read(&args.source, streams.input)?;
-    args.live.choice.name_events(&mut input.skeleton);
+    name_events(&args.live.choice.events, &mut input.skeleton);
     let open = events::open(&input, &args.live, "run")?;
     let checked = Arc::clone(open.checked());
     can_be_raw(&checked, args.shown.format)?;

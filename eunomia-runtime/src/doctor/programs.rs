@@ -13,7 +13,7 @@ use crate::{
         privilege::{Need, lacking, type_name},
         token,
     },
-    object::{Btf, Kind, MapKind, Type, essential},
+    object::{Btf, Kind, MapKind, Type, essential, maps::is_tables},
 };
 
 const LOAD: &str = "load the object to find out";
@@ -194,12 +194,7 @@ pub(super) fn examine_tables(patient: &Patient<'_>, must_be: bool) -> Vec<Check>
 /// The tables of functions, each with its section.
 fn tables(btf: &Btf) -> impl Iterator<Item = (&str, &Type)> {
     let sections = btf.iter().filter_map(|(_, section)| match &section.kind {
-        Kind::Section { variables }
-            if matches!(
-                section.name.trim_start_matches('?'),
-                ".struct_ops" | ".struct_ops.link"
-            ) =>
-        {
+        Kind::Section { variables } if is_tables(&section.name) => {
             Some((section.name.as_str(), variables))
         }
         _ => None,

@@ -44,19 +44,7 @@ impl<'a> Arrays<'a> {
             .filter(|map| map.kind == MapKind::PERF_EVENT_ARRAY)
             .map(|map| map.name.as_str())
             .collect();
-        let numbers = elf
-            .symbols
-            .iter()
-            .filter(|symbol| {
-                elf.sections.get(symbol.section).is_some_and(|section| section.name == ".maps")
-            })
-            .filter_map(|symbol| {
-                Some((
-                    (symbol.section, symbol.offset),
-                    names.iter().position(|array| *array == symbol.name)?,
-                ))
-            })
-            .collect();
+        let numbers = elf.maps(&names);
         Self { names, numbers }
     }
 

@@ -1,6 +1,6 @@
 //! The ELF file of a BPF object: sections and symbols, parsed by the `elf` crate.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use elf::{
     ElfBytes,
@@ -231,6 +231,22 @@ impl Elf {
         let section = self.sections.iter().find(|section| section.name == name)?;
         let at = usize::try_from(section.offset?).ok()?;
         object.get(at..at.checked_add(usize::try_from(section.size).ok()?)?)
+    }
+
+    /// Returns the places of maps, each with the number of its name in `names`.
+    pub(crate) fn maps(&self, names: &[&str]) -> BTreeMap<(usize, u64), usize> {
+        let numbers: HashMap<&str, usize> =
+            names.iter().enumerate().map(|(i, name)| (*name, i)).collect();
+        let in_maps =
+            |section: usize| self.sections.get(section).is_some_and(|it| it.name == ".maps");
+        self.symbols
+            .iter()
+            .filter(|symbol| in_maps(symbol.section))
+            .filter_map(|symbol| {
+                let number = *numbers.get(symbol.name.as_str())?;
+                Some(((symbol.section, symbol.offset), number))
+            })
+            .collect()
     }
 
     /// Returns the indices of the sections by their names. Of several with one name it is the last.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    btf::{Btf, BtfError, Kind, Member, Type, TypeId},
+    btf::{Btf, BtfError, Kind, Member, Slot, Type, TypeId},
     derived::Derived,
     elf::{Elf, ObjectError},
 };
@@ -137,6 +137,15 @@ impl Layouts {
     /// maps.
     pub(crate) fn own_types(&self) -> impl Iterator<Item = (TypeId, &Type)> {
         self.btf.iter().take(self.own)
+    }
+
+    /// Returns the variables of the sections with a wanted name.
+    pub(crate) fn slots(&self, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = &Slot> {
+        let sections = self.own_types().filter_map(move |(_, ty)| match &ty.kind {
+            Kind::Section { variables } if wanted(&ty.name) => Some(variables),
+            _ => None,
+        });
+        sections.flatten()
     }
 
     /// Returns the id in this arena for a type id of the export BTF.

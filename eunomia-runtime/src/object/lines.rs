@@ -4,28 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     references::Place,
-    relocations::{part, size, string, word},
+    relocations::{MAX_NAME, lists, string, word},
 };
 
 /// The source lines of an object.
 #[derive(Debug, Default)]
 pub(crate) struct Lines<'a> {
     strings: &'a [u8],
-    /// The lines by their first instruction.
-    lines: BTreeMap<Place, Line>,
-}
-
-/// A line of the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Line {
-    /// The offset of its text in the strings.
-    text: u32,
+    /// The offsets of the lines in the strings, by their first instruction.
+    lines: BTreeMap<Place, u32>,
 }
 
 /// The longest line that is read.
 const MAX_TEXT: usize = 512;
-/// The longest name of a section.
-const MAX_NAME: usize = 8192;
 
 impl<'a> Lines<'a> {
     /// Reads the section, using the strings of `.BTF`. The layout is that of `struct btf_ext_header`,
@@ -33,21 +24,14 @@ impl<'a> Lines<'a> {
     pub(crate) fn read(ext: &[u8], strings: &'a [u8], sections: &HashMap<&[u8], usize>) -> Self {
         const RECORD: usize = 16;
         let mut lines = Self { strings, lines: BTreeMap::new() };
-        let of = size(ext, 4).and_then(|header| ext.get(part(ext, header, 16)?));
-        let part = of.unwrap_or_default();
-        let Some(record) = size(part, 0).filter(|record| *record >= RECORD) else { return lines };
-        let mut rest = part.get(4..).unwrap_or_default();
-        while let (Some(name), Some(count)) = (word(rest, 0), size(rest, 4)) {
-            let records = rest.get(8..).unwrap_or_default();
-            let name = string(strings, name, MAX_NAME).unwrap_or_default();
-            if let Some(section) = sections.get(name) {
-                for line in records.chunks_exact(record).take(count) {
-                    if let (Some(at), Some(text)) = (word(line, 0), word(line, 8)) {
-                        lines.lines.insert((*section, at.into()), Line { text });
-                    }
+        for list in lists(ext, 16) {
+            let name = string(strings, list.name, MAX_NAME).unwrap_or_default();
+            let Some(section) = sections.get(name) else { continue };
+            for line in list.records(RECORD) {
+                if let (Some(at), Some(text)) = (word(line, 0), word(line, 8)) {
+                    lines.lines.insert((*section, at.into()), text);
                 }
             }
-            rest = records.get(count.saturating_mul(record)..).unwrap_or_default();
         }
         lines
     }
@@ -56,8 +40,8 @@ impl<'a> Lines<'a> {
     /// offset from which on all instructions run in order: what is before it may belong to another
     /// line.
     pub(crate) fn text(&self, place: Place, block: u64) -> Option<&'a str> {
-        let (_, line) = self.lines.range((place.0, block)..=place).next_back()?;
-        std::str::from_utf8(string(self.strings, line.text, MAX_TEXT)?).ok()
+        let (_, text) = self.lines.range((place.0, block)..=place).next_back()?;
+        std::str::from_utf8(string(self.strings, *text, MAX_TEXT)?).ok()
     }
 }
 

@@ -107,12 +107,8 @@ pub(crate) fn read(layouts: &Layouts) -> Vec<MapDef> {
         }
         map
     });
-    // libbpf creates a map for each variable of these sections (`init_struct_ops_maps`). A `?`
-    // prevents loading by default.
-    let tables = |section: &str| {
-        matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link")
-    };
-    let tables = variables(layouts, tables).map(|(name, ty)| {
+    // libbpf creates a map for each variable of these sections (`init_struct_ops_maps`).
+    let tables = variables(layouts, is_tables).map(|(name, ty)| {
         let value_size = u32::try_from(layouts.layout(ty).size).unwrap_or(u32::MAX);
         MapDef {
             kind: MapKind::STRUCT_OPS,
@@ -125,16 +121,17 @@ pub(crate) fn read(layouts: &Layouts) -> Vec<MapDef> {
     maps.chain(tables).collect()
 }
 
+/// Reports whether a section holds struct_ops tables. A `?` prevents loading by default.
+pub(crate) fn is_tables(section: &str) -> bool {
+    matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link")
+}
+
 /// Returns the names and types of the variables of some sections.
 fn variables(
     layouts: &Layouts,
     wanted: impl Fn(&str) -> bool,
 ) -> impl Iterator<Item = (&str, TypeId)> {
-    let sections = layouts.own_types().filter_map(move |(_, ty)| match &ty.kind {
-        Kind::Section { variables } if wanted(&ty.name) => Some(variables),
-        _ => None,
-    });
-    sections.flatten().filter_map(|slot| {
+    layouts.slots(wanted).filter_map(|slot| {
         let variable = layouts.btf.get(slot.variable);
         match variable.kind {
             Kind::Variable { ty, .. } => Some((variable.name.as_str(), ty)),

@@ -10,7 +10,7 @@ pub(crate) mod elf;
 pub(crate) mod encode;
 mod fields;
 pub(crate) mod foreign;
-mod instruction;
+pub(crate) mod instruction;
 #[cfg(feature = "load")]
 mod kernel;
 mod layout;

@@ -70,6 +70,9 @@ impl RelocationKind {
     }
 }
 
+/// The longest name of a section.
+pub(super) const MAX_NAME: usize = 8192;
+
 /// `BPF_CORE_SPEC_MAX_LEN` of libbpf.
 const MAX_ACCESS: usize = 64;
 
@@ -113,7 +116,6 @@ pub(crate) fn read(
 ) -> Option<Vec<Relocation>> {
     const HEADER: usize = 32;
     const RECORD: usize = 16;
-    const MAX_NAME: usize = 8192;
     if ext.get(..3)? != [0x9f, 0xeb, 1] {
         return None;
     }
@@ -160,17 +162,44 @@ pub(crate) fn read(
 /// Returns the type that each relocation of the section refers to, and the number of its kind, as
 /// far as they can be read: libbpf accepts some sections that [`read`] does not.
 pub(crate) fn types(ext: &[u8]) -> Vec<(u32, u32)> {
-    let mut types = Vec::new();
-    let part = size(ext, 4).and_then(|header| ext.get(part(ext, header, 24)?)).unwrap_or_default();
-    let Some(record) = size(part, 0).filter(|record| *record >= 16) else { return types };
-    let mut rest = part.get(4..).unwrap_or_default();
-    while let Some(count) = size(rest, 4) {
-        let records = rest.get(8..).unwrap_or_default().chunks_exact(record).take(count);
-        types.extend(records.filter_map(|record| Some((word(record, 4)?, word(record, 12)?))));
-        let end = count.saturating_mul(record).saturating_add(8);
-        rest = rest.get(end..).unwrap_or_default();
+    lists(ext, 24)
+        .flat_map(|list| list.records(16))
+        .filter_map(|record| Some((word(record, 4)?, word(record, 12)?)))
+        .collect()
+}
+
+/// A list of records of the section `.BTF.ext`, `struct btf_ext_info_sec`.
+pub(super) struct List<'a> {
+    /// The offset of the name of the section that the records are about.
+    pub(super) name: u32,
+    /// The number of records, as the list says.
+    count: usize,
+    /// The size of a record.
+    record: usize,
+    /// All that follows the head of the list.
+    rest: &'a [u8],
+}
+
+impl<'a> List<'a> {
+    /// Returns the records that are there, or none if they are smaller than `least`.
+    pub(super) fn records(&self, least: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let count = if self.record < least { 0 } else { self.count };
+        self.rest.chunks_exact(self.record.max(1)).take(count)
     }
-    types
+}
+
+/// Returns the lists of a part of the section, whose place is at byte `at` of the header, as far as
+/// they can be read.
+pub(super) fn lists(ext: &[u8], at: usize) -> impl Iterator<Item = List<'_>> {
+    let part = size(ext, 4).and_then(|header| ext.get(part(ext, header, at)?)).unwrap_or_default();
+    let record = size(part, 0).unwrap_or_default();
+    let mut rest = part.get(4..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (name, count) = (word(rest, 0)?, size(rest, 4)?);
+        let list = List { name, count, record, rest: rest.get(8..).unwrap_or_default() };
+        rest = list.rest.get(count.saturating_mul(record)..).unwrap_or_default();
+        Some(list)
+    })
 }
 
 /// What the section `.BTF.ext` has of a kind.
@@ -187,15 +216,10 @@ pub(crate) struct Counts {
 pub(crate) fn counts(ext: &[u8]) -> Counts {
     let mut counts = Counts::default();
     for at in [8, 16, 24] {
-        let part = size(ext, 4).and_then(|header| ext.get(part(ext, header, at)?));
-        let part = part.unwrap_or_default();
-        let record = size(part, 0).unwrap_or_default();
-        let mut rest = part.get(4..).unwrap_or_default();
-        while let Some(count) = size(rest, 4) {
+        for list in lists(ext, at) {
+            let records = if at < 24 { list.count as u64 } else { 0 };
             counts.lists += 1;
-            counts.records = counts.records.saturating_add(if at < 24 { count as u64 } else { 0 });
-            let end = count.saturating_mul(record).saturating_add(8);
-            rest = rest.get(end..).unwrap_or_default();
+            counts.records = counts.records.saturating_add(records);
         }
     }
     counts

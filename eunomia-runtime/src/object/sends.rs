@@ -4,7 +4,7 @@
 mod calls;
 mod state;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::state::{State, Value};
 use super::{
@@ -80,24 +80,13 @@ pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Option<Sends> {
         instructions = instructions
             .saturating_add(function.bytes(object, elf).ok()?.len() / Instruction::SIZE);
     }
-    let names: HashMap<&str, usize> =
-        maps.iter().enumerate().map(|(i, map)| (map.name.as_str(), i)).collect();
-    let of_maps = |section: usize| elf.sections.get(section).is_some_and(|it| it.name == ".maps");
-    let numbers = elf
-        .symbols
-        .iter()
-        .filter(|symbol| of_maps(symbol.section))
-        .filter_map(|symbol| {
-            let number = *names.get(symbol.name.as_str())?;
-            Some(((symbol.section, symbol.offset), number))
-        })
-        .collect();
+    let names: Vec<&str> = maps.iter().map(|map| map.name.as_str()).collect();
     let steps = instructions.saturating_add(64).saturating_mul(STEPS_PER_INSTRUCTION);
     let mut walk = Walk {
         object,
         elf,
         maps,
-        numbers,
+        numbers: elf.maps(&names),
         references: &references,
         calls: &calls,
         steps: steps.min(MAX_STEPS),

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use elf::abi::{SHT_REL, STB_GLOBAL, STB_WEAK, STT_NOTYPE};
+use elf::abi::SHT_REL;
 
 use super::{Raw, Subject, is_data, memory::tables};
 use crate::{
@@ -83,14 +83,15 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         ));
     }
 
-    let exts = raw
+    let exts: Vec<&[u8]> = raw
         .headers
         .iter()
         .enumerate()
         .filter(|(index, _)| raw.section(*index) == ".BTF.ext")
-        .filter_map(|(_, header)| raw.file.section_data(header).ok());
+        .filter_map(|(_, header)| Some(raw.file.section_data(header).ok()?.0))
+        .collect();
     let (mut records, mut lists) = (0_u64, 0_u64);
-    for (ext, _) in exts {
+    for ext in &exts {
         let counts = relocations::counts(ext);
         records = records.saturating_add(counts.records);
         lists = lists.saturating_add(counts.lists);
@@ -108,16 +109,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         .own_types()
         .map(|(_, ty)| if let Kind::Section { variables } = &ty.kind { variables.len() } else { 0 })
         .sum();
-    let externs = count(
-        raw.symbols
-            .iter()
-            .filter(|symbol| {
-                symbol.st_shndx == 0
-                    && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
-                    && symbol.st_symtype() == STT_NOTYPE
-            })
-            .count(),
-    );
+    let externs = count(raw.externs().count());
     let described = checked.layouts.own_types();
     let described = described.filter(|(_, ty)| matches!(ty.kind, Kind::Section { .. })).count();
     let (symbols, variables) = (count(raw.symbols.len()), count(variables));
@@ -143,14 +135,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         }
     }
 
-    let relocated: Vec<(u32, u32)> = raw
-        .headers
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| raw.section(*index) == ".BTF.ext")
-        .filter_map(|(_, header)| raw.file.section_data(header).ok())
-        .flat_map(|(ext, _)| relocations::types(ext))
-        .collect();
+    let relocated: Vec<(u32, u32)> = exts.into_iter().flat_map(relocations::types).collect();
     if relocated.len() > MOST_RELOCATIONS {
         over(format!(
             "it has {} CO-RE relocations, at most {MOST_RELOCATIONS} are supported",

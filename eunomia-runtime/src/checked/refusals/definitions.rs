@@ -7,7 +7,7 @@ use super::{PAGE, Subject};
 use crate::{
     checked::Checked,
     error::{Diagnostic, Found, JsonPath},
-    object::{Btf, Kind, Linkage, MapKind, Member, TypeId},
+    object::{Btf, Kind, Linkage, MapKind, Member, TypeId, maps::is_tables},
     suggestion::near,
 };
 
@@ -42,8 +42,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         _ => None,
     });
     for (section, slots) in sections {
-        let is_table =
-            matches!(section.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
+        let is_table = is_tables(section);
         let is_maps = section == ".maps" && in_elf;
         if !is_table && !is_maps {
             continue;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use elf::abi::{STB_GLOBAL, STB_WEAK, STT_NOTYPE};
+use elf::abi::STB_WEAK;
 
 use super::Subject;
 use crate::{
@@ -26,18 +26,7 @@ pub(crate) fn check(Subject { checked, raw, .. }: &Subject<'_>, diagnostics: &mu
             _ => {}
         }
     }
-    let is_extern = |symbol: &&elf::symbol::Symbol| {
-        symbol.st_shndx == 0
-            && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
-            && symbol.st_symtype() == STT_NOTYPE
-    };
-    for name in raw
-        .symbols
-        .iter()
-        .filter(is_extern)
-        .map(|symbol| raw.name(symbol))
-        .filter(|name| !name.is_empty())
-    {
+    for name in raw.externs().map(|symbol| raw.name(symbol)).filter(|name| !name.is_empty()) {
         let found = named.get(name).filter(|(_, kind)| !matches!(kind, Kind::Variable { linkage, .. } if *linkage != Linkage::Extern));
         let Some((id, kind)) = found else {
             let what = format!("`{name}` is used but not defined, and BTF does not describe it");

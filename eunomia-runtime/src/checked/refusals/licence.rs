@@ -138,11 +138,8 @@ fn licence(subject: &Subject<'_>) -> Option<String> {
 /// Returns the functions of the kernel that the object declares (`__ksym`).
 fn kernel_functions(checked: &Checked) -> HashSet<&str> {
     let btf = &checked.layouts.btf;
-    let in_section = checked.layouts.own_types().filter_map(|(_, ty)| match &ty.kind {
-        Kind::Section { variables } if ty.name == ".ksyms" => Some(variables),
-        _ => None,
-    });
-    let declared = in_section.flatten().map(|slot| btf.get(slot.variable));
+    let in_section = checked.layouts.slots(|section| section == ".ksyms");
+    let declared = in_section.map(|slot| btf.get(slot.variable));
     declared.filter(|ty| ty.kind == Kind::Function).map(|ty| ty.name.as_str()).collect()
 }
 

@@ -3,20 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use elf::{
-    abi::{SHT_REL, STB_GLOBAL, STB_WEAK, STT_NOTYPE},
-    section::SectionHeader,
-};
+use elf::{abi::SHT_REL, section::SectionHeader};
 
 use super::{Raw, Subject};
 use crate::{
     error::{Diagnostic, Found, JsonPath},
-    object::{Kind, Member, Slot, TypeId},
+    object::{Kind, Member, Slot, TypeId, instruction::Instruction, maps::is_tables},
 };
 
-/// `BPF_LD | BPF_DW | BPF_IMM`, which takes two instruction slots.
-const LOAD64: u8 = 0x18;
-const SLOT: u64 = 8;
 /// The bytes of all values of the kernel configuration. libbpf adds their sizes in an `int`.
 const MOST_SETTINGS: u64 = 1 << 20;
 /// The bytes of the lists of values that maps initially hold. A list reaches from the start of the
@@ -46,9 +40,9 @@ fn ends_of_functions(raw: &Raw<'_>, refuse: &mut impl FnMut(String)) {
         let last = function
             .st_value
             .checked_add(function.st_size)
-            .and_then(|end| usize::try_from(end.checked_sub(SLOT)?).ok());
+            .and_then(|end| usize::try_from(end.checked_sub(Instruction::SIZE as u64)?).ok());
         let code = bytes.zip(last).and_then(|((bytes, _), last)| bytes.get(last));
-        if code == Some(&LOAD64) {
+        if code == Some(&Instruction::LOAD64) {
             refuse(format!(
                 "function `{}` ends in the middle of an instruction",
                 raw.name(function)
@@ -72,13 +66,7 @@ pub(super) struct Table<'a> {
 pub(super) fn tables<'a>(subject: &Subject<'a>) -> impl Iterator<Item = Table<'a>> {
     let checked = subject.checked;
     let btf = &checked.layouts.btf;
-    let is_tables =
-        |name: &str| matches!(name.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
-    let slots = checked.layouts.own_types().filter_map(move |(_, ty)| match &ty.kind {
-        Kind::Section { variables } if is_tables(&ty.name) => Some(variables),
-        _ => None,
-    });
-    slots.flatten().filter_map(|slot| {
+    checked.layouts.slots(is_tables).filter_map(|slot| {
         let (mut id, mut ty) = (slot.variable, btf.get(slot.variable));
         let name = &ty.name;
         // libbpf follows variables like typedefs (`btf__resolve_type`).
@@ -126,27 +114,16 @@ fn places_in_tables(subject: &Subject<'_>, refuse: &mut impl FnMut(String)) {
 fn settings(subject: &Subject<'_>, refuse: &mut impl FnMut(String)) {
     let Subject { checked, raw, .. } = subject;
     let layouts = &checked.layouts;
-    let ids: HashSet<TypeId> = layouts
-        .own_types()
-        .filter_map(|(_, ty)| match &ty.kind {
-            Kind::Section { variables } if ty.name == ".kconfig" => Some(variables),
-            _ => None,
-        })
-        .flatten()
-        .map(|slot| slot.variable)
-        .collect();
+    let slots = layouts.slots(|section| section == ".kconfig");
+    let ids: HashSet<TypeId> = slots.map(|slot| slot.variable).collect();
     // The alignment of a value is at most 8.
     let mut sizes = HashMap::<&str, u64>::new();
     for id in ids {
         let largest = sizes.entry(layouts.btf.get(id).name.as_str()).or_default();
         *largest = layouts.layout(id).size.next_multiple_of(8).max(*largest);
     }
-    let externs = raw.symbols.iter().filter(|symbol| {
-        symbol.st_shndx == 0
-            && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
-            && symbol.st_symtype() == STT_NOTYPE
-    });
-    let bytes = externs
+    let bytes = raw
+        .externs()
         .filter_map(|symbol| sizes.get(raw.name(symbol)))
         .fold(0_u64, |sum, size| sum.saturating_add(*size));
     if bytes > MOST_SETTINGS {

@@ -19,7 +19,7 @@ use std::collections::{HashMap, HashSet};
 
 use elf::{
     ElfBytes,
-    abi::{SHF_EXECINSTR, SHT_PROGBITS, STB_LOCAL, STT_FUNC},
+    abi::{SHF_EXECINSTR, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FUNC, STT_NOTYPE},
     endian::AnyEndian,
     section::SectionHeader,
     string_table::StringTable,
@@ -186,6 +186,11 @@ impl<'a> Raw<'a> {
         self.headers.iter().enumerate().filter(move |(_, header)| is_code(header))
     }
 
+    /// Returns the symbols that libbpf resolves as externs.
+    fn externs(&self) -> impl Iterator<Item = &Symbol> {
+        self.symbols.iter().filter(|symbol| is_extern(symbol))
+    }
+
     /// Returns the functions for which libbpf creates a program each, including those in `.text`.
     fn functions(&self) -> impl Iterator<Item = &Symbol> {
         let code: HashSet<usize> = self.executable().map(|(index, _)| index).collect();
@@ -251,6 +256,13 @@ fn sections(subject: &Subject<'_>, diagnostics: &mut Found) {
             diagnostics.push(Diagnostic::new(subject.program(name), what, todo));
         }
     }
+}
+
+/// Reports whether libbpf resolves the symbol as an extern (`sym_is_extern`).
+fn is_extern(symbol: &Symbol) -> bool {
+    symbol.st_shndx == 0
+        && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
+        && symbol.st_symtype() == STT_NOTYPE
 }
 
 /// Reports whether libbpf creates a map for the variables of the section.

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use elf::abi::{
     SHF_EXECINSTR, SHN_LORESERVE, SHT_NOBITS, SHT_PROGBITS, SHT_REL, STB_GLOBAL, STB_LOCAL,
-    STB_WEAK, STT_FUNC, STT_NOTYPE, STT_SECTION,
+    STB_WEAK, STT_FUNC, STT_SECTION,
 };
 use elf::symbol::Symbol;
 
-use super::{Subject, creation::INNER_MAP, types::is_typed};
+use super::{Subject, creation::INNER_MAP, is_extern, types::is_typed};
 use crate::{
     error::{Diagnostic, Found},
-    object::{Kind, MapDef, MapKind},
+    object::{Kind, MapDef, MapKind, maps::is_tables},
 };
 
 const CALL: u8 = 0x85;
@@ -48,7 +48,7 @@ pub(crate) fn check<'a>(subject: &'a Subject<'a>, diagnostics: &mut Found) -> He
         let Some(target) = raw.headers.get(section) else { continue };
         let name = raw.section(section);
         let executable = target.sh_flags & u64::from(SHF_EXECINSTR) != 0;
-        let is_table = matches!(name.trim_start_matches('?'), ".struct_ops" | ".struct_ops.link");
+        let is_table = is_tables(name);
         if !executable && !is_table && name != ".maps" {
             continue;
         }
@@ -171,10 +171,7 @@ impl<'a> Places<'a> {
             ));
         }
         // Undefined symbols are checked by `externs`.
-        if symbol.st_shndx == 0
-            && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK)
-            && symbol.st_symtype() == STT_NOTYPE
-        {
+        if is_extern(symbol) {
             return None;
         }
         if code == CALL {
