@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "congestion",
         "doctor",
         "every",
+        "header",
         "hooks",
         "kinds",
         "maps",

@@ -2,6 +2,7 @@
 
 use crate::{
     Error,
+    config,
     comments::{DocComment, Line, doc_comments},
     files,
 };
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use eunomia_runtime::{
     Skeleton,
     error::{Diagnostic, Diagnostics, JsonPath, Position},
-    skeleton::annotations::{Annotation, Item, json_len},
+    skeleton::annotations::{Annotation, Item, Items, json_len},
 };
 
 /// Keys that only an annotation has. Other tools' comments have none of them, so one that is about
@@ -57,27 +58,26 @@ pub(crate) fn apply(
     sources: &[PathBuf],
     warn: &mut dyn FnMut(&str),
 ) -> Result<Skeleton, Error> {
+    let items = Items::of(&skeleton);
     let mut found = Vec::new();
     for path in sources {
         let text = files::read(path)?;
         let file = path.display().to_string();
-        found.extend(read(&skeleton, &String::from_utf8_lossy(&text), &file)?);
+        found.extend(read(&items, &String::from_utf8_lossy(&text), &file)?);
     }
     let (skeleton, warnings) = skeleton.annotated(&found)?;
-    for warning in warnings {
-        warn(&format!("{}\n", skeleton.diagnostics(vec![warning])));
-    }
+    config::report(&skeleton, warnings, warn);
     Ok(skeleton)
 }
 
-/// Returns the annotations of a source for what the object of `skeleton` has.
+/// Returns the annotations of a source for the items of the object.
 ///
 /// # Errors
 /// Every annotation that is about nothing or has malformed JSON, with its line and column.
-fn read(skeleton: &Skeleton, source: &str, file: &str) -> Result<Vec<Annotation>, Diagnostics> {
+fn read(items: &Items, source: &str, file: &str) -> Result<Vec<Annotation>, Diagnostics> {
     let mut reader = Reader { file, found: Vec::new(), faults: Vec::new() };
     for comment in doc_comments(source) {
-        reader.comment(skeleton, &comment);
+        reader.comment(items, &comment);
     }
     match reader.faults.is_empty() {
         true => Ok(reader.found),
@@ -86,12 +86,12 @@ fn read(skeleton: &Skeleton, source: &str, file: &str) -> Result<Vec<Annotation>
 }
 
 /// Returns the items that a comment is about.
-fn items(skeleton: &Skeleton, comment: &DocComment) -> Vec<Item> {
+fn items(known: &Items, comment: &DocComment) -> Vec<Item> {
     let Some(on) = &comment.on else { return Vec::new() };
     if on.is_licence {
         return vec![Item::Package];
     }
-    let mut items = on.names.iter().filter_map(|name| skeleton.item(name));
+    let mut items = on.names.iter().filter_map(|name| known.named(name));
     let first = items.next();
     // `int a, b;` declares several.
     let others =
@@ -107,8 +107,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn comment(&mut self, skeleton: &Skeleton, comment: &DocComment) {
-        let items = items(skeleton, comment);
+    fn comment(&mut self, known: &Items, comment: &DocComment) {
+        let items = items(known, comment);
         let parts = parts(&comment.lines);
         if items.is_empty() {
             let own = parts.iter().filter(|part| OWN.contains(&part.key.as_str()));

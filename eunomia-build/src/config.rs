@@ -286,7 +286,6 @@ impl Config {
         Ok(input)
     }
 
-    #[cfg_attr(not(feature = "compile"), expect(unused_variables, reason = "only clang warns"))]
     fn read(&self, warn: &mut dyn FnMut(&str)) -> Result<Input, Error> {
         for (input, paths) in [("skeleton", &self.skeleton), ("object", &self.object)] {
             if let [first, second, ..] = paths.as_slice() {
@@ -330,7 +329,7 @@ impl Config {
                 .map(|path| path.display().to_string())
                 .collect::<Vec<_>>()
                 .join(", ");
-            let skeleton = Skeleton::from_object(name.clone(), compiled.object, &file)?;
+            let skeleton = from_object(&name, compiled.object, &file, warn)?;
             let skeleton = crate::annotations::apply(skeleton, &source.paths, warn)?;
             return Ok(Input { skeleton, name, depends_on: compiled.depends_on });
         }
@@ -365,7 +364,7 @@ impl Config {
             }
             (None, Some(object)) => {
                 let (name, file) = (stem(object), object.display().to_string());
-                let skeleton = Skeleton::from_object(name.clone(), files::read(object)?, &file)?;
+                let skeleton = from_object(&name, files::read(object)?, &file, warn)?;
                 Ok(Input { skeleton, name, depends_on: vec![object.clone()] })
             }
             (None, None) => {
@@ -378,6 +377,26 @@ impl Config {
             }
         }
     }
+}
+
+/// Gives warnings of keys that mean nothing to `warn`, a line for each.
+pub(crate) fn report(skeleton: &Skeleton, warnings: Vec<Diagnostic>, warn: &mut dyn FnMut(&str)) {
+    for warning in warnings {
+        warn(&format!("{}\n", skeleton.diagnostics(vec![warning])));
+    }
+}
+
+/// Makes a skeleton from an object. `warn` receives a line for each key in its declaration tags that
+/// means nothing.
+fn from_object(
+    name: &str,
+    object: Vec<u8>,
+    file: &str,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Skeleton, Error> {
+    let (skeleton, warnings) = Skeleton::from_tagged(name.to_owned(), object, file)?;
+    report(&skeleton, warnings, warn);
+    Ok(skeleton)
 }
 
 /// The skeleton to generate a module for, the name of the module, and the files that cargo watches.

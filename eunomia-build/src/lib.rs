@@ -16,6 +16,8 @@ mod embed;
 mod emit;
 mod error;
 mod files;
+#[cfg(feature = "compile")]
+mod headers;
 mod module;
 #[cfg(feature = "format")]
 mod output;

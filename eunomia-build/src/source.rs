@@ -8,9 +8,8 @@ use std::{
 };
 
 use eunomia_runtime::__private::link;
-use libbpf_rs::libbpf_sys;
 
-use crate::{Error, Vmlinux, clang, files};
+use crate::{Error, Vmlinux, clang, files, headers};
 
 /// C files that are linked into one object, and how to compile them.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +43,7 @@ impl Source {
         }
         let dir = TempDir::new()?;
         let headers = dir.0.join("libbpf");
-        unpack_headers(&headers)?;
+        headers::write(&headers)?;
         let clang = self.clang.as_deref().unwrap_or(Path::new("clang"));
         let mut args = self.all_args(&headers);
         let mut depends_on = self.paths.clone();
@@ -68,7 +67,7 @@ impl Source {
                 warn(&text);
             }
             let included = clang::dependencies(&files::read(&deps)?);
-            // libbpf's own headers are part of this crate, and `vmlinux.h` is an output.
+            // These headers are part of this crate, and `vmlinux.h` is an output.
             let is_input = |file: &PathBuf| !file.starts_with(&headers) && !file.starts_with(&made);
             for file in included.into_iter().filter(is_input) {
                 if !depends_on.contains(&file) {
@@ -147,18 +146,6 @@ impl Source {
 /// replacement.
 fn is_mapped(path: &Path) -> bool {
     !path.as_os_str().as_encoded_bytes().contains(&b'=')
-}
-
-/// Writes the headers of libbpf to `folder/bpf`.
-fn unpack_headers(folder: &Path) -> Result<(), Error> {
-    let folder = folder.join("bpf");
-    let write = |path: PathBuf, result: std::io::Result<()>| {
-        result.map_err(|source| Error::File { tried: "write", path, source })
-    };
-    write(folder.clone(), fs::create_dir_all(&folder))?;
-    libbpf_sys::API_HEADERS
-        .iter()
-        .try_for_each(|(name, text)| write(folder.join(name), fs::write(folder.join(name), text)))
 }
 
 /// A temporary directory that is removed on drop.

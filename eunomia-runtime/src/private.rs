@@ -39,6 +39,7 @@ pub use crate::bpf::{loaded::handles::handles, sys::linker::link};
 pub use crate::columns::{Column, Fill, fill};
 #[cfg(feature = "serde")]
 pub use crate::sample::{
+    Format, Formatted,
     serial::{Record, Serial, serialize_enum},
     tailed::SerialTail,
 };

@@ -26,6 +26,7 @@ mod errors;
 mod faults;
 mod functions;
 mod given;
+mod header;
 mod hooks;
 mod host;
 mod killed;
@@ -153,6 +154,13 @@ const TESTS: &[Test] = &[
         "given::program_reads_perf_events_from_user_space",
         given::program_reads_perf_events_from_user_space,
     ),
+    ("header::definitions_give_records_their_types", header::definitions_give_records_their_types),
+    (
+        "header::values_read_at_run_time_have_the_same_formats",
+        header::values_read_at_run_time_have_the_same_formats,
+    ),
+    ("header::reserve_counts_lost_records", header::reserve_counts_lost_records),
+    ("header::zeroed_record_has_no_old_bytes", header::zeroed_record_has_no_old_bytes),
     ("given::object_works_without_one_map", given::object_works_without_one_map),
     (
         "definitions::perf_event_array_replaces_ring_buffer",

@@ -27,6 +27,7 @@ fn packages_are_current() {
         ("tests", "flood"),
         ("tests", "found"),
         ("tests", "given"),
+        ("tests", "header"),
         ("tests", "hooks"),
         ("tests", "kinds"),
         ("tests", "lacking"),

@@ -37,6 +37,7 @@ pub mod built {
     include!(concat!(env!("OUT_DIR"), "/doctor.rs"));
     include!(concat!(env!("OUT_DIR"), "/every.rs"));
     include!(concat!(env!("OUT_DIR"), "/given.rs"));
+    include!(concat!(env!("OUT_DIR"), "/header.rs"));
     include!(concat!(env!("OUT_DIR"), "/hooks.rs"));
     include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
     include!(concat!(env!("OUT_DIR"), "/maps.rs"));

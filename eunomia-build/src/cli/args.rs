@@ -34,6 +34,9 @@ pub(super) enum Command {
     /// Writes vmlinux.h, the types of a kernel as a header for BPF C
     #[command(after_help = AFTER_VMLINUX)]
     Vmlinux(Vmlinux),
+    /// Writes eunomia.bpf.h and libbpf's headers, for BPF C that another build system compiles
+    #[command(after_help = AFTER_HEADERS)]
+    Headers(Headers),
     /// Runs the tests of a crate on other kernels in virtual machines and prints a table of results
     #[command(after_help = AFTER_MATRIX)]
     Matrix(Matrix),
@@ -124,6 +127,13 @@ pub(super) struct Vmlinux {
     /// quotes; can be repeated
     #[arg(long = "for", value_name = "FILE.bpf.c")]
     pub(super) sources: Vec<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Headers {
+    /// The folder to write to; created if it does not exist
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -391,6 +401,14 @@ Exit codes:
   0  done
   1  the BTF has no such type, or a file cannot be read or written
   2  the command line is wrong";
+
+const AFTER_HEADERS: &str = "\
+`cargo eunomia build` and build scripts need none of these files: they give them to clang by
+themselves.
+
+Examples:
+  cargo eunomia headers -o include
+  clang -g -O2 -target bpf -Iinclude -c trace.bpf.c -o trace.bpf.o";
 
 const AFTER_MATRIX: &str = "\
 Builds the test programs as `cargo test` does and runs each of them on each kernel, as root, in a

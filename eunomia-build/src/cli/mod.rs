@@ -13,6 +13,7 @@ mod args;
 mod build;
 mod check;
 mod generate;
+mod headers;
 mod input;
 mod matrix;
 mod output;
@@ -97,6 +98,7 @@ pub fn run(
         Ok(Args { command: Command::Check(args) }) => check::run(&args, input, out),
         Ok(Args { command: Command::Build(args) }) => build::run(&args, out, err),
         Ok(Args { command: Command::Vmlinux(args) }) => vmlinux::run(&args, out),
+        Ok(Args { command: Command::Headers(args) }) => headers::run(&args),
         Ok(Args { command: Command::Matrix(args) }) => matrix::run(&args, out, err),
         // `--help` and `--version`.
         Err(text) if !text.use_stderr() => {

@@ -2,7 +2,7 @@
 
 use eunomia_runtime::object::Kind;
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 
 use super::{
     derive::{clone, serde},
@@ -38,8 +38,10 @@ pub(super) fn emit(
     let least = (structure.least != structure.size)
         .then(|| literal(structure.least))
         .map(|least| quote!(, least: #least));
-    let shown = structure.members.iter().map(|member| (member.field.name, value(member)));
-    let (names, values): (Vec<_>, Vec<_>) = shown.unzip();
+    let members = structure.members.iter();
+    let names: Vec<_> = members.clone().map(|member| member.field.name).collect();
+    let values: Vec<_> = members.clone().map(value).collect();
+    let lines = members.map(|member| line(types, member));
     let tail = structure.tail(types);
     let tailed = tail.as_ref().map(|tail| tail.name);
     let flexible = tail.map(|Tail { name, element, is_text, offset }| {
@@ -57,7 +59,7 @@ pub(super) fn emit(
     // A struct may have no members.
     let (to, shown) = match count {
         0 => (quote!(_), TokenStream::new()),
-        _ => (quote!(to), quote!(_ = to #(.field(#names, #values))*;)),
+        _ => (quote!(to), quote!(_ = to #(.field(#names, #lines))*;)),
     };
     let (debug, clone) = (plain(ident), clone(ident));
     // The items of the last array are in the record, not in the struct.
@@ -195,6 +197,14 @@ fn value(member: &Member<'_>) -> TokenStream {
         Access::Copy { .. } | Access::Bits { .. } => quote!(&self.#ident()),
         Access::View { .. } => quote!(self.#ident()),
     }
+}
+
+/// Returns the member as the one-line form shows it.
+fn line(types: &Types<'_>, member: &Member<'_>) -> TokenStream {
+    let value = value(member);
+    let Some(format) = types.layouts.format(&member.field) else { return value };
+    let format = format_ident!("{format:?}");
+    quote!(&::eunomia_runtime::__private::Formatted::new(::eunomia_runtime::__private::Format::#format, #value))
 }
 
 fn accessor(types: &Types<'_>, member: &Member<'_>) -> TokenStream {

@@ -5,9 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use libbpf_rs::libbpf_sys::API_HEADERS;
-
-use crate::{Error, files};
+use crate::{Error, files, headers};
 
 /// The names that occur in C files and in the headers that they include.
 #[derive(Debug, Default)]
@@ -16,7 +14,7 @@ pub(super) struct Words {
     pub(super) tags: BTreeSet<String>,
     /// All other names in the files: of typedefs, constants, functions, members, variables.
     pub(super) names: BTreeSet<String>,
-    /// All other names in libbpf's headers.
+    /// All other names in the headers of [`headers`].
     pub(super) shared: BTreeSet<String>,
     /// The files that were read.
     seen: BTreeSet<PathBuf>,
@@ -24,8 +22,6 @@ pub(super) struct Words {
 
 /// The header of libbpf that declares a function for each helper.
 const HELPERS: &str = "bpf_helper_defs.h";
-/// The header of libbpf for user space, which programs cannot include.
-const OTHERS: [&str; 4] = ["bpf.h", "btf.h", "libbpf.h", "libbpf_common.h"];
 /// The most files that are read for one header.
 const MOST: usize = 4096;
 
@@ -47,14 +43,14 @@ impl Words {
         }
         for header in included(&text) {
             let beside = path.with_file_name(header);
-            match (files::read(&beside), libbpf(header)) {
+            match (files::read(&beside), headers::named(header)) {
                 _ if self.seen.len() > MOST => {}
                 (Ok(text), _) => {
                     if self.seen.insert(beside.clone()) {
                         self.add(&text, &beside);
                     }
                 }
-                (Err(_), Some((name, text))) => self.add_libbpf(name, text),
+                (Err(_), Some((name, text))) => self.add_shipped(name, text),
                 (Err(_), None) => {}
             }
         }
@@ -62,15 +58,15 @@ impl Words {
         split(&text, tags, names);
     }
 
-    /// Adds the names in a header of libbpf. The declarations of helpers are left to
+    /// Adds the names in a header of [`headers`]. The declarations of helpers are left to
     /// [`Self::add_helpers`].
-    fn add_libbpf(&mut self, name: &str, text: &str) {
+    fn add_shipped(&mut self, name: &str, text: &str) {
         if !self.seen.insert(PathBuf::from(name)) {
             return;
         }
         let text = plain(text);
-        for (name, text) in included(&text).into_iter().filter_map(libbpf) {
-            self.add_libbpf(name, text);
+        for (name, text) in included(&text).into_iter().filter_map(headers::named) {
+            self.add_shipped(name, text);
         }
         if name != HELPERS {
             let Self { tags, shared, .. } = self;
@@ -84,7 +80,7 @@ impl Words {
         if !self.seen.contains(Path::new(HELPERS)) {
             return;
         }
-        let Some((_, text)) = libbpf(HELPERS) else { return };
+        let Some((_, text)) = headers::named(HELPERS) else { return };
         for line in plain(text).lines() {
             let helper = line.split_once("(* const ").and_then(|(_, rest)| rest.split_once(')'));
             if helper.is_some_and(|(name, _)| self.names.contains(name)) {
@@ -97,15 +93,9 @@ impl Words {
 /// Returns the names that libbpf's declarations of helpers need: those of typedefs, among others.
 pub(super) fn helpers() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let text = libbpf(HELPERS).map(|(_, text)| plain(text)).unwrap_or_default();
+    let text = headers::named(HELPERS).map(|(_, text)| plain(text)).unwrap_or_default();
     split(&text, &mut BTreeSet::new(), &mut names);
     names
-}
-
-/// Returns a header of libbpf, by the name in an `#include`.
-fn libbpf(name: &str) -> Option<(&'static str, &'static str)> {
-    let name = name.strip_prefix("bpf/").unwrap_or(name);
-    API_HEADERS.into_iter().find(|(known, _)| *known == name && !OTHERS.contains(known))
 }
 
 /// Returns the names in `#include` lines.

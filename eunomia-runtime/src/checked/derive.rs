@@ -1,11 +1,12 @@
 //! Makes a skeleton from a bare object, as the document's compiler would write it.
 
-use super::{Checked, Payload, pointee};
+use super::{Checked, Payload, Stream, pointee};
 use crate::{
-    error::{Diagnostic, Diagnostics, Found, JsonPath},
-    object::{DataSection, Kind, Layouts},
+    error::{Diagnostic, Diagnostics, Found, JsonPath, SHOWN},
+    object::{DataSection, Kind, Layouts, TypeId},
     skeleton::{
         Source,
+        annotations::{Annotation, Item, Items},
         model::{
             ExportConfig, Format, Interpreter, Map, Program, Section, Settings, Skeleton, Variable,
         },
@@ -43,16 +44,29 @@ impl Skeleton {
     /// `name` is its name in libbpf, and messages call it `file`.
     ///
     /// Its export types are those that the object declares by the compiler's convention, a global
-    /// `const volatile struct T *__eunomia_dummy_T_ptr`.
+    /// `const volatile struct T *__eunomia_dummy_T_ptr`. Options, samples and descriptions are those
+    /// that the object has in declaration tags (`eunomia.bpf.h`).
     ///
     /// # Errors
-    /// [`Diagnostics`] if the object cannot be read.
+    /// [`Diagnostics`] if the object cannot be read, and for declaration tags whose values are not
+    /// what their keys need.
     pub fn from_object(
         name: impl Into<String>,
         object: Vec<u8>,
         file: &str,
     ) -> Result<Self, Diagnostics> {
-        let checked = Self::bare(name.into(), object, file).check()?;
+        Self::from_tagged(name.into(), object, file).map(|(skeleton, _)| skeleton)
+    }
+
+    /// Makes a skeleton from an object as [`Self::from_object`] does, and returns warnings of keys
+    /// in declaration tags that mean nothing.
+    #[doc(hidden)]
+    pub fn from_tagged(
+        name: String,
+        object: Vec<u8>,
+        file: &str,
+    ) -> Result<(Self, Vec<Diagnostic>), Diagnostics> {
+        let checked = Self::bare(name, object, file).check()?;
         let layouts = &checked.layouts;
         let mut diagnostics = Found::default();
         let mut skeleton = checked.skeleton;
@@ -104,34 +118,63 @@ impl Skeleton {
             }
         }
         skeleton.verdict(diagnostics)?;
-        Ok(skeleton)
+        let annotations = annotations(&skeleton, layouts);
+        let (skeleton, mut warnings) = skeleton.annotated(&annotations)?;
+        warnings.extend(layouts.faulty_formats().take(SHOWN).map(|(member, why)| {
+            let what = format!("the format of `{member}` is ignored: {why}");
+            Diagnostic::new(JsonPath::default(), what, "correct it, or remove `EUNOMIA_FORMAT`")
+        }));
+        Ok((skeleton, warnings))
     }
+}
+
+/// Returns the annotations that the object has in declaration tags.
+fn annotations(skeleton: &Skeleton, layouts: &Layouts) -> Vec<Annotation> {
+    let licence: Vec<TypeId> =
+        layouts.slots(|section| section == "license").map(|slot| slot.variable).collect();
+    let items = Items::of(skeleton);
+    let annotations = layouts.annotations().filter_map(|(id, ty, key, value)| {
+        let item = match ty.kind {
+            Kind::Function => Item::Program(ty.name.clone()),
+            Kind::Variable { .. } if licence.contains(&id) => Item::Package,
+            Kind::Variable { .. } => items.named(&ty.name)?,
+            _ => return None,
+        };
+        let (key, value) = (key.to_owned(), value.to_owned());
+        Some(Annotation { item, key, value, position: None })
+    });
+    annotations.collect()
 }
 
 impl Checked {
     /// Returns the skeleton with the record types that the application set
-    /// ([`Skeleton::with_event`]) written into the document: as `export_types` or, if several maps
-    /// deliver, as the maps' own `export_config`.
+    /// ([`Skeleton::with_event`]), or that the definitions of maps declare, written into the
+    /// document. If the format's other tools can read them, they are `export_types` or, if several
+    /// maps deliver, each map's own `export_config`. Otherwise they are the key `event` of the maps
+    /// that the application names, and only in the object for others.
     ///
     /// # Errors
-    /// [`Diagnostics`] for what a document cannot express: records of several types in one map, or
-    /// a map without a type if others have one.
+    /// [`Diagnostics`] if the application sets a type and the document's export types have their own
+    /// BTF.
     #[doc(hidden)]
     pub fn documented(&self) -> Result<Skeleton, Diagnostics> {
         let mut skeleton = self.skeleton.clone();
         let events = std::mem::take(&mut skeleton.events);
-        if events.is_empty() {
+        let defines = |stream: &Stream| {
+            self.maps.iter().any(|def| def.name == stream.map && def.records.is_some())
+        };
+        if events.is_empty() && !self.streams.iter().any(defines) {
             return Ok(skeleton);
         }
-        let mut diagnostics = Found::default();
-        let refuse = |what: String, todo: &str| Diagnostic::new(JsonPath::events(), what, todo);
         if skeleton.export_btf.is_some() {
-            let what = "the document's export types refer to its own BTF, which has no other types"
-                .to_owned();
+            if events.is_empty() {
+                return Ok(skeleton);
+            }
+            let what = "the document's export types refer to its own BTF, which has no other types";
             let todo = "rebuild the package from the object";
-            return Err(self.skeleton.diagnostics(vec![refuse(what, todo)]));
+            let diagnostic = Diagnostic::new(JsonPath::events(), what, todo);
+            return Err(self.skeleton.diagnostics(vec![diagnostic]));
         }
-        // The format's other tools can read this form, too.
         if let [stream] = self.streams.as_slice()
             && let Payload::Type(id) = stream.payload
             && matches!(&self.layouts.btf.get(id).kind, Kind::Struct { .. })
@@ -142,35 +185,23 @@ impl Checked {
                 (vec![export_of(&self.layouts, id)], false);
             return Ok(skeleton);
         }
-        for stream in &self.streams {
-            let Some(map) = skeleton.maps.iter_mut().find(|map| map.name == stream.map) else {
-                continue;
-            };
-            match &stream.payload {
-                Payload::Type(id) => map.export = ExportConfig::BtfType(id.0),
-                Payload::Custom(_) => {}
-                Payload::Tagged(_) => {
-                    let what = format!(
-                        "a package cannot give several types to the records of `{}`",
-                        stream.map
-                    );
-                    diagnostics
-                        .push(refuse(what, "give the types to the program that uses the package"));
-                }
-                Payload::Bytes { .. } => {
-                    let what = format!(
-                        "the records of `{}` have no type, but those of other maps have one",
-                        stream.map
-                    );
-                    diagnostics.push(refuse(
-                        what,
-                        "name it, too: a package names the types of all maps or of none",
-                    ));
+        let is_readable =
+            |stream: &Stream| matches!(stream.payload, Payload::Type(_) | Payload::Custom(_));
+        if self.streams.iter().all(is_readable) {
+            for stream in &self.streams {
+                let map = skeleton.maps.iter_mut().find(|map| map.name == stream.map);
+                if let (Some(map), Payload::Type(id)) = (map, &stream.payload) {
+                    map.export = ExportConfig::BtfType(id.0);
                 }
             }
+            skeleton.multiple_exports = true;
+            return Ok(skeleton);
         }
-        skeleton.multiple_exports = true;
-        self.skeleton.verdict(diagnostics)?;
+        for (name, event) in events {
+            if let Some(map) = skeleton.maps.iter_mut().find(|map| map.name == name) {
+                map.event = Some(event);
+            }
+        }
         Ok(skeleton)
     }
 }

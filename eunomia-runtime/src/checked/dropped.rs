@@ -1,7 +1,7 @@
 //! The variables in which programs count the records that did not fit into a ring buffer. Perf
 //! event arrays have none, because the kernel counts their losses.
 
-use crate::object::{DataSection, Kind, Layouts};
+use crate::object::{DataSection, Kind, Layouts, Variable};
 
 /// A variable in which programs count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,28 +15,32 @@ pub struct Dropped {
 }
 
 /// Returns the variable in which programs count the records that did not fit into a ring buffer.
-pub(super) fn dropped(
+pub(super) fn dropped<'a>(
     map: &str,
     alone: bool,
     layouts: &Layouts,
-    sections: &[DataSection],
+    sections: &'a [DataSection],
 ) -> Option<Dropped> {
     let own = format!("{map}_dropped");
-    let counts = |id| {
+    let counts = |variable: &&Variable| {
         matches!(
-            layouts.btf.resolve(id).1.kind,
+            layouts.btf.resolve(variable.ty).1.kind,
             Kind::Int { size: 4 | 8, signed: false, bool: false, .. }
         )
     };
-    let variables = sections.iter().filter(|section| !section.read_only()).flat_map(|section| {
-        section
-            .variables
-            .iter()
-            .filter(|variable| counts(variable.ty))
-            .map(move |variable| (section, variable))
-    });
-    let named = |name: &str| variables.clone().find(|(_, variable)| variable.name == name);
-    let (section, variable) =
-        named(&own).or_else(|| if alone { named("dropped") } else { None })?;
+    let of = |section, variables: &'a [Variable]| {
+        variables.iter().filter(counts).map(move |variable| (section, variable))
+    };
+    let sections = || sections.iter().filter(|section| !section.read_only());
+    let globals = || sections().flat_map(|section| of(section, &section.variables));
+    let statics = || sections().flat_map(|section| of(section, &section.statics));
+    let mut all = globals().chain(statics()).filter(|(_, variable)| variable.name == own);
+    let (section, variable) = match (all.next(), all.next()) {
+        (Some(found), None) => found,
+        // Two variables of the name count a part each.
+        (Some(_), Some(_)) => return None,
+        (None, _) if alone => globals().find(|(_, variable)| variable.name == "dropped")?,
+        (None, _) => return None,
+    };
     Some(Dropped { section: section.name.clone(), offset: variable.offset, size: variable.size })
 }

@@ -9,6 +9,7 @@ use super::{
     found::find,
     named::named,
     payload::{Payload, multiple_mode, own_value, single_mode},
+    records,
     sampled::{Sampled, check_size, sampling},
     tagged,
 };
@@ -207,7 +208,18 @@ impl Resolver<'_> {
         if let Some(event) = self.skeleton.events.get(&source.def.name) {
             self.event(event, JsonPath::events().key(&source.def.name), source, diagnostics)
         } else if let Some(event) = source.event {
-            self.event(event, source.place.key("event"), source, diagnostics)
+            let place = source.place.key("event");
+            let payload = self.event(event, place.clone(), source, diagnostics)?;
+            if let Some(own) = self.own_records(source, diagnostics)
+                && !self.is_same(&own, &payload)
+            {
+                let what = format!(
+                    "the definition of map `{}` in the object gives its records another type",
+                    source.def.name
+                );
+                diagnostics.push(Diagnostic::new(place, what, "keep one of them"));
+            }
+            Some(payload)
         } else if self.skeleton.multiple_exports {
             multiple_mode(
                 source.config,
@@ -216,10 +228,35 @@ impl Resolver<'_> {
                 self.layouts,
                 diagnostics,
             )
+        } else if source.def.records.is_some() {
+            self.own_records(source, diagnostics)
         } else if is_sampled && !matches!(self.single, Payload::Type(_)) {
             Some(own_value(source.def, self.layouts))
         } else {
             Some(self.single.clone())
+        }
+    }
+
+    /// Returns the payload that the map's definition in the object declares.
+    fn own_records(&self, source: &Source<'_>, diagnostics: &mut Found) -> Option<Payload> {
+        let records = source.def.records?;
+        records::declared(records, &source.place.key("type"), self.layouts, diagnostics)
+    }
+
+    /// Reports whether two payloads are the same, if the document spells types by name.
+    fn is_same(&self, one: &Payload, other: &Payload) -> bool {
+        match (one, other) {
+            (Payload::Type(one), Payload::Type(other)) => {
+                self.layouts.c_name(*one) == self.layouts.c_name(*other)
+            }
+            (Payload::Tagged(one), Payload::Tagged(other)) => {
+                let types = |tagged: &tagged::Tagged| {
+                    let tags = tagged.tags.iter();
+                    tags.map(|tag| (tag.value, self.layouts.c_name(tag.ty))).collect::<BTreeSet<_>>()
+                };
+                one.offset == other.offset && types(one) == types(other)
+            }
+            _ => false,
         }
     }
 

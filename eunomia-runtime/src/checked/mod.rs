@@ -18,6 +18,7 @@ mod input;
 mod named;
 mod options;
 mod payload;
+mod records;
 mod refusals;
 mod sampled;
 mod setup;

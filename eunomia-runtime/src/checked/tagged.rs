@@ -12,6 +12,9 @@ use crate::{
     suggestion::near,
 };
 
+/// The maximum number of types in one map. Every value is compared with those before it.
+const MOST: usize = 1024;
+
 /// The types of a map's records, and the member that distinguishes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tagged {
@@ -54,35 +57,61 @@ pub(crate) fn resolve(
     layouts: &Layouts,
     diagnostics: &mut Found,
 ) -> Option<Tagged> {
-    let before = diagnostics.len();
     if types.is_empty() {
         diagnostics.push(Diagnostic::new(
             place.clone(),
             "the list of types is empty",
             "name a value and its type",
         ));
+        return None;
+    }
+    let before = diagnostics.len();
+    let types: Vec<(String, Option<TypeId>)> = types
+        .iter()
+        .map(|(text, c_type)| {
+            (text.clone(), named(c_type, &place.key(text), layouts, diagnostics))
+        })
+        .collect();
+    let tagged = distinguish(member, &types, place, layouts, diagnostics);
+    tagged.filter(|_| diagnostics.len() == before)
+}
+
+/// Checks the types of a map's records by value of `member`. `None` is a type that has a fault.
+pub(crate) fn distinguish(
+    member: &str,
+    types: &[(String, Option<TypeId>)],
+    place: &JsonPath,
+    layouts: &Layouts,
+    diagnostics: &mut Found,
+) -> Option<Tagged> {
+    let before = diagnostics.len();
+    if types.len() > MOST {
+        let what = format!("{} types for one map; the limit is {MOST}", types.len());
+        diagnostics.push(Diagnostic::new(place.clone(), what, "use several maps"));
+        return None;
     }
     let mut found = Vec::new();
-    for (text, c_type) in types {
+    for (text, ty) in types {
         let place = place.key(text);
-        let ty = named(c_type, &place, layouts, diagnostics);
-        found.push(ty.and_then(|ty| {
-            Some((ty, c_type, discriminant(member, ty, &place, layouts, diagnostics)?))
-        }));
+        found.push(
+            ty.and_then(|ty| Some((ty, discriminant(member, ty, &place, layouts, diagnostics)?))),
+        );
     }
     let first = found.iter().flatten().next()?;
-    let (_, first_type, expected) = first;
+    let (first_type, expected) = first;
     let mut tags: Vec<Tag> = Vec::new();
     for ((text, _), found) in types.iter().zip(&found) {
         let place = place.key(text);
         // The value of a faulty type is still checked.
-        let (ty, c_type, field) = found.as_ref().unwrap_or(first);
+        let (ty, field) = found.as_ref().unwrap_or(first);
         if (field.offset(), field.size) != (expected.offset(), expected.size) {
             let at =
                 |field: &Field<'_>| format!("at byte {} with size {}", field.offset(), field.size);
             let what = format!(
-                "`{member}` of `{c_type}` is {}, but in `{first_type}` {}",
+                "`{member}` of `{}` is {}, but in `{}` {}",
+                layouts.c_name(*ty),
                 at(field),
+                layouts.c_name(*first_type),
                 at(expected)
             );
             diagnostics.push(Diagnostic::new(
@@ -109,7 +138,7 @@ pub(crate) fn resolve(
 }
 
 /// Returns the member of `ty` at `path`, relative to the outermost struct.
-fn discriminant<'a>(
+pub(super) fn discriminant<'a>(
     path: &str,
     ty: TypeId,
     place: &JsonPath,

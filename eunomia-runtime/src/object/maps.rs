@@ -31,6 +31,10 @@ pub struct MapDef {
     pub extra: u64,
     /// The definition of the inner maps of a map of maps, if declared.
     pub inner: Option<Box<MapDef>>,
+    /// The type of its records, if the definition declares it. `eunomia.bpf.h` writes
+    /// `struct event (*type)[BPF_MAP_TYPE_RINGBUF]` for `__uint(type, BPF_MAP_TYPE_RINGBUF)`, which
+    /// is `int (*type)[BPF_MAP_TYPE_RINGBUF]`. libbpf reads only the length of the array.
+    pub records: Option<TypeId>,
 }
 
 /// A map type, `enum bpf_map_type` of `uapi/linux/bpf.h`.
@@ -163,6 +167,7 @@ fn empty(name: &str) -> MapDef {
         flags: 0,
         extra: 0,
         inner: None,
+        records: None,
     }
 }
 
@@ -180,13 +185,17 @@ fn definition(layouts: &Layouts, name: &str, ty: TypeId) -> MapDef {
             _ => continue,
         };
         // `__uint(name, N)` declares `int (*name)[N]`.
-        let number = match layouts.btf.resolve(to).1.kind {
-            Kind::Array { len, .. } => len,
-            _ => 0,
+        let (element, number) = match layouts.btf.resolve(to).1.kind {
+            Kind::Array { element, len } => (element, len),
+            _ => (TypeId::default(), 0),
         };
         let size = u32::try_from(layouts.layout(to).size).unwrap_or(u32::MAX);
         match member.name.as_str() {
-            "type" => map.kind = MapKind(number),
+            "type" => {
+                map.kind = MapKind(number);
+                let is_int = layouts.btf.unmodified(element).1.name == "int";
+                map.records = Some(element).filter(|id| !is_int && layouts.layout(*id).size > 0);
+            }
             "max_entries" => map.max_entries = number,
             "map_flags" => map.flags = number,
             "map_extra" => map.extra = number.into(),

@@ -1,6 +1,7 @@
 //! The BPF object: the contents of its ELF file and of its BTF. This module does not depend on
 //! skeletons.
 
+pub mod annotations;
 mod btf;
 mod calls;
 mod counters;

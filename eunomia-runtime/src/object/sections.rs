@@ -22,6 +22,8 @@ pub struct DataSection {
     pub size: u64,
     /// The variables that user space can see, sorted by offset.
     pub variables: Vec<Variable>,
+    /// The static variables, except those that share their name with another.
+    pub statics: Vec<Variable>,
 }
 
 /// A global variable.
@@ -113,16 +115,20 @@ pub(crate) fn read(layouts: &Layouts, diagnostics: &mut Found) -> Vec<DataSectio
             )));
             continue;
         };
-        let mut variables = Vec::new();
+        let mut section =
+            DataSection { name: ty.name.clone(), size, variables: Vec::new(), statics: Vec::new() };
         for slot in slots {
             let variable = layouts.btf.get(slot.variable);
-            let Kind::Variable { ty: id, linkage: Linkage::Global } = variable.kind else {
-                continue;
+            let Kind::Variable { ty: id, linkage } = variable.kind else { continue };
+            let (list, is_static) = match linkage {
+                Linkage::Global => (&mut section.variables, false),
+                Linkage::Static => (&mut section.statics, true),
+                Linkage::Extern => continue,
             };
             match symbols.get(&(index, variable.name.as_str())) {
                 // Hidden variables are static for user space.
-                Some((_, false)) => {}
-                Some((offset, true)) => {
+                Some((_, false)) if !is_static => {}
+                Some((offset, _)) => {
                     let known =
                         if is_whole(layouts, id, slot.size) { id } else { TypeId::default() };
                     let own = if layouts.has_values(known) {
@@ -131,30 +137,42 @@ pub(crate) fn read(layouts: &Layouts, diagnostics: &mut Found) -> Vec<DataSectio
                         slot.size.into()
                     };
                     if offset.saturating_add(own) <= size {
-                        variables.push(Variable {
+                        list.push(Variable {
                             name: variable.name.clone(),
                             id: slot.variable,
                             ty: known,
                             offset: *offset,
                             size: own,
                         });
-                    } else {
+                    } else if !is_static {
                         diagnostics.push(corrupt(format!(
                             "variable `{}` ends after the end of its section `{}`",
                             variable.name, ty.name
                         )));
                     }
                 }
+                // The symbol of a static variable in a function has another name.
+                None if is_static => {}
                 None => diagnostics.push(corrupt(format!(
                     "variable `{}` of section `{}` has no symbol",
                     variable.name, ty.name
                 ))),
             }
         }
-        variables.sort_by_key(|variable| variable.offset);
-        sections.push(DataSection { name: ty.name.clone(), size, variables });
+        section.variables.sort_by_key(|variable| variable.offset);
+        keep_unique(&mut section.statics);
+        sections.push(section);
     }
     sections
+}
+
+/// Removes all variables that share their name.
+fn keep_unique(variables: &mut Vec<Variable>) {
+    let mut counts = HashMap::<String, usize>::new();
+    for variable in variables.iter() {
+        *counts.entry(variable.name.clone()).or_default() += 1;
+    }
+    variables.retain(|variable| counts.get(&variable.name) == Some(&1));
 }
 
 /// Reports whether the type accounts for the bytes of the variable. A struct may have more bytes,
@@ -186,7 +204,7 @@ fn kconfig(layouts: &Layouts, slots: &[Slot]) -> DataSection {
         Variable { name: name.to_owned(), id, ty, offset, size: layout.size }
     };
     let variables = externs.into_iter().map(place).collect();
-    DataSection { name: KCONFIG.to_owned(), size, variables }
+    DataSection { name: KCONFIG.to_owned(), size, variables, statics: Vec::new() }
 }
 
 fn corrupt(what: String) -> Diagnostic {

@@ -8,6 +8,7 @@ mod chars;
 mod delivered;
 mod entry;
 mod event;
+mod format;
 pub(crate) mod line;
 pub(crate) mod outcome;
 mod packed;
@@ -28,6 +29,7 @@ pub use delivered::{Delivered, with_delivered};
 pub(crate) use entry::value_offset;
 pub use entry::{Entry, with_entry};
 pub use event::{Event, Short, with_event};
+pub use format::{Format, Formatted};
 pub use line::{Fields, Line};
 pub(crate) use outcome::CallbackErrors;
 #[doc(hidden)]

@@ -1,7 +1,7 @@
 //! Annotations: keys of the document that a C source gives for its variables, maps and programs, in
 //! comments or in declaration tags.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashMap};
 
 use serde_json::{Map as JsonMap, Value as Json};
 
@@ -26,7 +26,7 @@ pub struct Annotation {
 }
 
 /// An item that an annotation is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Item {
     /// The package, by its licence.
     Package,
@@ -65,29 +65,6 @@ impl Item {
         }
     }
 
-    /// Returns the item's table in `bpf_skel`. Places of a skeleton that was made from an object
-    /// begin there.
-    fn place(&self, skeleton: &Skeleton) -> Option<JsonPath> {
-        let skel = JsonPath::default();
-        match self {
-            Self::Package => Some(skel.key("doc")),
-            Self::Variable(name) => {
-                skeleton.sections.iter().enumerate().find_map(|(i, section)| {
-                    let j = section.variables.iter().position(|known| known.name == *name)?;
-                    Some(skel.key("data_sections").index(i).key("variables").index(j))
-                })
-            }
-            Self::Map(name) => {
-                let at = skeleton.maps.iter().position(|known| known.name == *name)?;
-                Some(skel.key("maps").index(at))
-            }
-            Self::Program(name) => {
-                let at = skeleton.programs.iter().position(|known| known.name == *name)?;
-                Some(skel.key("progs").index(at))
-            }
-        }
-    }
-
     fn words(&self) -> String {
         match self {
             Self::Package => "the package".to_owned(),
@@ -98,16 +75,40 @@ impl Item {
     }
 }
 
-impl Skeleton {
-    /// Returns the item with this name: a variable, a map or a program.
-    pub fn item(&self, name: &str) -> Option<Item> {
-        let name = name.to_owned();
-        [Item::Variable, Item::Map, Item::Program]
-            .map(|item| item(name.clone()))
-            .into_iter()
-            .find(|item| item.place(self).is_some())
+/// The items of a skeleton, with their tables in `bpf_skel`. Places of a skeleton that was made
+/// from an object begin there.
+#[derive(Debug)]
+pub struct Items(HashMap<Item, JsonPath>);
+
+impl Items {
+    /// Returns the items of a skeleton.
+    pub fn of(skeleton: &Skeleton) -> Self {
+        let skel = JsonPath::default();
+        let variables = skeleton.sections.iter().enumerate().flat_map(|(i, section)| {
+            let place = skel.key("data_sections").index(i).key("variables");
+            section.variables.iter().enumerate().map(move |(j, variable)| {
+                (Item::Variable(variable.name.clone()), place.index(j))
+            })
+        });
+        let maps = skeleton.maps.iter().enumerate();
+        let maps = maps.map(|(i, map)| (Item::Map(map.name.clone()), skel.key("maps").index(i)));
+        let programs = skeleton.programs.iter().enumerate().map(|(i, program)| {
+            (Item::Program(program.name.clone()), skel.key("progs").index(i))
+        });
+        let package = [(Item::Package, skel.key("doc"))];
+        Self(variables.chain(maps).chain(programs).chain(package).collect())
     }
 
+    /// Returns the item with this name: a variable, a map or a program.
+    pub fn named(&self, name: &str) -> Option<Item> {
+        [Item::Variable, Item::Map, Item::Program]
+            .into_iter()
+            .map(|item| item(name.to_owned()))
+            .find(|item| self.0.contains_key(item))
+    }
+}
+
+impl Skeleton {
     /// Returns a skeleton that was made from an object with the annotations of its sources in it,
     /// and warnings of keys that mean nothing.
     ///
@@ -124,10 +125,11 @@ impl Skeleton {
         let mut meta = write::meta(&self);
         let mut nothing = Json::Null;
         let skel = meta.get_mut("bpf_skel").unwrap_or(&mut nothing);
+        let items = Items::of(&self);
         let (mut found, mut warnings) = (Found::default(), Vec::new());
         let mut positions = Vec::new();
         for annotation in annotations {
-            let Some(item) = annotation.item.place(&self) else { continue };
+            let Some(item) = items.0.get(&annotation.item) else { continue };
             let place = annotation.key.split('.').fold(item.clone(), |place, key| place.key(key));
             let fault = |what: String, todo: String| {
                 let diagnostic = Diagnostic::new(place.clone(), what, todo);
@@ -146,7 +148,7 @@ impl Skeleton {
                     continue;
                 }
             };
-            if let Err(what) = insert(skel, &item, &annotation.key, value) {
+            if let Err(what) = insert(skel, item, &annotation.key, value) {
                 found.push(fault(what, "keep one of them".to_owned()));
             }
             positions.extend(annotation.position.clone().map(|position| (place, position)));

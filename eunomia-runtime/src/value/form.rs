@@ -10,6 +10,8 @@ pub(super) trait Form: Sized {
     const ITEMS: &'static str;
     /// True if the outermost struct has no braces.
     const BARE: bool;
+    /// True if members are shown in their formats (`EUNOMIA_FORMAT`).
+    const FORMATS: bool = false;
 
     /// Writes the name of a member, before its value.
     fn name(name: &str, out: &mut Vec<u8>);

@@ -1,9 +1,11 @@
 //! Parts of values that have no members or items, such as numbers, texts and enums.
 
+use std::io::Write as _;
+
 use super::form::{Form, digits, numbers, truth};
 use crate::{
     object::{Kind, Layouts, TypeId},
-    sample::{access::number, until_nul},
+    sample::{Format, Formatted, access::number, until_nul},
 };
 
 /// A part that has no members or items.
@@ -27,6 +29,8 @@ pub(super) enum Leaf {
     },
     /// This many bytes of an unknown type, written as numbers.
     Bytes(usize),
+    /// This many bytes in a format.
+    Formatted(Format, usize),
 }
 
 /// The meaning of a number that is read from bits.
@@ -99,6 +103,11 @@ impl Leaf {
                 }
             }
             Self::Bytes(len) => numbers::<F>(bytes.get(..*len).unwrap_or_default(), out),
+            Self::Formatted(format, len) => {
+                let bytes = bytes.get(..*len).unwrap_or_default();
+                // Writing to memory cannot fail.
+                _ = write!(out, "{}", Formatted::of_bytes(*format, bytes));
+            }
         }
     }
 }

@@ -36,6 +36,7 @@ impl Form for Line {
     const FIELDS: &'static str = " ";
     const ITEMS: &'static str = ", ";
     const BARE: bool = true;
+    const FORMATS: bool = true;
 
     fn name(name: &str, out: &mut Vec<u8>) {
         Self::text(name.as_bytes(), out);
