@@ -63,16 +63,21 @@
         int (*high)[(unsigned int)((unsigned long long)(VALUE) >> 32)];                            \
     } __EUNOMIA_CONCAT(when_, __COUNTER__) EUNOMIA("when", #MEMBER);
 
-/* The counter of the lost records of a ring buffer that is defined by hand. */
+/*
+ * The counters of the lost records of a ring buffer that is defined by hand. Programs on different
+ * CPUs count in different cache lines: with one counter, a failed reservation takes half as long
+ * again if two CPUs fail at once. More than 64 CPUs share them.
+ */
 #define EUNOMIA_DROPPED(NAME)                                                                      \
-    static volatile unsigned long long NAME##_dropped __attribute__((unused))
+    static volatile unsigned long long NAME##_dropped[64][8] __attribute__((unused))
 
 /* ---- Sending ---------------------------------------------------------------------------------- */
 
 /*
  * Reserves a record in a ring buffer, and counts it as lost if the buffer is full. Returns a pointer
  * to it, or NULL. The record holds what the buffer held before: write all of its bytes, or reserve it
- * zeroed. A program gives it back with eunomia_submit or eunomia_discard.
+ * zeroed, which takes a quarter longer for 168 bytes and four times as long for 1 KiB. A program
+ * gives the record back with eunomia_submit or eunomia_discard.
  */
 #define eunomia_reserve(NAME) eunomia_reserve_as(NAME, __typeof__((*(NAME).type)[0]))
 
@@ -123,7 +128,8 @@
     })
 
 /* Counts a lost record of a ring buffer. */
-#define eunomia_count_dropped(NAME) ((void)__sync_fetch_and_add(&NAME##_dropped, 1))
+#define eunomia_count_dropped(NAME)                                                                \
+    ((void)__sync_fetch_and_add(&NAME##_dropped[bpf_get_smp_processor_id() & 63][0], 1))
 
 /* ---- Options: at a global variable ------------------------------------------------------------ */
 

@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod generate;
+mod header;
 mod help;
 mod matrix;
 mod process;

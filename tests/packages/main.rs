@@ -58,8 +58,6 @@ fn packages_are_current() {
             "faults" => with_sample(fresh),
             "profile" => with_views(&fresh),
             "programs" => with_targets(fresh),
-            "runqlat" => with_histogram(&fresh),
-            "bootstrap" => with_threshold(fresh),
             "tails" => {
                 let of_lines = [("lines", "line"), ("places", "place"), ("events", "line")];
                 let of_tails = [
@@ -196,32 +194,6 @@ fn with_views(package: &str) -> String {
     skeleton.to_json()
 }
 
-/// Samples the histograms once a second and describes the options of the example.
-fn with_histogram(package: &str) -> String {
-    let mut skeleton = Skeleton::parse(package, "runqlat").unwrap();
-    let hists = skeleton.maps.iter_mut().find(|map| map.name == "hists").unwrap();
-    let unit = Some("usecs".to_owned());
-    hists.sample = Some(Sample {
-        interval: 1000,
-        kind: SampleKind::Log2Hist,
-        unit,
-        clear_map: true,
-        other: Other::default(),
-    });
-    let brief = Some("How long threads wait for a CPU once they can run".to_owned());
-    skeleton.doc = Some(Doc { brief, ..Doc::default() });
-    for variable in skeleton.sections.iter_mut().flat_map(|section| &mut section.variables) {
-        let (long, short, help) = match variable.name.as_str() {
-            "per_process" => ("per-process", "P", "One histogram for each process"),
-            "target" => ("pid", "p", "The one process to look at; 0 means all"),
-            _ => continue,
-        };
-        let [long, short, help] = [long, short, help].map(|text| Some(text.to_owned()));
-        variable.arg = Some(CmdArg { long, short, help, ..CmdArg::default() });
-    }
-    skeleton.to_json()
-}
-
 /// Adds descriptions of options, as the format's annotations in the C source would.
 fn with_options(package: String) -> String {
     let mut skeleton = Skeleton::parse(&package, "args").unwrap();
@@ -261,20 +233,6 @@ fn with_options(package: String) -> String {
             "level" => variable.arg = arg("HIGH".into(), text("log-level"), None, None),
             "comm" => variable.arg = arg("bash".into(), None, text("c"), None),
             _ => {}
-        }
-    }
-    skeleton.to_json()
-}
-
-/// Adds a description of the option of the example.
-fn with_threshold(package: String) -> String {
-    let mut skeleton = Skeleton::parse(&package, "bootstrap").unwrap();
-    for variable in skeleton.sections.iter_mut().flat_map(|section| &mut section.variables) {
-        if variable.name == "min_duration_ns" {
-            let help = Some(
-                "Report only processes that lived at least this long, in nanoseconds".to_owned(),
-            );
-            variable.arg = Some(CmdArg { help, ..CmdArg::default() });
         }
     }
     skeleton.to_json()

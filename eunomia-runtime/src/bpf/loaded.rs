@@ -46,7 +46,7 @@ pub struct Loaded {
     /// The maps that the reader reads. Their index here is their number in polls and statistics.
     streams: Vec<String>,
     /// The variable in which programs count the records that a map has lost: its section, its
-    /// offset and its size in bytes, by the name of the map.
+    /// offset and its size in bytes, by the name of the map. See [`super::open::Dropped`].
     dropped: BTreeMap<String, (String, usize, usize)>,
     /// The targets that were set before loading, by the name of the program.
     targets: BTreeMap<String, Vec<Target>>,
@@ -328,10 +328,13 @@ impl Loaded {
     fn dropped(&self, map: &str) -> Option<u64> {
         let (section, offset, size) = self.dropped.get(map)?;
         let section = self.section::<ReadOnly>(section).ok()?;
-        match size {
-            4 => section.variable::<u32>(*offset)?.get().ok().map(u64::from),
-            _ => section.variable::<u64>(*offset)?.get().ok(),
+        if *size == 4 {
+            return section.variable::<u32>(*offset)?.get().ok().map(u64::from);
         }
+        (0..size / 8).try_fold(0u64, |sum, index| {
+            let part = section.variable::<u64>(offset + 8 * index)?.get().ok()?;
+            Some(sum.saturating_add(part))
+        })
     }
 
     /// Returns a handle that pauses, resumes and ends polling from any thread.

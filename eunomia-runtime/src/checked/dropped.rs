@@ -1,7 +1,7 @@
 //! The variables in which programs count the records that did not fit into a ring buffer. Perf
 //! event arrays have none, because the kernel counts their losses.
 
-use crate::object::{DataSection, Kind, Layouts, Variable};
+use crate::object::{DataSection, Kind, Layouts, TypeId, Variable};
 
 /// A variable in which programs count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,9 +10,13 @@ pub struct Dropped {
     pub section: String,
     /// Bytes from the start of the section.
     pub offset: u64,
-    /// The size of the variable in bytes.
+    /// The size of the variable in bytes: 4 for one counter, else 8 for each counter. The parts of
+    /// an array count on different CPUs.
     pub size: u64,
 }
+
+/// The largest array of counters: each has a cache line of its own, for 1024 CPUs.
+const LARGEST: u64 = 64 << 10;
 
 /// Returns the variable in which programs count the records that did not fit into a ring buffer.
 pub(super) fn dropped<'a>(
@@ -23,10 +27,14 @@ pub(super) fn dropped<'a>(
 ) -> Option<Dropped> {
     let own = format!("{map}_dropped");
     let counts = |variable: &&Variable| {
-        matches!(
-            layouts.btf.resolve(variable.ty).1.kind,
-            Kind::Int { size: 4 | 8, signed: false, bool: false, .. }
-        )
+        let item = item(layouts, variable.ty);
+        let is_counter = |bytes| {
+            matches!(layouts.btf.resolve(item).1.kind, Kind::Int { size, signed: false, bool: false, .. } if size == bytes)
+        };
+        match variable.size {
+            4 => is_counter(4),
+            size => is_counter(8) && size <= LARGEST,
+        }
     };
     let of = |section, variables: &'a [Variable]| {
         variables.iter().filter(counts).map(move |variable| (section, variable))
@@ -43,4 +51,13 @@ pub(super) fn dropped<'a>(
         (None, _) => return None,
     };
     Some(Dropped { section: section.name.clone(), offset: variable.offset, size: variable.size })
+}
+
+/// Returns the type of the innermost items, if the type is an array, else the type itself.
+fn item(layouts: &Layouts, mut id: TypeId) -> TypeId {
+    // Terminates: chains of types by value have a checked maximum depth.
+    while let Kind::Array { element, .. } = layouts.btf.resolve(id).1.kind {
+        id = element;
+    }
+    id
 }

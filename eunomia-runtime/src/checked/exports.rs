@@ -146,7 +146,7 @@ fn sources<'a>(
     });
     let unlisted = maps.iter().filter(streams).filter(|def| !names.contains(def.name.as_str()));
     let unlisted = unlisted.map(|def| {
-        let place = place.clone();
+        let place = place.key(&def.name);
         Source { def, place, config: &ExportConfig::None, sample: None, event: None }
     });
     listed.chain(unlisted).collect()

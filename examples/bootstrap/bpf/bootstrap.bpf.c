@@ -5,7 +5,7 @@
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
+#include <eunomia.bpf.h>
 
 #define COMM_LEN 16
 #define FILENAME_LEN 127
@@ -19,7 +19,7 @@ struct event {
     int pid;
     int ppid;
     unsigned int exit_code;
-    unsigned long long duration_ns;
+    unsigned long long duration_ns EUNOMIA_FORMAT(ns);
     char comm[COMM_LEN];
     char filename[FILENAME_LEN];
     bool exit_event;
@@ -36,14 +36,9 @@ struct trace_event_raw_sched_process_exec {
     unsigned int __data_loc_filename;
 } __attribute__((preserve_access_index));
 
-// Names the type of the records for the generator.
-const volatile struct event *__eunomia_dummy_event_ptr __attribute__((unused));
-
-// The least lifetime in nanoseconds of processes to report; if set, starts are not reported.
-const volatile unsigned long long min_duration_ns = 0;
-
-// The number of events for which the ring buffer had no space.
-unsigned long long dropped = 0;
+// If set, starts are not reported.
+const volatile unsigned long long min_duration_ns
+    EUNOMIA_HELP("Report only processes that lived at least this long, in nanoseconds") = 0;
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -52,21 +47,9 @@ struct {
     __type(value, unsigned long long);
 } exec_start SEC(".maps");
 
-struct {
-    __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 256 * 1024);
-} rb SEC(".maps");
+EUNOMIA_RINGBUF(rb, 256 * 1024, struct event);
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-static __always_inline struct event *reserve(void)
-{
-    struct event *event = bpf_ringbuf_reserve(&rb, sizeof(*event), 0);
-
-    if (!event)
-        __sync_fetch_and_add(&dropped, 1);
-    return event;
-}
+char LICENSE[] SEC("license") EUNOMIA_BRIEF("Reports every process start and exit.") = "Dual BSD/GPL";
 
 static __always_inline void fill(struct event *event, int pid)
 {
@@ -88,7 +71,7 @@ int handle_exec(struct trace_event_raw_sched_process_exec *ctx)
     if (min_duration_ns)
         return 0;
 
-    event = reserve();
+    event = eunomia_reserve(rb);
     if (!event)
         return 0;
     fill(event, pid);
@@ -97,7 +80,7 @@ int handle_exec(struct trace_event_raw_sched_process_exec *ctx)
     event->exit_event = false;
     event->et = EVENT_TYPE__ENTER;
     bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), (void *)ctx + (ctx->__data_loc_filename & 0xffff));
-    bpf_ringbuf_submit(event, 0);
+    eunomia_submit(event);
     return 0;
 }
 
@@ -123,7 +106,7 @@ int handle_exit(void *ctx)
     if (duration_ns < min_duration_ns)
         return 0;
 
-    event = reserve();
+    event = eunomia_reserve(rb);
     if (!event)
         return 0;
     fill(event, pid);
@@ -133,6 +116,6 @@ int handle_exit(void *ctx)
     event->filename[0] = '\0';
     event->exit_event = true;
     event->et = EVENT_TYPE__EXIT;
-    bpf_ringbuf_submit(event, 0);
+    eunomia_submit(event);
     return 0;
 }

@@ -2,8 +2,8 @@
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include <eunomia.bpf.h>
 
 #define SLOTS 26
 #define COMM_LEN 16
@@ -25,10 +25,10 @@ struct task_struct___old {
     long state;
 } __attribute__((preserve_access_index));
 
-// True for one histogram for each process instead of one for all.
-const volatile bool per_process = false;
-// The process to measure; 0 for all.
-const volatile int target = 0;
+const volatile bool per_process
+    EUNOMIA_HELP("One histogram for each process") EUNOMIA_LONG("per-process") EUNOMIA_SHORT("P") = false;
+const volatile int target
+    EUNOMIA_HELP("The one process to look at; 0 means all") EUNOMIA_LONG("pid") EUNOMIA_SHORT("p") = 0;
 
 // The time in nanoseconds at which a thread became runnable, by thread id.
 struct {
@@ -44,13 +44,12 @@ struct {
     __uint(max_entries, 10240);
     __type(key, __u32);
     __type(value, struct hist);
-} hists SEC(".maps");
-
-const volatile struct hist *__eunomia_dummy_hist_ptr __attribute__((unused));
+} hists SEC(".maps") EUNOMIA_SAMPLE(log2_hist, 1000) EUNOMIA_UNIT("usecs") EUNOMIA_CLEAR;
 
 static const struct hist empty;
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license")
+    EUNOMIA_BRIEF("How long threads wait for a CPU once they can run") = "Dual BSD/GPL";
 
 static __always_inline void can_run(struct task_struct *task)
 {

@@ -45,6 +45,7 @@ pub struct Dropped<'a> {
     pub section: &'a str,
     /// The offset of the variable in the section, in bytes.
     pub offset: usize,
-    /// The number of bytes of the variable, 4 or 8.
+    /// The number of bytes of the variable: 4 for one counter, else 8 for each counter. Several
+    /// counters are parts of a sum.
     pub size: usize,
 }
