@@ -2,9 +2,8 @@
 
 use crate::{
     Error,
-    config,
     comments::{DocComment, Line, doc_comments},
-    files,
+    config, files,
 };
 use std::path::PathBuf;
 

@@ -87,7 +87,8 @@ fn negative_and_wide_values_tell_types_apart() {
     let Ran { exit, err, .. } = build(&path, &c);
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
     let text = printed(&["check", &format!("{path}/x.json")]);
-    for part in ["narrow (by kind: -1 struct narrow)", "wide (by kind: 1099511627776 struct wide)"] {
+    for part in ["narrow (by kind: -1 struct narrow)", "wide (by kind: 1099511627776 struct wide)"]
+    {
         assert!(text.contains(part), "{text}");
     }
 }
@@ -163,7 +164,16 @@ fn headers_serve_other_build_systems() {
     fs::copy("bpf/header.bpf.c", folder.join("header.bpf.c")).unwrap();
     fs::copy("bpf/repeat.h", folder.join("repeat.h")).unwrap();
     let status = Command::new(clang())
-        .args(["-g", "-O2", "-target", "bpf", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"])
+        .args([
+            "-g",
+            "-O2",
+            "-target",
+            "bpf",
+            "-Wall",
+            "-Wextra",
+            "-Wno-unused-parameter",
+            "-Werror",
+        ])
         .args(["-Iinclude", "-idirafter", "/usr/include/x86_64-linux-gnu"])
         .args(["-c", "header.bpf.c", "-o", "header.bpf.o"])
         .current_dir(&folder)

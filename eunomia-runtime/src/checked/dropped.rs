@@ -28,9 +28,7 @@ pub(super) fn dropped<'a>(
     let own = format!("{map}_dropped");
     let counts = |variable: &&Variable| {
         let item = item(layouts, variable.ty);
-        let is_counter = |bytes| {
-            matches!(layouts.btf.resolve(item).1.kind, Kind::Int { size, signed: false, bool: false, .. } if size == bytes)
-        };
+        let is_counter = |bytes| matches!(layouts.btf.resolve(item).1.kind, Kind::Int { size, signed: false, bool: false, .. } if size == bytes);
         match variable.size {
             4 => is_counter(4),
             size => is_counter(8) && size <= LARGEST,

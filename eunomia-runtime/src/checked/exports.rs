@@ -252,7 +252,8 @@ impl Resolver<'_> {
             (Payload::Tagged(one), Payload::Tagged(other)) => {
                 let types = |tagged: &tagged::Tagged| {
                     let tags = tagged.tags.iter();
-                    tags.map(|tag| (tag.value, self.layouts.c_name(tag.ty))).collect::<BTreeSet<_>>()
+                    tags.map(|tag| (tag.value, self.layouts.c_name(tag.ty)))
+                        .collect::<BTreeSet<_>>()
                 };
                 one.offset == other.offset && types(one) == types(other)
             }

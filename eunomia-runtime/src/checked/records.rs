@@ -73,8 +73,7 @@ fn case(member: &Member, layouts: &Layouts) -> Option<(String, Option<TypeId>)> 
 fn name_constants(tagged: &mut Tagged, layouts: &Layouts) {
     for tag in &mut tagged.tags {
         let nowhere = JsonPath::default();
-        let member =
-            discriminant(&tagged.member, tag.ty, &nowhere, layouts, &mut Found::default());
+        let member = discriminant(&tagged.member, tag.ty, &nowhere, layouts, &mut Found::default());
         let Some(id) = member.and_then(|member| member.ty) else { continue };
         let constant = Layouts::enum_name(layouts.btf.resolve(id).1, tag.value.into());
         tag.text = constant.unwrap_or(&tag.text).to_owned();

@@ -68,9 +68,7 @@ pub(crate) fn resolve(
     let before = diagnostics.len();
     let types: Vec<(String, Option<TypeId>)> = types
         .iter()
-        .map(|(text, c_type)| {
-            (text.clone(), named(c_type, &place.key(text), layouts, diagnostics))
-        })
+        .map(|(text, c_type)| (text.clone(), named(c_type, &place.key(text), layouts, diagnostics)))
         .collect();
     let tagged = distinguish(member, &types, place, layouts, diagnostics);
     tagged.filter(|_| diagnostics.len() == before)

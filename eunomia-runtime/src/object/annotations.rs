@@ -15,7 +15,10 @@ pub fn parse(tag: &str) -> Option<(&str, &str)> {
 
 /// Returns the value of a key among the tags of an item.
 pub(crate) fn value<'a>(tags: &'a [String], key: &str) -> Option<&'a str> {
-    tags.iter().filter_map(|tag| parse(tag)).find(|(known, _)| *known == key).map(|(_, value)| value)
+    tags.iter()
+        .filter_map(|tag| parse(tag))
+        .find(|(known, _)| *known == key)
+        .map(|(_, value)| value)
 }
 
 impl Layouts {

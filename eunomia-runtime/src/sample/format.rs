@@ -156,7 +156,10 @@ fn errno(number: u64) -> Option<&'static str> {
     if number == 524 {
         return Some("ENOTSUPP");
     }
-    ERRNOS.get(usize::try_from(number).ok()?.checked_sub(1)?).copied().filter(|name| !name.is_empty())
+    ERRNOS
+        .get(usize::try_from(number).ok()?.checked_sub(1)?)
+        .copied()
+        .filter(|name| !name.is_empty())
 }
 
 /// The error numbers from 1 on; 41 and 58 are unused.

@@ -84,17 +84,19 @@ impl Items {
     /// Returns the items of a skeleton.
     pub fn of(skeleton: &Skeleton) -> Self {
         let skel = JsonPath::default();
-        let variables = skeleton.sections.iter().enumerate().flat_map(|(i, section)| {
-            let place = skel.key("data_sections").index(i).key("variables");
-            section.variables.iter().enumerate().map(move |(j, variable)| {
-                (Item::Variable(variable.name.clone()), place.index(j))
-            })
-        });
+        let variables =
+            skeleton.sections.iter().enumerate().flat_map(|(i, section)| {
+                let place = skel.key("data_sections").index(i).key("variables");
+                section.variables.iter().enumerate().map(move |(j, variable)| {
+                    (Item::Variable(variable.name.clone()), place.index(j))
+                })
+            });
         let maps = skeleton.maps.iter().enumerate();
         let maps = maps.map(|(i, map)| (Item::Map(map.name.clone()), skel.key("maps").index(i)));
-        let programs = skeleton.programs.iter().enumerate().map(|(i, program)| {
-            (Item::Program(program.name.clone()), skel.key("progs").index(i))
-        });
+        let programs =
+            skeleton.programs.iter().enumerate().map(|(i, program)| {
+                (Item::Program(program.name.clone()), skel.key("progs").index(i))
+            });
         let package = [(Item::Package, skel.key("doc"))];
         Self(variables.chain(maps).chain(programs).chain(package).collect())
     }

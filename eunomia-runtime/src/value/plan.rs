@@ -157,7 +157,9 @@ impl Plan {
     fn member<F: Form>(&mut self, layouts: &Layouts, field: &Field<'_>) {
         let offset = bounded(field.offset());
         let leaf = match (field.ty, field.bits) {
-            _ if F::FORMATS && let Some(format) = layouts.format(field) => {
+            _ if F::FORMATS
+                && let Some(format) = layouts.format(field) =>
+            {
                 Leaf::Formatted(format, bounded(field.size))
             }
             (Some(ty), None) => return self.value::<F>(layouts, ty, offset),
