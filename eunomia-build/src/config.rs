@@ -38,6 +38,7 @@ pub struct Config {
     source: Option<crate::source::Source>,
     module: Option<String>,
     events: Vec<(String, EventType)>,
+    types: Vec<String>,
     programs: Vec<(String, String)>,
     args_prefix: String,
     out_dir: Option<PathBuf>,
@@ -169,6 +170,17 @@ impl Config {
         self
     }
 
+    /// Adds C types of the object's BTF that the module defines although no event, variable or map
+    /// has them, each with all types that it holds: `struct config`, `enum kind`.
+    ///
+    /// The context of a `SEC("syscall")` program and the parameters of global functions are defined
+    /// without being named. clang leaves out of BTF what only function bodies use; `const struct
+    /// config *unused __attribute__((unused));` brings it in.
+    pub fn types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
+        self.types.extend(types.into_iter().map(Into::into));
+        self
+    }
+
     /// Sets the type of a program whose section names none, for example `SEC("ext/hook")`. The
     /// program is treated as if it were in `section`, for example `xdp`, and `open` of the module
     /// sets the type. Without a type such a program is a fault, because libbpf does not load it.
@@ -282,6 +294,7 @@ impl Config {
         for (program, section) in &self.programs {
             input.skeleton = input.skeleton.with_program(program, section);
         }
+        input.skeleton.types.clone_from(&self.types);
         input.skeleton.option_prefix.clone_from(&self.args_prefix);
         Ok(input)
     }
@@ -415,9 +428,10 @@ fn note(checked: &Checked) {
         if let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) {
             let note = format!(
                 "{}: the records of `{map}` are delivered as bytes: {why}; name their type: `Config::event(\"{map}\", \"struct NAME\")`, \
-                 `events({map} = \"struct NAME\")` in the macro, `--event '{map}=struct NAME'`, or `const struct NAME *unused \
-                 __attribute__((unused));` in the C source",
+                 `events({map} = \"struct NAME\")` in the macro, `--event '{map}=struct NAME'`, or `{}` of eunomia.bpf.h in \
+                 the map's definition",
                 checked.skeleton.file(),
+                stream.declaration(),
                 map = stream.map
             );
             // A message for cargo ends with its line.

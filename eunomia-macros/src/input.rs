@@ -15,7 +15,7 @@ use syn::{
 /// The arguments of `include_skeleton!`.
 ///
 /// `"path" [, mod = name] [, object = "path"]
-/// [, events(map = "type", map = match member { value => "type", .. }, ..)]
+/// [, events(map = "type", map = match member { value => "type", .. }, ..)] [, types("type", ..)]
 /// [, programs(program = "section", ..)] [, args(prefix = "text")] [, stale = true]
 /// [, debug = "path"]`
 pub(crate) struct Input {
@@ -25,6 +25,8 @@ pub(crate) struct Input {
     pub(crate) debug: Option<Path>,
     /// Maps with the C types of their records.
     pub(crate) events: Vec<(String, EventType)>,
+    /// C types that the module defines in any case.
+    pub(crate) types: Vec<String>,
     /// Programs with the sections that name their types.
     pub(crate) programs: Vec<(String, String)>,
     /// True if a skeleton that is older than its C source is accepted.
@@ -35,10 +37,11 @@ pub(crate) struct Input {
 
 /// The names of the options, each with an example of its form. The error of [`known`] and the docs
 /// of `include_skeleton!` list them, too.
-const OPTIONS: [(&str, &str); 7] = [
+const OPTIONS: [(&str, &str); 8] = [
     ("mod", "mod = name"),
     ("object", "object = \"x.bpf.o\""),
     ("events", "events(map = \"struct event\")"),
+    ("types", "types(\"struct config\")"),
     ("programs", "programs(program = \"xdp\")"),
     ("args", "args(prefix = \"net-\")"),
     ("stale", "stale = true"),
@@ -62,6 +65,7 @@ impl Parse for Input {
             object: None,
             debug: None,
             events: Vec::new(),
+            types: Vec::new(),
             programs: Vec::new(),
             stale: None,
             args_prefix: None,
@@ -106,6 +110,13 @@ impl Input {
                     }
                     self.events.push((map, event));
                 }
+                return Ok(());
+            }
+            "types" => {
+                let list;
+                parenthesized!(list in input);
+                let types = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
+                self.types = types.iter().map(LitStr::value).collect();
                 return Ok(());
             }
             "programs" => {
@@ -175,7 +186,8 @@ fn known(option: &Ident) -> Result<&'static str> {
     let todo = match similar {
         Some((_, written)) => format!("did you mean `{written}`?"),
         None => {
-            "expected `mod`, `object`, `events`, `programs`, `args`, `stale` or `debug`".to_owned()
+            "expected `mod`, `object`, `events`, `types`, `programs`, `args`, `stale` or `debug`"
+                .to_owned()
         }
     };
     Err(Error::new(option.span(), format!("unknown option `{name}`; {todo}")))

@@ -31,6 +31,8 @@ use input::{Input, Path};
 ///   `header.kind`), an integer or enum, at the same offset, and its value selects the type. Values
 ///   are numbers or names of constants. `Export::Map` then holds the enum `MapRecord`, with a
 ///   variant for each type, and `Unknown` for the bytes of any other record.
+/// - `types("struct config", "enum kind")` defines C types of the object although no event, variable
+///   or map has them, each with all types that it holds.
 /// - `programs(hook = "xdp")` sets the type of a program whose section names none, by a section
 ///   that names one. `open` of the module sets the type of the program.
 /// - `stale = true` accepts a skeleton whose C source, found beside it, has changed since the
@@ -70,6 +72,7 @@ fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
         return Err(diagnostics(stale));
     }
     skeleton.events.extend(input.events.iter().cloned());
+    skeleton.types.clone_from(&input.types);
     for (program, section) in &input.programs {
         skeleton = skeleton.with_program(program, section);
     }

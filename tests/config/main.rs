@@ -1,6 +1,7 @@
 //! `eunomia_build::Config`, as a build script uses it.
 
 mod annotations;
+mod snippets;
 
 use std::{
     env,
@@ -539,5 +540,29 @@ fn header_of_kernel_is_cached() {
     assert!(
         is_watched("kinds.btf") && is_watched("read.bpf.c") && !is_watched("vmlinux.h"),
         "{text}"
+    );
+}
+
+#[test]
+fn requested_types_are_defined() {
+    let out = folder("types");
+    let config = || Config::new().skeleton("bpf/tagged.json").out_dir(&out);
+    let module = |config: Config| {
+        config.generate().unwrap();
+        fs::read_to_string(out.join("tagged.rs")).unwrap()
+    };
+    assert!(!module(config()).contains("pub struct Untagged "));
+    let text = module(config().types(["struct untagged", "struct header"]).types(["enum kind"]));
+    for item in ["pub struct Untagged ", "pub struct Header ", "pub struct Kind("] {
+        assert!(text.contains(item), "{item}");
+    }
+    let error = config().types(["struct untaged", "unsigned int"]).generate().unwrap_err();
+    let lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines,
+        [
+            "bpf/tagged.json: types.struct untaged: the object has no complete type `struct untaged`; did you mean `struct untagged`? Otherwise, add `const struct untaged *unused __attribute__((unused));` to the C source: BTF contains the types that globals and maps refer to",
+            "bpf/tagged.json: types.unsigned int: `unsigned int` is not a struct, union or enum; use Rust's own type for it",
+        ]
     );
 }

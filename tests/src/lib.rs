@@ -93,7 +93,7 @@ pub mod included {
             },
         )
     );
-    ::eunomia_macros::include_skeleton!("bpf/tails.json");
+    ::eunomia_macros::include_skeleton!("bpf/tails.json", types("struct line", "struct place"));
 
     /// A module next to a type that shadows a primitive type.
     pub mod shadowed {

@@ -63,6 +63,10 @@ pub(super) struct Gen {
     /// hook=xdp; can be repeated
     #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
     pub(super) programs: Vec<(String, String)>,
+    /// A C type of the object that the module defines although no event, variable or map has it, for
+    /// example --type 'struct config'; can be repeated
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) types: Vec<String>,
     /// Accepts a skeleton whose C source, found beside it, has changed since the skeleton was built
     #[arg(long)]
     pub(super) stale: bool,

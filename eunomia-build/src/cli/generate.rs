@@ -24,6 +24,7 @@ pub(super) fn run(
     for (map, c_type) in &args.events {
         skeleton = skeleton.with_event(map, c_type);
     }
+    skeleton = skeleton.with_types(&args.types);
     for (program, section) in &args.programs {
         skeleton = skeleton.with_program(program, section);
     }

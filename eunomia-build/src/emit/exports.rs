@@ -27,13 +27,14 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             None => format!("A record of the map {map} ({kind})."),
         });
         if let Payload::Bytes { why } = &export.stream.payload {
-            let (event, line) = (code(&format!("{}=struct NAME", export.stream.map)), code("const struct NAME *unused __attribute__((unused));"));
+            let (event, line) = (code(&format!("{}=struct NAME", export.stream.map)), code(&export.stream.declaration()));
             let (option, method) = (code("events(..)"), code("Config::event"));
             doc.0.push_str(&format!(
-                " Its type is not known: {}. To name it, give the macro {option}, {method} or {} {event}; if BTF lacks it, add {line} to the C \
-                 source.",
+                " Its type is not known: {}. To name it, give the macro {option}, {method} or {} {event}, or write {line} of {} into \
+                 the map's definition.",
                 prose(why),
                 code("--event"),
+                code("eunomia.bpf.h"),
             ));
         }
         if let Some(how) = &export.stream.found {

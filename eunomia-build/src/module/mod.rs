@@ -17,7 +17,7 @@ mod types;
 
 use eunomia_runtime::{
     checked::{Checked, DeclaredTarget, InitialValue, Setup},
-    error::Diagnostics,
+    error::{Diagnostic, Diagnostics, JsonPath},
 };
 
 pub(crate) use args::Argument;
@@ -63,6 +63,7 @@ impl<'a> Module<'a> {
         let programs = programs::decide(checked);
         let customs = customs::decide(&exports, &types);
         let batches = columns::decide(&exports, &customs, &mut types);
+        requested(checked, &mut types, &mut diagnostics);
         // Named last, so that no other type changes its name for them.
         signatures::types(checked).into_iter().for_each(|id| types.offer(id));
         match checked.setup() {
@@ -87,5 +88,18 @@ impl<'a> Module<'a> {
                 Err(checked.skeleton.diagnostics(diagnostics))
             }
         }
+    }
+}
+
+/// Adds the types that the application asks for.
+fn requested(checked: &Checked, types: &mut Types<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    match checked.requested() {
+        Ok(ids) => {
+            for (id, c_type) in ids.into_iter().zip(&checked.skeleton.types) {
+                let place = JsonPath::default().key("types").key(c_type);
+                types.need(id, c_type, &format!("the type `{c_type}`"), &place, diagnostics);
+            }
+        }
+        Err(faults) => diagnostics.extend(faults.diagnostics),
     }
 }

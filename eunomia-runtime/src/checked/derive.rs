@@ -34,6 +34,7 @@ impl Skeleton {
             skel_other: Default::default(),
             package_other: Default::default(),
             events: Default::default(),
+            types: Vec::new(),
             option_prefix: String::new(),
             source: Source::object(file),
         }

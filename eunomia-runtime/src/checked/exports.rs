@@ -45,6 +45,14 @@ pub struct Stream {
     pub place: JsonPath,
 }
 
+impl Stream {
+    /// Returns the line of C that declares the type of the map's records in its definition.
+    #[doc(hidden)]
+    pub fn declaration(&self) -> String {
+        format!("EUNOMIA_RECORDS({}, struct NAME);", self.kind)
+    }
+}
+
 /// Resolves every ring buffer, perf event array and sampled map, in document order and then in
 /// object order. Perf event arrays in `counters` are used for counters and deliver nothing.
 pub(crate) fn resolve(

@@ -1,10 +1,38 @@
 //! Types of the object by their C names.
 
+use super::Checked;
 use crate::{
-    error::{Diagnostic, Found, JsonPath},
+    error::{Diagnostic, Diagnostics, Found, JsonPath},
     object::{Kind, Layouts, TypeId},
     suggestion::near,
 };
+
+impl Checked {
+    /// Returns the types that the application asks for ([`crate::Skeleton::with_types`]).
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with every name that is not a struct, union or enum of the object.
+    #[doc(hidden)]
+    pub fn requested(&self) -> Result<Vec<TypeId>, Diagnostics> {
+        let mut diagnostics = Found::default();
+        let mut types = Vec::new();
+        for c_type in &self.skeleton.types {
+            let place = JsonPath::types().key(c_type);
+            let Some(id) = named(c_type, &place, &self.layouts, &mut diagnostics) else { continue };
+            let is_defined = |kind: &Kind| {
+                matches!(kind, Kind::Struct { .. } | Kind::Union { .. } | Kind::Enum { .. })
+            };
+            if is_defined(&self.layouts.btf.resolve(id).1.kind) {
+                types.push(id);
+            } else {
+                let what = format!("`{c_type}` is not a struct, union or enum");
+                diagnostics.push(Diagnostic::new(place, what, "use Rust's own type for it"));
+            }
+        }
+        self.skeleton.verdict(diagnostics)?;
+        Ok(types)
+    }
+}
 
 /// Returns the type with the C name that the application gives.
 pub(crate) fn named(

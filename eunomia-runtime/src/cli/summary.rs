@@ -16,8 +16,9 @@ pub(super) fn untyped(checked: &Checked, err: &mut Messages<'_>) {
         if let Payload::Bytes { why } = &stream.payload {
             let map = &stream.map;
             err.print(&line(&format!(
-                "{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object; the line \
-                 `const struct NAME *unused __attribute__((unused));` in the C source adds one"
+                "{map}: events are shown as bytes: {why}; `--event '{map}=struct NAME'` names a type of the object; `{}` \
+                 of eunomia.bpf.h in the map's definition declares one",
+                stream.declaration()
             )));
         }
     }

@@ -54,6 +54,8 @@ pub struct Diagnostics {
 
 /// The key in places of types that the application set.
 const EVENTS: &str = "events";
+/// The first key of places of types that the application asks for.
+const TYPES: &str = "types";
 
 /// The number of faults that are shown. A document with more faults is probably of another kind,
 /// and nobody reads them all.
@@ -168,10 +170,17 @@ impl JsonPath {
         Self::default().key(EVENTS)
     }
 
+    /// Returns the place of the types that the application asks for. No document has it.
+    pub(crate) fn types() -> Self {
+        Self::default().key(TYPES)
+    }
+
     /// Reports whether the place is one inside a document: neither the document as a whole nor what
     /// the application set.
     pub(crate) fn is_in_text(&self) -> bool {
-        self.0.first().is_some_and(|step| !matches!(step, Step::Key(key) if key == EVENTS))
+        let is_set =
+            |step: &Step| matches!(step, Step::Key(key) if [EVENTS, TYPES].contains(&&**key));
+        self.0.first().is_some_and(|step| !is_set(step))
     }
 
     /// Returns the place of a list item below this one; indices start at 0.

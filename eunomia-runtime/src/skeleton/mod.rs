@@ -41,6 +41,14 @@ impl Skeleton {
         self
     }
 
+    /// Adds C types of the object's BTF, such as `struct config`, that the generated module defines
+    /// although no event, variable or map has them.
+    #[must_use]
+    pub fn with_types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
+        self.types.extend(types.into_iter().map(Into::into));
+        self
+    }
+
     /// Sets the types of records as [`Self::with_event`] does, for a map with records of several
     /// types.
     ///

@@ -67,6 +67,10 @@ pub struct Skeleton {
     /// They are not part of the document.
     #[doc(hidden)]
     pub events: BTreeMap<String, EventType>,
+    /// C types that the application asks for ([`Skeleton::with_types`]), whether anything uses them
+    /// or not. They are not part of the document.
+    #[doc(hidden)]
+    pub types: Vec<String>,
     /// Prefix of the options of variables that the application set
     /// ([`Skeleton::with_option_prefix`]). It is not part of the document.
     #[doc(hidden)]

@@ -136,6 +136,7 @@ pub(super) fn metadata(table: &Table<'_>) -> Option<Skeleton> {
         skel_other: skel.other(),
         package_other: Default::default(),
         events: Default::default(),
+        types: Vec::new(),
         option_prefix: String::new(),
         source: Source::default(),
     })
@@ -320,6 +321,7 @@ fn legacy(table: &Table<'_>) -> Option<Skeleton> {
         skel_other: Default::default(),
         package_other: Default::default(),
         events: Default::default(),
+        types: Vec::new(),
         option_prefix: String::new(),
         source: Source::default(),
     })

@@ -113,6 +113,7 @@ impl Skeleton {
             programs: skeleton.programs.iter().take(count).map(untyped).collect(),
             object: None,
             events: Default::default(),
+            types: Vec::new(),
             option_prefix: String::new(),
             ..skeleton.clone()
         };

@@ -178,7 +178,7 @@ impl std::fmt::Display for Sizes {
 
 const INDEX: &str = "write __type(key, __u32)";
 const NO_KEY: &str = "remove `key` and `key_size`";
-const NO_VALUE: &str = "remove `value` and `value_size`; a pointer `struct event *unused __attribute__((unused))` names the record type";
+const NO_VALUE: &str = "remove `value` and `value_size`; `EUNOMIA_RECORDS` of eunomia.bpf.h declares the type of the records";
 const REFERENCE: &str = "write __type(value, __u32): it holds a reference";
 
 fn key_sizes(kind: MapKind) -> Option<(Sizes, &'static str)> {
