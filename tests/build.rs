@@ -59,6 +59,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(&path, skeleton)?;
         Config::new().skeleton(&path).generate()?;
     }
+    // The macro chooses among architectures.
+    let names = fs::read_to_string("bpf/names.json")?;
+    let both = ["x86_64", "aarch64"].map(|arch| (arch.to_owned(), names.clone()));
+    fs::write(out.join("both.json"), Skeleton::combined(&both)?)?;
     probed(out)
 }
 

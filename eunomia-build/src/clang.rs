@@ -25,13 +25,14 @@ pub(crate) fn run(
     source: &Path,
     object: &Path,
     deps: &Path,
+    target: &Target,
 ) -> Result<String, Error> {
     let mut command = Command::new(clang);
     command.args(args);
     // The stack protector does not work for BPF.
     command.arg("-fno-stack-protector");
     if !args.iter().any(|arg| arg.to_string_lossy().contains("__TARGET_ARCH_")) {
-        command.arg(format!("-D__TARGET_ARCH_{}", libbpf_name(&target_arch())));
+        command.arg(format!("-D__TARGET_ARCH_{}", target.libbpf_name()));
     }
     command
         .args(["-MD", "-MF"])
@@ -95,43 +96,82 @@ fn advice(program: &Path, error: &io::Error) -> String {
     }
 }
 
-fn target_arch() -> String {
-    // Cargo sets the target architecture for build scripts.
-    env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.to_owned())
+/// The architecture that a source is compiled for.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// The name in Rust (`target_arch`).
+    pub(crate) arch: String,
+    is_little: bool,
+    abi: String,
 }
 
-/// Returns the name of an architecture in `bpf_tracing.h`.
-fn libbpf_name(arch: &str) -> &str {
-    match arch {
-        "x86_64" => "x86",
-        "aarch64" => "arm64",
-        "powerpc64" => "powerpc",
-        "s390x" => "s390",
-        "riscv64" => "riscv",
-        "loongarch64" => "loongarch",
-        "sparc64" => "sparc",
-        "mips64" => "mips",
-        other => other,
+/// The names of architectures in Rust, in `bpf_tracing.h`, and of other tools.
+const ARCHITECTURES: [(&str, &str, &[&str]); 8] = [
+    ("x86_64", "x86", &["amd64"]),
+    ("aarch64", "arm64", &[]),
+    ("riscv64", "riscv", &[]),
+    ("loongarch64", "loongarch", &[]),
+    ("powerpc64", "powerpc", &["powerpc64le", "ppc64le"]),
+    ("s390x", "s390", &[]),
+    ("sparc64", "sparc", &[]),
+    ("mips64", "mips", &[]),
+];
+
+impl Target {
+    /// Returns the target of the build, or this machine outside of a build script.
+    pub(crate) fn of_build() -> Self {
+        // Cargo sets the target for build scripts.
+        let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.into());
+        let is_little = match env::var("CARGO_CFG_TARGET_ENDIAN") {
+            Ok(endian) => endian == "little",
+            Err(_) => cfg!(target_endian = "little"),
+        };
+        Self { arch, is_little, abi: env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default() }
     }
-}
 
-/// Returns the directories with `<asm/types.h>`, which Linux headers include and clang does not
-/// find for the target bpf: those of the target, of its cross compiler, and of this machine.
-pub(crate) fn system_folders() -> Vec<PathBuf> {
-    let little = match env::var("CARGO_CFG_TARGET_ENDIAN") {
-        Ok(endian) => endian == "little",
-        Err(_) => cfg!(target_endian = "little"),
-    };
-    let abi = env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default();
-    let target = debian_name(&target_arch(), little, &abi);
-    let host = debian_name(env::consts::ARCH, cfg!(target_endian = "little"), "");
-    let mut folders = vec![
-        format!("/usr/include/{target}"),
-        format!("/usr/{target}/include"),
-        format!("/usr/include/{host}"),
-    ];
-    folders.dedup();
-    folders.into_iter().map(PathBuf::from).filter(|folder| folder.is_dir()).collect()
+    /// Returns the target with this name, in the spelling of Rust, of libbpf or of Debian.
+    pub(crate) fn named(name: &str) -> Result<Self, Error> {
+        let known = ARCHITECTURES.into_iter().find(|(rust, libbpf, others)| {
+            [rust, libbpf].contains(&&name) || others.contains(&name)
+        });
+        let Some((arch, ..)) = known else {
+            let known = ARCHITECTURES.map(|(rust, ..)| rust).join(", ");
+            return Err(Error::Config(format!("unknown architecture `{name}`, known are {known}")));
+        };
+        let is_little = !matches!(arch, "s390x" | "sparc64" | "mips64");
+        Ok(Self { arch: arch.to_owned(), is_little, abi: String::new() })
+    }
+
+    /// Refuses a target whose objects are big-endian: readers and types are for little-endian ones.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.is_little {
+            true => Ok(()),
+            false => Err(Error::Config(format!(
+                "cannot compile for {}: it is big-endian, and eunomia reads objects and records of little-endian machines only",
+                self.arch
+            ))),
+        }
+    }
+
+    /// Returns the name of the architecture in `bpf_tracing.h`.
+    fn libbpf_name(&self) -> &str {
+        let known = ARCHITECTURES.into_iter().find(|(rust, ..)| *rust == self.arch);
+        known.map_or(&self.arch, |(_, libbpf, _)| libbpf)
+    }
+
+    /// Returns the directories with `<asm/types.h>`, which Linux headers include and clang does not
+    /// find for the target bpf: those of the target, of its cross compiler, and of this machine.
+    pub(crate) fn system_folders(&self) -> Vec<PathBuf> {
+        let target = debian_name(&self.arch, self.is_little, &self.abi);
+        let host = debian_name(env::consts::ARCH, cfg!(target_endian = "little"), "");
+        let mut folders = vec![
+            format!("/usr/include/{target}"),
+            format!("/usr/{target}/include"),
+            format!("/usr/include/{host}"),
+        ];
+        folders.dedup();
+        folders.into_iter().map(PathBuf::from).filter(|folder| folder.is_dir()).collect()
+    }
 }
 
 /// Returns the Debian name of an architecture.

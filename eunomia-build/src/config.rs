@@ -125,6 +125,18 @@ impl Config {
         self
     }
 
+    /// Sets the architecture that the C is compiled for, for example `aarch64`. The default is that of
+    /// the build (`CARGO_CFG_TARGET_ARCH`), or of this machine outside of a build script.
+    ///
+    /// It matters for programs that read registers (`PT_REGS_PARM1`, `BPF_KPROBE`) or a kernel's
+    /// headers; others are the same on every architecture. Names are those of Rust's `target_arch`,
+    /// of libbpf (`arm64`) or of Debian. Big-endian ones are refused.
+    #[cfg(feature = "compile")]
+    pub fn target_arch(mut self, arch: impl Into<String>) -> Self {
+        self.compiler().arch = Some(arch.into());
+        self
+    }
+
     #[cfg(feature = "compile")]
     fn compiler(&mut self) -> &mut crate::source::Source {
         self.source.get_or_insert_default()
@@ -358,7 +370,7 @@ impl Config {
         match (self.skeleton.first(), self.object.first()) {
             (Some(json), object) => {
                 let file = json.display().to_string();
-                let mut skeleton = Skeleton::from_slice(&files::read(json)?, &file)?;
+                let mut skeleton = Skeleton::from_slice_for(&files::read(json)?, &file, &arch())?;
                 if let Some(object) = object {
                     // Faults of the object alone are reported with the object's name.
                     skeleton = skeleton
@@ -397,6 +409,11 @@ pub(crate) fn report(skeleton: &Skeleton, warnings: Vec<Diagnostic>, warn: &mut 
     for warning in warnings {
         warn(&format!("{}\n", skeleton.diagnostics(vec![warning])));
     }
+}
+
+/// Returns the architecture of the build, or of this machine outside of a build script.
+fn arch() -> String {
+    env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.to_owned())
 }
 
 /// Makes a skeleton from an object. `warn` receives a line for each key in its declaration tags that

@@ -9,7 +9,11 @@ use std::{
 
 use eunomia_runtime::__private::link;
 
-use crate::{Error, Vmlinux, clang, files, headers};
+use crate::{
+    Error, Vmlinux,
+    clang::{self, Target},
+    files, headers,
+};
 
 /// C files that are linked into one object, and how to compile them.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +22,8 @@ pub(crate) struct Source {
     pub(crate) clang: Option<PathBuf>,
     pub(crate) args: Vec<OsString>,
     pub(crate) vmlinux: Option<Vmlinux>,
+    /// The architecture, if it is not that of the build.
+    pub(crate) arch: Option<String>,
 }
 
 /// An object and every file that it was built from.
@@ -41,11 +47,13 @@ impl Source {
         for path in &self.paths {
             self.check(path)?;
         }
+        let target = self.target()?;
+        target.check()?;
         let dir = TempDir::new()?;
         let headers = dir.0.join("libbpf");
         headers::write(&headers)?;
         let clang = self.clang.as_deref().unwrap_or(Path::new("clang"));
-        let mut args = self.all_args(&headers);
+        let mut args = self.all_args(&headers, &target);
         let mut depends_on = self.paths.clone();
         let made = kept.map_or_else(|| dir.0.join("include"), Path::to_owned);
         if let Some(vmlinux) = &self.vmlinux {
@@ -62,7 +70,7 @@ impl Source {
         for (index, path) in self.paths.iter().enumerate() {
             let (object, deps) =
                 (dir.0.join(format!("{index}.o")), dir.0.join(format!("{index}.d")));
-            let text = clang::run(clang, &args, path, &object, &deps)?;
+            let text = clang::run(clang, &args, path, &object, &deps, &target)?;
             if !text.is_empty() {
                 warn(&text);
             }
@@ -88,6 +96,10 @@ impl Source {
             Error::Link { path: path.cloned().unwrap_or_default(), message: why }
         })?;
         Ok(Compiled { object: files::read(&linked)?, depends_on })
+    }
+
+    fn target(&self) -> Result<Target, Error> {
+        self.arch.as_deref().map_or_else(|| Ok(Target::of_build()), Target::named)
     }
 
     fn check(&self, path: &Path) -> Result<(), Error> {
@@ -120,9 +132,9 @@ impl Source {
         Ok(())
     }
 
-    fn all_args(&self, headers: &Path) -> Vec<OsString> {
+    fn all_args(&self, headers: &Path, target: &Target) -> Vec<OsString> {
         let mut args = self.args.clone();
-        for folder in clang::system_folders() {
+        for folder in target.system_folders() {
             args.extend(["-idirafter".into(), folder.into()]);
         }
         // Paths of this machine must not get into BTF line information, so that equal sources give

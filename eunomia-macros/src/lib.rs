@@ -21,6 +21,7 @@ use input::{Input, Path};
 /// - The path is relative to the package's `Cargo.toml`; a leading `$OUT_DIR/` is the output
 ///   directory of the build script. The path may also name a BPF object (`.bpf.o`) in place of a
 ///   skeleton.
+///   A skeleton with an object for each architecture gives the module of the target's.
 /// - `mod = name` names the module. The default is the file's name up to the first dot.
 /// - `object = "path"` adds the object to a skeleton that has only metadata.
 /// - `args(prefix = "net-")` sets a prefix for the options of `Args`, so that the `Args` of several
@@ -51,17 +52,41 @@ pub fn include_skeleton(input: TokenStream) -> TokenStream {
 }
 
 fn expand(input: &Input) -> syn::Result<proc_macro2::TokenStream> {
-    let refuse = |path: &Path, message: String| syn::Error::new(path.span, message);
     let file = input.skeleton.text.as_str();
-    let diagnostics = |diagnostics: Diagnostics| refuse(&input.skeleton, diagnostics.to_string());
     if file.ends_with(".bpf.c") {
         return Err(refuse(&input.skeleton, format!("{file}: {}", eunomia_build::C_SOURCE)));
     }
     let bytes = input.skeleton.read()?;
+    let architectures = Skeleton::architectures(&bytes);
+    if architectures.is_empty() {
+        return module(input, &bytes, std::env::consts::ARCH);
+    }
+    // A macro does not know the target of the build.
+    let modules = architectures.iter().map(|arch| {
+        let module = module(input, &bytes, arch)?;
+        Ok(quote!(#[cfg(target_arch = #arch)] #module))
+    });
+    let modules = modules.collect::<syn::Result<Vec<_>>>()?;
+    let missing = format!("{file} is only for {}", architectures.join(", "));
+    Ok(quote! {
+        #(#modules)*
+        #[cfg(not(any(#(target_arch = #architectures),*)))]
+        ::core::compile_error!(#missing);
+    })
+}
+
+fn refuse(path: &Path, message: String) -> syn::Error {
+    syn::Error::new(path.span, message)
+}
+
+/// Returns the module of the package for an architecture.
+fn module(input: &Input, bytes: &[u8], arch: &str) -> syn::Result<proc_macro2::TokenStream> {
+    let file = input.skeleton.text.as_str();
+    let diagnostics = |diagnostics: Diagnostics| refuse(&input.skeleton, diagnostics.to_string());
     let name = eunomia_build::object_name(
         input.skeleton.file.file_name().unwrap_or_default().to_string_lossy().as_ref(),
     );
-    let mut skeleton = Skeleton::from_slice(&bytes, file).map_err(diagnostics)?;
+    let mut skeleton = Skeleton::from_slice_for(bytes, file, arch).map_err(diagnostics)?;
     if let Some(object) = &input.object {
         // Faults of the object alone are reported on its path.
         let diagnostic = |diagnostics: Diagnostics| refuse(object, diagnostics.to_string());

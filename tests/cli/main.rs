@@ -3,6 +3,7 @@
 //! Most tests call the command as a function of the library; `process.rs` builds and runs the
 //! program itself.
 
+mod architectures;
 mod build;
 mod check;
 mod generate;

@@ -93,6 +93,7 @@ pub mod included {
             },
         )
     );
+    ::eunomia_macros::include_skeleton!("$OUT_DIR/both.json");
     ::eunomia_macros::include_skeleton!("bpf/tails.json", types("struct line", "struct place"));
 
     /// A module next to a type that shadows a primitive type.

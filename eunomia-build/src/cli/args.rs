@@ -105,6 +105,10 @@ pub(super) struct Build {
     /// The clang to compile with; by default `clang` from PATH
     #[arg(long, value_name = "PROGRAM")]
     pub(super) clang: Option<PathBuf>,
+    /// The architecture to compile for, such as x86_64 or aarch64; by default that of this machine.
+    /// If it is repeated, the skeleton holds an object for each
+    #[arg(long = "target-arch", value_name = "ARCH")]
+    pub(super) target_archs: Vec<String>,
     /// The C type of a map's records, for example --event 'rb=struct event'; can be repeated
     #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
     pub(super) events: Vec<(String, String)>,

@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf};
 
 use super::{CommandError, args::Build, output};
-use crate::{Config, config::stem, files};
+use crate::{Config, Skeleton, clang::Target, config::stem, files};
 
 pub(super) fn run(
     args: &Build,
@@ -27,10 +27,11 @@ pub(super) fn run(
     for (program, section) in &args.programs {
         config = config.program(program, section);
     }
-    let (text, _, depends_on) = config.packed(&mut |warnings| {
+    let mut warn = |warnings: &str| {
         // If this write fails, no other place is left for the warnings.
         let _ = err.write_all(warnings.as_bytes());
-    })?;
+    };
+    let (text, depends_on) = packages(&config, &args.target_archs, &mut warn)?;
     match file {
         Some(file) => {
             // The inputs are the sources and every header that clang read.
@@ -38,5 +39,30 @@ pub(super) fn run(
             Ok(files::write(&[(&file, text.as_bytes())])?)
         }
         None => Ok(output::print(out, text.as_bytes())?),
+    }
+}
+
+/// Returns the text of the package, or of one that holds a package for each architecture, and the
+/// files that it depends on.
+fn packages(
+    config: &Config,
+    archs: &[String],
+    warn: &mut dyn FnMut(&str),
+) -> Result<(String, Vec<PathBuf>), CommandError> {
+    let mut packages = Vec::new();
+    let mut all = Vec::new();
+    for name in archs {
+        let Target { arch, .. } = Target::named(name)?;
+        let (text, _, depends_on) = config.clone().target_arch(&arch).packed(warn)?;
+        packages.push((arch, text));
+        all.extend(depends_on);
+    }
+    match packages.len() {
+        0 => {
+            let (text, _, depends_on) = config.packed(warn)?;
+            Ok((text, depends_on))
+        }
+        1 => Ok((packages.remove(0).1, all)),
+        _ => Ok((Skeleton::combined(&packages)?, all)),
     }
 }

@@ -1,6 +1,6 @@
 //! Doc comments of generated code.
 
-use eunomia_runtime::__private::is_shown;
+use eunomia_runtime::{__private::is_shown, object::annotations};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
@@ -63,12 +63,25 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Returns a text with the declaration tags (`btf_decl_tag`) of the item appended.
+/// Returns a text with the declaration tags (`btf_decl_tag`) of the item appended. Of those of
+/// `eunomia.bpf.h`, only the format is not told elsewhere.
 pub(super) fn tagged(mut text: String, tags: &[String]) -> String {
     for tag in tags {
-        text.push_str(&format!("; tagged {}", code(tag)));
+        match annotations::parse(tag) {
+            Some(("format", format)) => text.push_str(&format!("; shown as {}", code(format))),
+            Some(_) => {}
+            None => text.push_str(&format!("; tagged {}", code(tag))),
+        }
     }
     text
+}
+
+/// Returns a text with the description of the item appended.
+pub(super) fn described(text: String, description: Option<&str>) -> String {
+    match description {
+        Some(description) => format!("{text}: {}", prose(description)),
+        None => text,
+    }
 }
 
 /// Returns a size as text.

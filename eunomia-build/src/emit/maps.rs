@@ -1,11 +1,11 @@
 //! The struct `Maps`.
 
-use eunomia_runtime::object::MapDef;
+use eunomia_runtime::{object::MapDef, skeleton::annotations::Item};
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{
-    doc::{Doc, code},
+    doc::{Doc, code, described},
     named,
 };
 use crate::module::Module;
@@ -19,7 +19,9 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
         let (field, def) = (&map.field, map.def);
         let inner =
             def.inner.as_ref().map(|inner| format!(", each {}", kind(inner))).unwrap_or_default();
-        let doc = Doc(format!("{}, {}{inner}", code(&def.name), kind(def)));
+        let text = format!("{}, {}{inner}", code(&def.name), kind(def));
+        let item = Item::Map(def.name.clone());
+        let doc = Doc(described(text, module.checked.skeleton.description(&item)));
         let ty = &map.ty;
         quote! {
             #doc

@@ -1,10 +1,11 @@
 //! The structs `OpenProgs` and `Progs`.
 
+use eunomia_runtime::skeleton::annotations::Item;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use super::{
-    doc::{Doc, code},
+    doc::{Doc, code, described},
     named,
 };
 use crate::module::{Module, Program};
@@ -19,10 +20,10 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
             .programs
             .iter()
             .map(|program| {
-                emit(
-                    program,
-                    Doc(format!("{}, section {}", code(program.name), code(program.section))),
-                )
+                let text = format!("{}, section {}", code(program.name), code(program.section));
+                let item = Item::Program(program.name.to_owned());
+                let description = module.checked.skeleton.description(&item);
+                emit(program, Doc(described(text, description)))
             })
             .collect()
     };

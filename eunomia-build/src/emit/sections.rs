@@ -1,9 +1,10 @@
 //! A struct for each data section.
 
+use eunomia_runtime::skeleton::annotations::Item;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::doc::{Doc, bytes, code, tagged};
+use super::doc::{Doc, bytes, code, described, tagged};
 use crate::module::{Module, integer, literal};
 
 /// Emits a struct of handles for each data section.
@@ -43,7 +44,9 @@ pub(super) fn emit(module: &Module<'_>) -> TokenStream {
                 variable.offset,
                 bytes(variable.size)
             );
-            let doc = Doc(tagged(text, layouts.tags(variable.id, None)));
+            let text = tagged(text, layouts.tags(variable.id, None));
+            let item = Item::Variable(variable.name.clone());
+            let doc = Doc(described(text, module.checked.skeleton.description(&item)));
             quote! {
                 #doc
                 pub #ident: ::eunomia_runtime::bpf::Variable<'a, #ty, A>,

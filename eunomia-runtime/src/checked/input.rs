@@ -18,6 +18,16 @@ impl Skeleton {
     /// # Errors
     /// [`Diagnostics`] with every fault of the input.
     pub fn from_slice(bytes: &[u8], file: &str) -> Result<Self, Diagnostics> {
+        Self::from_slice_for(bytes, file, std::env::consts::ARCH)
+    }
+
+    /// Reads an input as [`Self::from_slice`] does. If it holds a package for each architecture,
+    /// takes that of `arch`, a name of Rust's `target_arch`.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_slice`].
+    #[doc(hidden)]
+    pub fn from_slice_for(bytes: &[u8], file: &str, arch: &str) -> Result<Self, Diagnostics> {
         const GIVE: &str = "give the .json file that the eunomia-bpf compiler, `cargo eunomia build` or `Config::package` wrote, or the BPF object \
                             (.bpf.o)";
 
@@ -36,7 +46,7 @@ impl Skeleton {
         if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
             return Err(refuse("neither a BPF object nor a skeleton, which is a JSON object"));
         }
-        Self::parse(text, file)
+        Self::parse_for(text, file, arch)
     }
 
     /// Reads a file as [`Self::from_slice`] does.

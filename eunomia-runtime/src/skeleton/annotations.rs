@@ -111,6 +111,25 @@ impl Items {
 }
 
 impl Skeleton {
+    /// Returns the description of an item, or the help of a variable that has none.
+    pub fn description(&self, item: &Item) -> Option<&str> {
+        match item {
+            Item::Package => self.doc.as_ref()?.description.as_deref(),
+            Item::Variable(name) => {
+                let mut variables = self.sections.iter().flat_map(|section| &section.variables);
+                let variable = variables.find(|known| known.name == *name)?;
+                let help = variable.arg.as_ref().and_then(|arg| arg.help.as_deref());
+                variable.description.as_deref().or(help)
+            }
+            Item::Map(name) => {
+                self.maps.iter().find(|known| known.name == *name)?.description.as_deref()
+            }
+            Item::Program(name) => {
+                self.programs.iter().find(|known| known.name == *name)?.description.as_deref()
+            }
+        }
+    }
+
     /// Returns a skeleton that was made from an object with the annotations of its sources in it,
     /// and warnings of keys that mean nothing.
     ///

@@ -2,6 +2,7 @@
 //! written.
 
 pub mod annotations;
+mod architectures;
 mod maps;
 pub mod model;
 mod package;
@@ -21,14 +22,21 @@ use crate::{
 };
 
 impl Skeleton {
-    /// Reads a document of any generation; messages call it `file`.
+    /// Reads a document of any generation; messages call it `file`. If it holds a package for each
+    /// architecture, takes that of this machine.
     ///
     /// # Errors
     /// All faults of the document at once, each with its JSON path, line and column.
     pub fn parse(text: &str, file: &str) -> Result<Self, Diagnostics> {
+        Self::parse_for(text, file, std::env::consts::ARCH)
+    }
+
+    /// Reads a document as [`Self::parse`] does. If it holds a package for each architecture, takes
+    /// that of `arch`, a name of Rust's `target_arch`.
+    pub(crate) fn parse_for(text: &str, file: &str, arch: &str) -> Result<Self, Diagnostics> {
         let text = locate::without_mark(text);
-        let skeleton = read::document(text, file)?;
-        Ok(Self { source: Source::document(file, text), ..skeleton })
+        let (skeleton, place) = read::document(text, file, arch)?;
+        Ok(Self { source: Source::document(file, text, place, arch), ..skeleton })
     }
 
     /// Sets the type of the records of a ring buffer or perf event array, in place of the

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use serde_json::Value as Json;
 
 use super::{
-    Source,
+    Source, architectures,
     maps::map,
     model::{
         CmdArg, Doc, Export, ExportConfig, Format, Interpreter, Map, Member, Other, Program,
@@ -21,20 +21,19 @@ use crate::error::{Diagnostic, Diagnostics, JsonPath, SHOWN, locate};
 /// Values of a document, each of which takes a hundred times its two characters while it is read.
 const MOST_VALUES: usize = 1 << 18;
 
-/// Reads a document; messages call it `file`. The skeleton has no source yet.
-pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Diagnostics> {
-    locate::count(text, MOST_VALUES).map_err(|line| {
-        let what =
-            format!("the document has more than {MOST_VALUES} values, and no skeleton has so many");
-        Diagnostics::one(
-            file,
-            Diagnostic { line: Some(line), ..Diagnostic::new(JsonPath::default(), what, "") },
-        )
-    })?;
+/// Reads a document, or its package for an architecture; messages call it `file`. Returns the
+/// skeleton, which has no source yet, and its place in the document.
+pub(super) fn document(
+    text: &str,
+    file: &str,
+    arch: &str,
+) -> Result<(Skeleton, JsonPath), Diagnostics> {
+    check_size(text, file)?;
     let json: Json =
         serde_json::from_str(text).map_err(|error| Diagnostics::one(file, malformed(&error)))?;
     let diagnostics = RefCell::default();
-    let skeleton = generation(&Node::root(&json, &diagnostics));
+    let skeleton = architectures::pick(&Node::root(&json, &diagnostics), arch)
+        .and_then(|node| Some((generation(&node)?, node.place)));
     match (skeleton, diagnostics.into_inner()) {
         (Some(skeleton), found) if found.is_empty() => Ok(skeleton),
         (_, found) => {
@@ -45,7 +44,19 @@ pub(super) fn document(text: &str, file: &str) -> Result<Skeleton, Diagnostics> 
     }
 }
 
-fn malformed(error: &serde_json::Error) -> Diagnostic {
+/// Refuses a document whose values would take much memory.
+pub(super) fn check_size(text: &str, file: &str) -> Result<(), Diagnostics> {
+    locate::count(text, MOST_VALUES).map_err(|line| {
+        let what =
+            format!("the document has more than {MOST_VALUES} values, and no skeleton has so many");
+        Diagnostics::one(
+            file,
+            Diagnostic { line: Some(line), ..Diagnostic::new(JsonPath::default(), what, "") },
+        )
+    })
+}
+
+pub(super) fn malformed(error: &serde_json::Error) -> Diagnostic {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
     let mut diagnostic = Diagnostic::new(

@@ -17,6 +17,8 @@ pub(crate) struct Source {
     file: Arc<str>,
     /// Clones of a skeleton share it: it may hold a whole object.
     text: Option<Arc<str>>,
+    /// The place of the package in the text, and the architecture that it was read for.
+    package: Arc<(JsonPath, String)>,
     /// The places in C sources that the annotations of a skeleton come from.
     annotated: Arc<[(JsonPath, Position)]>,
 }
@@ -27,9 +29,10 @@ impl Source {
         Self { file: file.into(), ..Self::default() }
     }
 
-    /// Returns the source of a document.
-    pub(crate) fn document(file: &str, text: &str) -> Self {
-        Self { file: file.into(), text: Some(text.into()), ..Self::default() }
+    /// Returns the source of a document, or of its package for an architecture, which is at `place`.
+    pub(crate) fn document(file: &str, text: &str, place: JsonPath, arch: &str) -> Self {
+        let package = Arc::new((place, arch.to_owned()));
+        Self { file: file.into(), text: Some(text.into()), package, ..Self::default() }
     }
 
     /// Adds the places that annotations come from.
@@ -76,6 +79,10 @@ impl Skeleton {
             && diagnostics.iter().any(is_of_text)
             && self.is_as_read(text)
         {
+            let (place, _) = &*self.source.package;
+            for diagnostic in diagnostics.iter_mut().filter(|fault| is_of_text(fault)) {
+                diagnostic.place.0.splice(0..0, place.0.iter().cloned());
+            }
             locate::fill_lines(text, diagnostics.iter_mut().filter(|fault| is_of_text(fault)));
         }
         for diagnostic in &mut diagnostics {
@@ -102,7 +109,8 @@ impl Skeleton {
     /// The fields are public. If an application has changed one, a place in the skeleton may be
     /// another place in the text, and no line is better than a wrong one.
     fn is_as_read(&self, text: &str) -> bool {
-        let Ok(read) = read::document(text, self.file()) else { return false };
+        let (_, arch) = &*self.source.package;
+        let Ok((read, _)) = read::document(text, self.file(), arch) else { return false };
         let count = read.programs.len();
         let untyped = |program: &Program| {
             let mut program = program.clone();

@@ -33,6 +33,11 @@ impl<'a> Node<'a> {
         Self { json, place: JsonPath::default(), diagnostics }
     }
 
+    /// Returns the value of a key of this one.
+    pub(super) fn below(&self, key: &str, json: &'a Json) -> Self {
+        Self { json, place: self.place.key(key), diagnostics: self.diagnostics }
+    }
+
     pub(super) fn diagnostic<T>(
         &self,
         what: impl Into<String>,
@@ -139,6 +144,11 @@ impl<'a> Node<'a> {
 }
 
 impl<'a> Table<'a> {
+    /// Returns the keys, known and unknown, with their values.
+    pub(super) fn keys(&self) -> &'a JsonMap<String, Json> {
+        self.keys
+    }
+
     /// Returns the value of a key if it is present.
     pub(super) fn get(&self, key: &'static str) -> Option<Node<'a>> {
         self.taken.borrow_mut().push(key);
