@@ -37,9 +37,9 @@ pub use crate::bpf::sys::c_types::{CTypes, Printed};
 pub use crate::bpf::{loaded::handles::handles, sys::linker::link};
 #[cfg(feature = "columns")]
 pub use crate::columns::{Column, Fill, fill};
+pub use crate::sample::{Format, Formatted};
 #[cfg(feature = "serde")]
 pub use crate::sample::{
-    Format, Formatted,
     serial::{Record, Serial, serialize_enum},
     tailed::SerialTail,
 };

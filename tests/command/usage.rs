@@ -104,7 +104,7 @@ fn missing_btf_is_refused() {
 #[test]
 fn skeleton_has_its_own_options() {
     let text = printed(&["run", "bpf/bootstrap.json", "--", "--help"]);
-    assert!(text.starts_with("Usage: eunomia run bpf/bootstrap.json -- [OPTIONS]\n"), "{text}");
+    assert!(text.contains("\nUsage: eunomia run bpf/bootstrap.json -- [OPTIONS]\n"), "{text}");
     assert!(text.contains("Report only processes that lived at least this long"), "{text}");
     let Ran { exit, err, .. } =
         run(&["run", "bpf/bootstrap.json", "--", "--min_duration_ns", "-1"]);

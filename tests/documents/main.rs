@@ -65,7 +65,7 @@ fn every_field_of_metadata_is_read_and_written() {
         (arg.default.as_ref(), arg.long.as_deref(), arg.short.as_deref()),
         (Some(&json!(250)), Some("min"), Some("m"))
     );
-    assert_eq!((arg.help.as_deref(), &arg.other["hidden"]), (Some("microseconds"), &json!(true)));
+    assert_eq!((arg.help.as_deref(), arg.hidden), (Some("microseconds"), Some(true)));
     assert_eq!(
         (verbose.value.as_ref(), verbose.arg.as_ref().map(|arg| arg.default.is_none())),
         (None, Some(true))

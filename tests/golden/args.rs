@@ -991,7 +991,7 @@ pub mod args {
             pub i16: ::eunomia_runtime::bpf::Variable<'a, i16, A>,
             /// `const volatile unsigned short u16`, offset 4, 2 bytes
             pub u16: ::eunomia_runtime::bpf::Variable<'a, u16, A>,
-            /// `const volatile int i32`, offset 8, 4 bytes
+            /// `const volatile int i32`, offset 8, 4 bytes: This is a help message for i32
             pub i32: ::eunomia_runtime::bpf::Variable<'a, i32, A>,
             /// `const volatile unsigned int u32`, offset 12, 4 bytes
             pub u32: ::eunomia_runtime::bpf::Variable<'a, u32, A>,
@@ -999,7 +999,7 @@ pub mod args {
             pub i64: ::eunomia_runtime::bpf::Variable<'a, i64, A>,
             /// `const volatile unsigned long long u64`, offset 24, 8 bytes
             pub u64: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
-            /// `const volatile __int128 i128`, offset 32, 16 bytes
+            /// `const volatile __int128 i128`, offset 32, 16 bytes: Described, not helped
             pub i128: ::eunomia_runtime::bpf::Variable<'a, i128, A>,
             /// `const volatile unsigned __int128 u128`, offset 48, 16 bytes
             pub u128: ::eunomia_runtime::bpf::Variable<'a, u128, A>,
@@ -1013,7 +1013,7 @@ pub mod args {
             pub off: ::eunomia_runtime::bpf::Variable<'a, ::eunomia_runtime::sample::Bool, A>,
             /// `const volatile _Bool on`, offset 89, 1 byte
             pub on: ::eunomia_runtime::bpf::Variable<'a, ::eunomia_runtime::sample::Bool, A>,
-            /// `const volatile _Bool quiet`, offset 90, 1 byte
+            /// `const volatile _Bool quiet`, offset 90, 1 byte: Say less
             pub quiet: ::eunomia_runtime::bpf::Variable<'a, ::eunomia_runtime::sample::Bool, A>,
             /// `const volatile enum level level`, offset 92, 4 bytes
             pub level: ::eunomia_runtime::bpf::Variable<'a, types::Level, A>,
@@ -1075,13 +1075,13 @@ pub mod args {
         }
         /// The variables of the section `.bss`, 5052 bytes.
         pub struct Bss<'a, A> {
-            /// `unsigned long long in_bss`, offset 0, 8 bytes
+            /// `unsigned long long in_bss`, offset 0, 8 bytes: Of the section .bss
             pub in_bss: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `unsigned long long sum`, offset 8, 8 bytes
             pub sum: ::eunomia_runtime::bpf::Variable<'a, u64, A>,
             /// `char first`, offset 16, 1 byte
             pub first: ::eunomia_runtime::bpf::Variable<'a, i8, A>,
-            /// `char label[8]`, offset 17, 8 bytes
+            /// `char label[8]`, offset 17, 8 bytes: Of the section .bss
             pub label: ::eunomia_runtime::bpf::Variable<
                 'a,
                 ::eunomia_runtime::sample::CharArray<8>,

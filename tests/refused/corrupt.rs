@@ -59,7 +59,7 @@ fn bad_ids_strings_and_cycles_are_refused() {
     const REBUILD: &str = "; compile the object again with `-g`";
     assert_eq!(
         refusal(2, 5000),
-        format!("{corrupt}type 1 refers to type 5000, but the last type is 47{REBUILD}")
+        format!("{corrupt}type 1 refers to type 5000, but the last type is 48{REBUILD}")
     );
     assert_eq!(refusal(0, 0x00ff_ffff), format!("{corrupt}no string at offset 16777215{REBUILD}"));
     // A const type that refers to itself.

@@ -133,7 +133,7 @@ fn near_names_are_suggested() {
 #[test]
 fn export_types_must_agree_with_btf() {
     let cases: [Case; 8] = [
-        ("[0].type_id: the object has no type 9999, its last type is 47", |export| {
+        ("[0].type_id: the object has no type 9999, its last type is 48", |export| {
             export["type_id"] = json!(9999)
         }),
         ("[0].type_id: type 2 of the object is `int`, not `struct event`", |export| {
@@ -216,7 +216,7 @@ fn exports_of_multiple_mode_are_checked() {
             member("d", 8, 777)
         ]),
         format!(
-            "{at}.custom_members[3].btf_type_id: the object has no type 777, its last type is 47\n\
+            "{at}.custom_members[3].btf_type_id: the object has no type 777, its last type is 48\n\
              {at}.custom_members[0].offset: `b` overlaps `a`\n\
              {at}.custom_members[2].offset: `c` does not fit into a record of at most 1048576 bytes"
         )

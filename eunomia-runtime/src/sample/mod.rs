@@ -29,6 +29,7 @@ pub use delivered::{Delivered, with_delivered};
 pub(crate) use entry::value_offset;
 pub use entry::{Entry, with_entry};
 pub use event::{Event, Short, with_event};
+#[doc(hidden)]
 pub use format::{Format, Formatted};
 pub use line::{Fields, Line};
 pub(crate) use outcome::CallbackErrors;

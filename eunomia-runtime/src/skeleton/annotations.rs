@@ -112,6 +112,7 @@ impl Items {
 
 impl Skeleton {
     /// Returns the description of an item, or the help of a variable that has none.
+    #[doc(hidden)]
     pub fn description(&self, item: &Item) -> Option<&str> {
         match item {
             Item::Package => self.doc.as_ref()?.description.as_deref(),
