@@ -2,8 +2,9 @@
 
 use crate::{
     Error,
-    comments::{DocComment, Line, doc_comments},
+    comments::{DocComment, doc_comments},
     config, files,
+    lexer::Line,
 };
 use std::path::PathBuf;
 

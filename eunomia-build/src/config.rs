@@ -125,6 +125,14 @@ impl Config {
         self
     }
 
+    /// Adds a header whose structs are export types, as the second argument of eunomia-bpf's compiler
+    /// is. The source must include it. Structs inside others and those without a tag are left out.
+    #[cfg(feature = "compile")]
+    pub fn export_header(mut self, path: impl AsRef<Path>) -> Self {
+        self.compiler().export_headers.push(path.as_ref().to_owned());
+        self
+    }
+
     /// Sets the architecture that the C is compiled for, for example `aarch64`. The default is that of
     /// the build (`CARGO_CFG_TARGET_ARCH`), or of this machine outside of a build script.
     ///
@@ -355,7 +363,8 @@ impl Config {
                 .collect::<Vec<_>>()
                 .join(", ");
             let skeleton = from_object(&name, compiled.object, &file, warn)?;
-            let skeleton = crate::annotations::apply(skeleton, &source.paths, warn)?;
+            let mut skeleton = crate::annotations::apply(skeleton, &source.paths, warn)?;
+            crate::records::apply(&mut skeleton, compiled.records);
             return Ok(Input { skeleton, name, depends_on: compiled.depends_on });
         }
         for path in self.skeleton.iter().chain(&self.object) {

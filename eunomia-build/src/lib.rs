@@ -12,15 +12,23 @@ pub mod cli;
 #[cfg(feature = "compile")]
 mod comments;
 mod config;
+#[cfg(feature = "compile")]
+mod dwarf;
 mod embed;
 mod emit;
 mod error;
+#[cfg(feature = "compile")]
+mod exported;
 mod files;
 #[cfg(feature = "compile")]
 mod headers;
+#[cfg(feature = "compile")]
+mod lexer;
 mod module;
 #[cfg(feature = "format")]
 mod output;
+#[cfg(feature = "compile")]
+mod records;
 #[cfg(feature = "compile")]
 mod source;
 mod stale;

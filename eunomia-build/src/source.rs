@@ -12,7 +12,8 @@ use eunomia_runtime::__private::link;
 use crate::{
     Error, Vmlinux,
     clang::{self, Target},
-    files, headers,
+    exported, files, headers,
+    records::{self, Found},
 };
 
 /// C files that are linked into one object, and how to compile them.
@@ -22,14 +23,35 @@ pub(crate) struct Source {
     pub(crate) clang: Option<PathBuf>,
     pub(crate) args: Vec<OsString>,
     pub(crate) vmlinux: Option<Vmlinux>,
+    /// Headers whose structs are export types. The first source is compiled with them.
+    pub(crate) export_headers: Vec<PathBuf>,
     /// The architecture, if it is not that of the build.
     pub(crate) arch: Option<String>,
 }
 
-/// An object and every file that it was built from.
+/// An object, every file that it was built from, and what the sources say beside it.
 pub(crate) struct Compiled {
     pub(crate) object: Vec<u8>,
     pub(crate) depends_on: Vec<PathBuf>,
+    /// The types of records that nobody names.
+    pub(crate) records: Vec<Found>,
+}
+
+/// What each source of one object is compiled with.
+struct Tools<'a> {
+    dir: TempDir,
+    /// The folder of `vmlinux.h`.
+    made: PathBuf,
+    clang: &'a Path,
+    args: Vec<OsString>,
+    target: Target,
+}
+
+/// The objects of sources, and the one that they are linked to.
+struct Linked {
+    objects: Vec<Vec<u8>>,
+    object: Vec<u8>,
+    depends_on: Vec<PathBuf>,
 }
 
 /// Arguments with which clang writes something other than an object.
@@ -52,9 +74,7 @@ impl Source {
         let dir = TempDir::new()?;
         let headers = dir.0.join("libbpf");
         headers::write(&headers)?;
-        let clang = self.clang.as_deref().unwrap_or(Path::new("clang"));
         let mut args = self.all_args(&headers, &target);
-        let mut depends_on = self.paths.clone();
         let made = kept.map_or_else(|| dir.0.join("include"), Path::to_owned);
         if let Some(vmlinux) = &self.vmlinux {
             fs::create_dir_all(&made).map_err(|source| Error::File {
@@ -64,19 +84,73 @@ impl Source {
             })?;
             vmlinux.cached(&made.join("vmlinux.h"))?;
             args.extend(["-I".into(), made.clone().into()]);
-            depends_on.extend(vmlinux.depends_on().cloned());
         }
+        let clang = self.clang.as_deref().unwrap_or(Path::new("clang"));
+        let tools = Tools { dir, made, clang, args, target };
+        let mut exports = vec![String::new(); self.paths.len()];
+        if let Some(first) = exports.first_mut() {
+            *first = exported::pointers(&self.export_headers)?;
+        }
+        let mut linked = self.link(&tools, &exports, warn)?;
+        let mut records = records::find(&linked.objects, &linked.object, &linked.depends_on);
+        // Ends: each round has fewer types.
+        while records.iter().any(|found| !found.is_in_btf) {
+            let mut declarations = exports.clone();
+            for (number, found) in records.iter().filter(|found| !found.is_in_btf).enumerate() {
+                if let Some(text) = declarations.get_mut(found.source) {
+                    text.push_str(&found.declaration(number));
+                }
+            }
+            // A type that is local to a function cannot be brought in from outside of it.
+            let again = self.link(&tools, &declarations, &mut |_| {}).ok();
+            let before = records.len();
+            records.retain(|found| {
+                let object = again.as_ref().map(|again| again.object.as_slice());
+                found.is_in_btf || object.is_some_and(|object| found.is_in(object))
+            });
+            if let (Some(again), true) = (again, records.len() == before) {
+                linked = again;
+                break;
+            }
+        }
+        let vmlinux = self.vmlinux.iter().flat_map(Vmlinux::depends_on);
+        linked.depends_on.extend(vmlinux.cloned());
+        Ok(Compiled { object: linked.object, depends_on: linked.depends_on, records })
+    }
+
+    /// Compiles each source, with declarations after it, and links the objects.
+    fn link(
+        &self,
+        tools: &Tools<'_>,
+        declarations: &[String],
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<Linked, Error> {
+        let dir = &tools.dir.0;
+        let mut depends_on: Vec<PathBuf> =
+            self.paths.iter().chain(&self.export_headers).cloned().collect();
         let mut objects = Vec::new();
-        for (index, path) in self.paths.iter().enumerate() {
-            let (object, deps) =
-                (dir.0.join(format!("{index}.o")), dir.0.join(format!("{index}.d")));
-            let text = clang::run(clang, &args, path, &object, &deps, &target)?;
+        for (index, (path, declarations)) in self.paths.iter().zip(declarations).enumerate() {
+            let (object, deps) = (dir.join(format!("{index}.o")), dir.join(format!("{index}.d")));
+            let wrapper = dir.join(path.file_name().unwrap_or_default());
+            let compiled = if declarations.is_empty() {
+                path
+            } else {
+                let text = exported::wrapped(path, declarations)?;
+                files::write(&[(&wrapper, text.as_bytes())])?;
+                &wrapper
+            };
+            let Tools { clang, args, target, .. } = tools;
+            let text = clang::run(clang, args, compiled, &object, &deps, target)?;
             if !text.is_empty() {
                 warn(&text);
             }
             let included = clang::dependencies(&files::read(&deps)?);
-            // These headers are part of this crate, and `vmlinux.h` is an output.
-            let is_input = |file: &PathBuf| !file.starts_with(&headers) && !file.starts_with(&made);
+            // Clang reads a source with declarations by its absolute path.
+            let own = std::path::absolute(path).unwrap_or_default();
+            // The headers are part of this crate, and `vmlinux.h` is an output.
+            let is_input = |file: &PathBuf| {
+                !file.starts_with(dir) && !file.starts_with(&tools.made) && *file != own
+            };
             for file in included.into_iter().filter(is_input) {
                 if !depends_on.contains(&file) {
                     depends_on.push(file);
@@ -84,7 +158,7 @@ impl Source {
             }
             objects.push(object);
         }
-        let linked = dir.0.join("linked.o");
+        let linked = dir.join("linked.o");
         let all: Vec<&Path> = objects.iter().map(PathBuf::as_path).collect();
         link(&all, &linked).map_err(|(index, why)| {
             // libbpf names the objects by their temporary paths.
@@ -95,7 +169,12 @@ impl Source {
             let path = index.and_then(|index| self.paths.get(index)).or(self.paths.first());
             Error::Link { path: path.cloned().unwrap_or_default(), message: why }
         })?;
-        Ok(Compiled { object: files::read(&linked)?, depends_on })
+        let objects = objects.iter().map(|object| files::read(object));
+        Ok(Linked {
+            objects: objects.collect::<Result<_, _>>()?,
+            object: files::read(&linked)?,
+            depends_on,
+        })
     }
 
     fn target(&self) -> Result<Target, Error> {

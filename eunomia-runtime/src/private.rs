@@ -24,6 +24,9 @@ pub use crate::{
 #[cfg(any(feature = "dynamic", feature = "load"))]
 pub use crate::file::MOST;
 #[cfg(feature = "dynamic")]
+#[doc(hidden)]
+pub use crate::object::sends::{SendCall, send_calls};
+#[cfg(feature = "dynamic")]
 pub use crate::{
     file::{read as read_file, read_any, read_from},
     suggestion::near,

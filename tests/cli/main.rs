@@ -6,6 +6,7 @@
 mod architectures;
 mod build;
 mod check;
+mod exported;
 mod generate;
 mod header;
 mod help;

@@ -1,6 +1,7 @@
 //! `eunomia_build::Config`, as a build script uses it.
 
 mod annotations;
+mod records;
 mod snippets;
 
 use std::{

@@ -92,13 +92,25 @@ pub(super) struct Check {
 
 #[derive(clap::Args)]
 pub(super) struct Build {
-    /// The C sources; several are linked into one object
+    /// The C sources; several are linked into one object. A header (.h) is an export header
     #[arg(value_name = "FILE.bpf.c", required = true)]
-    pub(super) sources: Vec<PathBuf>,
-    /// The skeleton to write; `-` for standard output. By default FILE.json in the current
-    /// directory
+    inputs: Vec<PathBuf>,
+    /// A header that a source includes and whose structs are export types; can be repeated
+    #[arg(long = "export-header", value_name = "FILE.h")]
+    export_headers: Vec<PathBuf>,
+    /// The skeleton to write, or a folder for it; `-` for standard output. By default FILE.json in
+    /// the current directory
     #[arg(short, long, value_name = "FILE.json")]
     output: Option<PathBuf>,
+    /// Writes the metadata (FILE.skel.json) and the object (FILE.bpf.o) in place of the skeleton that
+    /// holds both
+    #[arg(long)]
+    pub(super) separate: bool,
+    /// Writes a tar archive (FILE.tar) with the skeleton and the BTF of every kernel below a folder
+    /// in btfhub's layout (ID/VERSION_ID/MACHINE/RELEASE.btf), cut down to what the object uses, for
+    /// `eunomia run` on kernels without BTF
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["separate", "target_archs"])]
+    pub(super) btf_archive: Option<PathBuf>,
     /// An argument for clang, for example --clang-arg=-Iinclude; can be repeated
     #[arg(long = "clang-arg", value_name = "ARG", allow_hyphen_values = true)]
     pub(super) clang_args: Vec<OsString>,
@@ -188,30 +200,61 @@ impl Gen {
 }
 
 impl Build {
+    /// Returns the C sources.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &PathBuf> {
+        self.inputs.iter().filter(|path| !is_header(path))
+    }
+
+    /// Returns the headers whose structs are export types.
+    pub(super) fn export_headers(&self) -> impl Iterator<Item = &PathBuf> {
+        self.inputs.iter().filter(|path| is_header(path)).chain(&self.export_headers)
+    }
+
     /// Returns the file to write; `None` is standard output.
     pub(super) fn output(&self) -> Result<Option<PathBuf>, CommandError> {
-        let Some(output) = &self.output else {
-            let [source] = self.sources.as_slice() else {
-                return Err(usage(
-                    ErrorKind::MissingRequiredArgument,
-                    "several sources are linked into one object; name its skeleton with `-o FILE.json`",
-                ));
-            };
-            let name = source.file_name().unwrap_or_default().to_string_lossy();
-            // The whole name is used, because `net.ingress.bpf.c` and `net.egress.bpf.c` need two
-            // skeletons.
-            let stem =
-                name.strip_suffix(".bpf.c").or_else(|| name.split('.').next()).unwrap_or_default();
-            return match stem {
-                "" => Err(usage(
-                    ErrorKind::MissingRequiredArgument,
-                    "the source has no name that the skeleton could take; name it with `-o FILE.json`",
-                )),
-                stem => Ok(Some(format!("{stem}.json").into())),
-            };
-        };
-        Ok(Some(output.clone()).filter(|path| !is_stream(path)))
+        match &self.output {
+            Some(output) if is_stream(output) => Ok(None),
+            Some(folder) if folder.is_dir() || self.new_folder().is_some() => {
+                Ok(Some(folder.join(self.default_output()?)))
+            }
+            Some(file) => Ok(Some(file.clone())),
+            None => Ok(Some(self.default_output()?)),
+        }
     }
+
+    /// Returns the folder to create for the output: a path that ends with `/`.
+    pub(super) fn new_folder(&self) -> Option<&Path> {
+        let names_folder = |path: &&Path| path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        self.output.as_deref().filter(names_folder)
+    }
+
+    /// Returns the name of the skeleton after that of the source.
+    fn default_output(&self) -> Result<PathBuf, CommandError> {
+        let mut sources = self.sources();
+        let (Some(source), None) = (sources.next(), sources.next()) else {
+            return Err(usage(
+                ErrorKind::MissingRequiredArgument,
+                "several sources are linked into one object; name its skeleton with `-o FILE.json`",
+            ));
+        };
+        let name = source.file_name().unwrap_or_default().to_string_lossy();
+        // The whole name is used, because `net.ingress.bpf.c` and `net.egress.bpf.c` need two
+        // skeletons.
+        let stem =
+            name.strip_suffix(".bpf.c").or_else(|| name.split('.').next()).unwrap_or_default();
+        match stem {
+            "" => Err(usage(
+                ErrorKind::MissingRequiredArgument,
+                "the source has no name that the skeleton could take; name it with `-o FILE.json`",
+            )),
+            stem if self.btf_archive.is_some() => Ok(format!("{stem}.tar").into()),
+            stem => Ok(format!("{stem}.json").into()),
+        }
+    }
+}
+
+fn is_header(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "h")
 }
 
 impl Vmlinux {

@@ -1,18 +1,41 @@
 //! `cargo eunomia build`: compiles BPF C to a skeleton.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-use super::{CommandError, args::Build, output};
-use crate::{Config, Skeleton, clang::Target, config::stem, files};
+use clap::error::ErrorKind;
+
+use super::{
+    CommandError, archive,
+    args::{Build, usage},
+    output,
+};
+use crate::{Config, Error, Skeleton, clang::Target, config::stem, files};
 
 pub(super) fn run(
     args: &Build,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(), CommandError> {
+    if args.sources().next().is_none() {
+        let message = "only headers are given; name the C source (FILE.bpf.c) as well";
+        return Err(usage(ErrorKind::MissingRequiredArgument, message));
+    }
     let file = args.output()?;
-    let mut config = args.sources.iter().fold(Config::new(), Config::source);
-    if let [_, _, ..] = args.sources.as_slice() {
+    if file.is_none() && (args.separate || args.btf_archive.is_some()) {
+        let message = "`--separate` and `--btf-archive` write files, and `-` is standard output";
+        return Err(usage(ErrorKind::ValueValidation, message));
+    }
+    if args.separate && args.target_archs.len() > 1 {
+        let message = "`--separate` writes one object; use it with one `--target-arch`";
+        return Err(usage(ErrorKind::ArgumentConflict, message));
+    }
+    let mut config = args.sources().fold(Config::new(), Config::source);
+    config = args.export_headers().fold(config, Config::export_header);
+    if args.sources().nth(1).is_some() {
         config = config.module(file.as_deref().map_or_else(|| "linked".to_owned(), stem));
     }
     if let Some(clang) = &args.clang {
@@ -32,14 +55,36 @@ pub(super) fn run(
         let _ = err.write_all(warnings.as_bytes());
     };
     let (text, depends_on) = packages(&config, &args.target_archs, &mut warn)?;
-    match file {
-        Some(file) => {
-            // The inputs are the sources and every header that clang read.
-            output::apart(&file, depends_on.iter().map(PathBuf::as_path))?;
-            Ok(files::write(&[(&file, text.as_bytes())])?)
-        }
-        None => Ok(output::print(out, text.as_bytes())?),
+    let Some(file) = file else {
+        return Ok(output::print(out, text.as_bytes())?);
+    };
+    let outputs = match &args.btf_archive {
+        Some(folder) => vec![(file, archive::pack(&text, folder)?)],
+        None if args.separate => separate(&file, &text)?,
+        None => vec![(file, text.into_bytes())],
+    };
+    for (output, _) in &outputs {
+        // The inputs are the sources and every header that clang read.
+        output::apart(output, depends_on.iter().map(PathBuf::as_path))?;
     }
+    if let Some(folder) = args.new_folder() {
+        fs::create_dir_all(folder).map_err(|source| Error::File {
+            tried: "create",
+            path: folder.to_owned(),
+            source,
+        })?;
+    }
+    let outputs: Vec<_> =
+        outputs.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice())).collect();
+    Ok(files::write(&outputs)?)
+}
+
+/// Returns the metadata and the object of a package, each with its file.
+fn separate(file: &Path, text: &str) -> Result<Vec<(PathBuf, Vec<u8>)>, CommandError> {
+    let mut skeleton = Skeleton::parse(text, &file.display().to_string())?;
+    let object = skeleton.object.take().unwrap_or_default();
+    let metadata = (file.with_extension("skel.json"), skeleton.to_json().into_bytes());
+    Ok(vec![metadata, (file.with_extension("bpf.o"), object)])
 }
 
 /// Returns the text of the package, or of one that holds a package for each architecture, and the

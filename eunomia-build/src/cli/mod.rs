@@ -9,6 +9,7 @@
 //! std::process::exit(exit as i32);
 //! ```
 
+mod archive;
 mod args;
 mod build;
 mod check;

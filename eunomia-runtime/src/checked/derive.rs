@@ -214,6 +214,7 @@ fn plain_map(name: String, ident: String, mmaped: bool) -> Map {
         mmaped,
         description: None,
         event: None,
+        found: None,
         sample: None,
         export: ExportConfig::None,
         interpreter: Interpreter::Struct,

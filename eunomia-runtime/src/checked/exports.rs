@@ -121,8 +121,9 @@ struct Source<'a> {
     place: JsonPath,
     config: &'a ExportConfig,
     sample: Option<&'a Sample>,
-    /// The type of the records in the document.
+    /// The type of the records in the document, and how it was found.
     event: Option<&'a EventType>,
+    found: Option<&'a String>,
 }
 
 /// Returns the maps that deliver records, in document order and then in object order.
@@ -149,13 +150,19 @@ fn sources<'a>(
     let names: HashSet<&str> = skeleton.maps.iter().map(|map| map.name.as_str()).collect();
     let listed = skeleton.maps.iter().enumerate().filter_map(|(i, map)| {
         let def = *defs.get(map.name.as_str())?;
-        let (place, sample, event) = (place.index(i), map.sample.as_ref(), map.event.as_ref());
-        Some(Source { def, place, config: &map.export, sample, event })
+        Some(Source {
+            def,
+            place: place.index(i),
+            config: &map.export,
+            sample: map.sample.as_ref(),
+            event: map.event.as_ref(),
+            found: map.found.as_ref(),
+        })
     });
     let unlisted = maps.iter().filter(streams).filter(|def| !names.contains(def.name.as_str()));
     let unlisted = unlisted.map(|def| {
         let place = place.key(&def.name);
-        Source { def, place, config: &ExportConfig::None, sample: None, event: None }
+        Source { def, place, config: &ExportConfig::None, sample: None, event: None, found: None }
     });
     listed.chain(unlisted).collect()
 }
@@ -208,7 +215,9 @@ impl Resolver<'_> {
             None
         };
         let (map, kind) = (def.name.clone(), def.kind);
-        Some(Stream { map, kind, payload, sampled, dropped, found: None, place: source.place })
+        let is_given = self.skeleton.events.contains_key(&map);
+        let found = source.found.filter(|_| !is_given).cloned();
+        Some(Stream { map, kind, payload, sampled, dropped, found, place: source.place })
     }
 
     fn payload(&self, source: &Source<'_>, diagnostics: &mut Found) -> Option<Payload> {

@@ -227,7 +227,7 @@ impl Elf {
     }
 
     /// Returns the bytes of the first section with this name.
-    pub(crate) fn bytes<'o>(&self, object: &'o [u8], name: &str) -> Option<&'o [u8]> {
+    pub fn bytes<'o>(&self, object: &'o [u8], name: &str) -> Option<&'o [u8]> {
         let section = self.sections.iter().find(|section| section.name == name)?;
         let at = usize::try_from(section.offset?).ok()?;
         object.get(at..at.checked_add(usize::try_from(section.size).ok()?)?)

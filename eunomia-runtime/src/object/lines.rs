@@ -11,8 +11,15 @@ use super::{
 #[derive(Debug, Default)]
 pub(crate) struct Lines<'a> {
     strings: &'a [u8],
-    /// The offsets of the lines in the strings, by their first instruction.
-    lines: BTreeMap<Place, u32>,
+    /// The lines by their first instruction.
+    lines: BTreeMap<Place, Line>,
+}
+
+/// A source line: the offset of its text in the strings, and its number and column.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    text: u32,
+    position: u32,
 }
 
 /// The longest line that is read.
@@ -28,8 +35,10 @@ impl<'a> Lines<'a> {
             let name = string(strings, list.name, MAX_NAME).unwrap_or_default();
             let Some(section) = sections.get(name) else { continue };
             for line in list.records(RECORD) {
-                if let (Some(at), Some(text)) = (word(line, 0), word(line, 8)) {
-                    lines.lines.insert((*section, at.into()), text);
+                if let (Some(at), Some(text), Some(position)) =
+                    (word(line, 0), word(line, 8), word(line, 12))
+                {
+                    lines.lines.insert((*section, at.into()), Line { text, position });
                 }
             }
         }
@@ -40,8 +49,15 @@ impl<'a> Lines<'a> {
     /// offset from which on all instructions run in order: what is before it may belong to another
     /// line.
     pub(crate) fn text(&self, place: Place, block: u64) -> Option<&'a str> {
-        let (_, text) = self.lines.range((place.0, block)..=place).next_back()?;
-        std::str::from_utf8(string(self.strings, *text, MAX_TEXT)?).ok()
+        self.numbered(place, block).map(|(_, text)| text)
+    }
+
+    /// Returns the number of the line, from 1, and its text, otherwise as [`Self::text`].
+    pub(crate) fn numbered(&self, place: Place, block: u64) -> Option<(u32, &'a str)> {
+        let (_, line) = self.lines.range((place.0, block)..=place).next_back()?;
+        let text = std::str::from_utf8(string(self.strings, line.text, MAX_TEXT)?).ok()?;
+        // `BPF_LINE_INFO_LINE_NUM`
+        Some((line.position >> 10, text))
     }
 }
 

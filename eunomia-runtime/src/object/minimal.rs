@@ -54,6 +54,13 @@ struct Source<'a> {
 /// Returns `None` if the kernel does not define one of the names, which may then be a module's, if
 /// the BTF is damaged, or if it contains unsupported kinds.
 pub(crate) fn minimal(btf: &[u8], names: &HashSet<&str>) -> Option<Vec<u8>> {
+    let (minimal, found) = cut(btf, names)?;
+    (found == names.len()).then_some(minimal)
+}
+
+/// Returns BTF with those types of these names that the kernel defines, and their number, otherwise
+/// as [`minimal`].
+pub(crate) fn cut(btf: &[u8], names: &HashSet<&str>) -> Option<(Vec<u8>, usize)> {
     let source = Source::new(btf)?;
     let (mut found, mut kept) = (HashSet::new(), Kept::default());
     for id in 1..source.starts.len() {
@@ -76,12 +83,11 @@ pub(crate) fn minimal(btf: &[u8], names: &HashSet<&str>) -> Option<Vec<u8>> {
             kept.id(u32::try_from(id).ok()?);
         }
     }
-    (found.len() == names.len()).then_some(())?;
     let mut output = Output { types: Vec::new(), strings: vec![0], known: HashMap::new() };
     while let Some(id) = kept.waiting.pop_front() {
         output.add(&source, &source.record(usize::try_from(id).ok()?)?, &mut kept)?;
     }
-    output.finish()
+    Some((output.finish()?, found.len()))
 }
 
 /// Reports whether `btf` is a complete BTF section, according to its header.

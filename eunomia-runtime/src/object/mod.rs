@@ -39,7 +39,7 @@ pub use self::{
 #[cfg(feature = "load")]
 pub(crate) use self::{
     kernel::{KernelTypes, essential},
-    minimal::{is_whole, minimal},
+    minimal::{cut, is_whole, minimal},
 };
 
 /// Entry points for the fuzz tests of this workspace; not part of the API.

@@ -11,8 +11,11 @@ use super::{
     calls::{Calls, Function},
     elf::Elf,
     instruction::Instruction,
+    layout::Layouts,
+    lines::Lines,
     maps::MapDef,
     references::{Budget, Place, References},
+    relocations,
 };
 
 /// A call that sends a record or reserves the memory of one.
@@ -55,6 +58,43 @@ pub(crate) enum Origin {
         section: usize,
         offset: u64,
     },
+}
+
+/// A call that sends records, for those who know more of its source than BTF says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendCall {
+    /// The map, or `None` if it may be any.
+    pub map: Option<String>,
+    /// The size of the record in bytes, or `None` if only the running program knows it.
+    pub size: Option<u64>,
+    /// True if the record is reserved first, and not copied.
+    pub is_reserved: bool,
+    /// The number and the text of the source line of the call, if known.
+    pub line: Option<(u32, String)>,
+    /// The index of the section, and the offset of the call.
+    pub place: (usize, u64),
+}
+
+/// Returns the calls of an object that send records, and its sections. Returns `None` if it is
+/// broken or takes too long.
+pub fn send_calls(object: &[u8]) -> Option<(Vec<SendCall>, Elf)> {
+    let layouts = Layouts::new(object, None).ok()?;
+    let maps = super::maps::read(&layouts);
+    let Sends { sends, .. } = read(object, &layouts.elf, &maps)?;
+    let ext = layouts.elf.bytes(object, ".BTF.ext").unwrap_or_default();
+    let strings = relocations::strings(layouts.elf.bytes(object, ".BTF")?)?;
+    let lines = Lines::read(ext, strings, &layouts.elf.indices());
+    let calls = sends.into_iter().map(|send| SendCall {
+        map: send.map.and_then(|number| Some(maps.get(number)?.name.clone())),
+        size: send.size,
+        is_reserved: send.reserved,
+        line: lines
+            .numbered(send.place, send.block)
+            .map(|(number, text)| (number, text.to_owned())),
+        place: send.place,
+    });
+    let calls = calls.collect();
+    Some((calls, layouts.elf))
 }
 
 /// The number of different arguments with which a function is followed. Calls with others are

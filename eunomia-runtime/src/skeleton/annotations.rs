@@ -7,7 +7,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 
 use super::{Skeleton, read, table::Node, write};
 use crate::{
-    error::{Diagnostic, Diagnostics, Found, JsonPath, Position, Step},
+    error::{Diagnostic, Diagnostics, Found, JsonPath, Position, SHOWN, Step},
     plain::quoted,
     suggestion::near,
 };
@@ -160,7 +160,10 @@ impl Skeleton {
                     None => diagnostic,
                 }
             };
-            if let Some(unknown) = unknown(annotation) {
+            // A warning that is not shown needs no suggestion, which is expensive to compute.
+            if warnings.len() < SHOWN
+                && let Some(unknown) = unknown(annotation)
+            {
                 warnings.push(fault(unknown.0, unknown.1));
             }
             let value = match value(&annotation.key, &annotation.value) {

@@ -14,6 +14,7 @@ pub(super) fn map(node: &Node<'_>) -> Option<Map> {
     let mmaped = table.optional("mmaped", |node| node.bool());
     let description = table.optional("description", |node| node.string());
     let event = table.optional("event", event);
+    let found = table.optional("event_found", |node| node.string());
     let sample = table.optional("sample", sample);
     let export = table.optional("export_config", export_config);
     // Compilers write the first spelling, other tools the second.
@@ -31,6 +32,7 @@ pub(super) fn map(node: &Node<'_>) -> Option<Map> {
         mmaped: mmaped?.unwrap_or(false),
         description: description?,
         event: event?,
+        found: found?,
         sample: sample?,
         export: export?.unwrap_or_default(),
         interpreter: misspelt?.or(interpreter?).unwrap_or_default(),

@@ -199,6 +199,8 @@ pub struct Map {
     pub description: Option<String>,
     /// Type of the records of the map, in C's spelling. No other tool of the format reads it.
     pub event: Option<EventType>,
+    /// How the type was found in the C source, if nobody named it.
+    pub found: Option<String>,
     /// Settings for reading the map at intervals, if it is.
     pub sample: Option<Sample>,
     /// Export type of the map in multiple mode.

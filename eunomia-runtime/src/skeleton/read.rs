@@ -360,6 +360,7 @@ fn legacy_map(node: &Node<'_>) -> Option<Map> {
         mmaped: false,
         description: None,
         event: None,
+        found: None,
         sample: None,
         export: ExportConfig::None,
         interpreter: Interpreter::Struct,

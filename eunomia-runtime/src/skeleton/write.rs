@@ -146,6 +146,7 @@ fn map(map: &Map) -> Json {
         .maybe("mmaped", map.mmaped.then_some(true))
         .maybe("description", map.description.as_deref())
         .maybe("event", map.event.as_ref().map(event))
+        .maybe("event_found", map.found.as_deref())
         .maybe("sample", map.sample.as_ref().map(sample))
         .maybe("export_config", export_config(&map.export))
         .maybe("intepreter", interpreter(&map.interpreter))

@@ -21,7 +21,7 @@ use crate::{
     Error, Result, Skeleton,
     checked::Checked,
     file::{self, is_own, is_private},
-    object::{Kind, RelocationKind, essential, is_whole, minimal},
+    object::{Kind, RelocationKind, cut, essential, is_whole, minimal},
 };
 
 /// A folder of reduced kernel BTF, one file for each object and kernel.
@@ -179,6 +179,15 @@ fn kernel_hash() -> Option<u64> {
 /// Returns the kernel's BTF, of at most [`MAX_SIZE`] bytes.
 fn read_kernel_btf() -> Option<Vec<u8>> {
     file::read(Path::new(OF_KERNEL), MAX_SIZE).ok()
+}
+
+impl Checked {
+    /// Returns the BTF of another kernel cut down to the types that the object uses. Returns `None`
+    /// if it needs all of it, or if it is not BTF of a kernel.
+    #[doc(hidden)]
+    pub fn cut_btf(&self, btf: &[u8]) -> Option<Vec<u8>> {
+        cut(btf, &names(self)?).map(|(btf, _)| btf)
+    }
 }
 
 /// Returns the kernel types that the object uses, or `None` if it needs all of the kernel's BTF.

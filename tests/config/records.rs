@@ -1,0 +1,136 @@
+//! The types of records that the local variables of a C source tell.
+
+use std::{env, fs, path::Path};
+
+use eunomia_build::{Config, EventType, Skeleton};
+
+use crate::folder;
+
+const HEAD: &str = "\
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+struct event { int pid; char comm[16]; };
+struct other { int a; int b[4]; };
+typedef struct { long a, b, c; } nameless;
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } rb SEC(\".maps\");
+struct { __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __uint(key_size, 4); __uint(value_size, 4); } pb SEC(\".maps\");
+char LICENSE[] SEC(\"license\") = \"GPL\";
+";
+
+/// Builds a package of C that follows [`HEAD`].
+fn package(dir: &Path, c: &str) -> Skeleton {
+    let (path, json) = (dir.join("x.bpf.c"), dir.join("x.json"));
+    fs::write(&path, format!("{HEAD}{c}\n")).unwrap();
+    let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
+    Config::new().source(path).clang(clang).package(&json).unwrap();
+    Skeleton::from_file(json).unwrap()
+}
+
+/// Returns the type of a map's records in the package, and how it was found.
+fn records(skeleton: &Skeleton, map: &str) -> Option<(String, String)> {
+    let map = skeleton.maps.iter().find(|known| known.name == map).unwrap();
+    let Some(EventType::One(c_type)) = map.event.clone() else { return None };
+    Some((c_type, map.found.clone().unwrap_or_default()))
+}
+
+#[track_caller]
+fn is_found(dir: &Path, c: &str, map: &str, c_type: &str, how: &str) {
+    let skeleton = package(dir, c);
+    assert_eq!(records(&skeleton, map), Some((c_type.to_owned(), how.to_owned())), "{c}");
+    // The type is in BTF, with its members.
+    let summary = skeleton.check().unwrap().summary().to_string();
+    assert!(summary.contains(&format!("{map} ({c_type}; found: {how})")), "{summary}");
+}
+
+#[test]
+fn variable_tells_type_of_record() {
+    let dir = folder("records");
+    for (c, map, c_type, how) in [
+        (
+            "SEC(\"xdp\") int p(void *c) { struct event *e = bpf_ringbuf_reserve(&rb, sizeof(*e), 0);
+             if (!e) return 0; e->pid = 1; bpf_ringbuf_submit(e, 0); return 0; }",
+            "rb",
+            "struct event",
+            "the variable `e` of `p` receives it",
+        ),
+        // In an inlined function, and nameless.
+        (
+            "static __always_inline nameless *get(void) { nameless *n; n = bpf_ringbuf_reserve(&rb, sizeof(nameless), 0); return n; }
+             SEC(\"xdp\") int p(void *c) { nameless *e = get(); if (e) { e->a = 1; bpf_ringbuf_submit(e, 0); } return 0; }",
+            "rb",
+            "nameless",
+            "the variable `e` of `p` receives it",
+        ),
+        // A call in several lines.
+        (
+            "SEC(\"raw_tp\") int p(void *c) { struct event event = {}; event.pid = 1;
+             bpf_perf_event_output(c, &pb, BPF_F_CURRENT_CPU,
+                                   &event, sizeof(event));
+             return 0; }",
+            "pb",
+            "struct event",
+            "the variable `event` of `p` holds it",
+        ),
+        // In a function of its own, which takes a pointer.
+        (
+            "static __noinline int send(struct other *o) { if (!o) return 0; return bpf_ringbuf_output(&rb, o, sizeof(*o), 0); }
+             SEC(\"xdp\") int p(void *c) { struct other o = { .a = 1 }; return send(&o); }",
+            "rb",
+            "struct other",
+            "the variable `o` of `send` holds it",
+        ),
+    ] {
+        is_found(&dir, c, map, c_type, how);
+    }
+}
+
+#[test]
+fn doubtful_records_stay_bytes() {
+    let dir = folder("records_doubtful");
+    for c in [
+        // Two types.
+        "SEC(\"xdp\") int p(void *c) { struct event *e = bpf_ringbuf_reserve(&rb, sizeof(*e), 0);
+         if (e) { e->pid = 1; bpf_ringbuf_submit(e, 0); }
+         struct other *o = bpf_ringbuf_reserve(&rb, sizeof(*o), 0); if (o) { o->a = 1; bpf_ringbuf_submit(o, 0); }
+         return 0; }",
+        // A type that is smaller than the record.
+        "SEC(\"xdp\") int p(void *c) { struct event *e = bpf_ringbuf_reserve(&rb, sizeof(*e) + 8, 0);
+         if (e) { e->pid = 1; bpf_ringbuf_submit(e, 0); } return 0; }",
+        // No type.
+        "SEC(\"xdp\") int p(void *c) { char *e = bpf_ringbuf_reserve(&rb, 20, 0);
+         if (e) { *e = 1; bpf_ringbuf_submit(e, 0); } return 0; }",
+        // A type that only the function has: it cannot be brought into BTF.
+        "SEC(\"xdp\") int p(void *c) { struct inside { int x[7]; }; struct inside *e = bpf_ringbuf_reserve(&rb, sizeof(*e), 0);
+         if (e) { e->x[0] = 1; bpf_ringbuf_submit(e, 0); } return 0; }",
+        // A member of the variable that the line names.
+        "struct pair { struct event first; };
+         SEC(\"xdp\") int p(void *c) { struct pair pair = {}; pair.first.pid = 1;
+         return bpf_ringbuf_output(&rb, &pair.first, sizeof(pair.first), 0); }",
+        // Any of two maps.
+        "struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } rb2 SEC(\".maps\");
+         int which;
+         SEC(\"xdp\") int p(void *c) { struct event *e = bpf_ringbuf_reserve(which ? (void *)&rb : &rb2, sizeof(*e), 0);
+         if (e) { e->pid = 1; bpf_ringbuf_submit(e, 0); } return 0; }",
+    ] {
+        let skeleton = package(&dir, c);
+        assert_eq!(records(&skeleton, "rb"), None, "{c}");
+        assert!(skeleton.check().unwrap().summary().to_string().contains("rb (bytes"), "{c}");
+    }
+}
+
+#[test]
+fn named_types_come_first() {
+    let dir = folder("records_named");
+    let program =
+        "SEC(\"xdp\") int p(void *c) { struct event *e = bpf_ringbuf_reserve(&rb, sizeof(*e), 0);
+         if (e) { e->pid = 1; bpf_ringbuf_submit(e, 0); } return 0; }";
+    // An export type by a pointer, and nothing else, is what the package says then.
+    let unused = "const struct event *unused __attribute__((unused));\n";
+    let skeleton = package(&dir, &format!("{unused}{program}"));
+    assert_eq!(records(&skeleton, "rb"), None);
+    assert!(skeleton.check().unwrap().summary().to_string().contains("rb (struct event;"));
+    // The sources of the package are the files that were read, each once.
+    let found = package(&dir, program);
+    let sources: Vec<_> = found.other["sources"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(sources, ["x.bpf.c"]);
+}
