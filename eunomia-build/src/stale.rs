@@ -97,9 +97,9 @@ pub(crate) fn is_current(skeleton: &Skeleton, path: &Path, source: &Path) -> boo
     let listed = skeleton.other.get(SOURCES).and_then(|sources| sources.as_object());
     let name = source.file_name().unwrap_or_default().to_string_lossy();
     let stale = stale(skeleton, path);
-    listed.is_some_and(|listed| {
-        listed.contains_key(&*name) && listed.len() == stale.depends_on.len()
-    }) && stale.diagnostics.is_none()
+    listed
+        .is_some_and(|listed| listed.contains_key(&*name) && listed.len() == stale.depends_on.len())
+        && stale.diagnostics.is_none()
 }
 
 /// Lists the files that a package is built from.

@@ -8,7 +8,9 @@ mod check;
 mod generate;
 mod header;
 mod help;
+mod make;
 mod matrix;
+mod new;
 mod process;
 mod vmlinux;
 

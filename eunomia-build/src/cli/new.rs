@@ -176,9 +176,9 @@ pub(super) fn run(args: &New, out: &mut dyn Write) -> Result<(), CommandError> {
 }
 
 const MAKE: &str = "cargo eunomia make                                  # after a change of src/bpf/NAME.bpf.c; needs clang";
-const SKELETON_ROW: &str =
-    "| `src/bpf/NAME.json` | the skeleton: the compiled program, described; `cargo eunomia make` writes it |";
-const BUILT_ROW: &str = "| `build.rs` | compiles the program with clang and makes its Rust module |";
+const SKELETON_ROW: &str = "| `src/bpf/NAME.json` | the skeleton: the compiled program, described; `cargo eunomia make` writes it |";
+const BUILT_ROW: &str =
+    "| `build.rs` | compiles the program with clang and makes its Rust module |";
 
 fn object(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -278,7 +278,9 @@ impl Crates {
 
     fn said(&self) -> String {
         match self {
-            Self::Clone(folder) => format!("It uses the crates of eunomia in {}.", folder.display()),
+            Self::Clone(folder) => {
+                format!("It uses the crates of eunomia in {}.", folder.display())
+            }
             Self::Registry => format!(
                 "It uses the crates of eunomia {} from the registry. For those of a clone of the repository, \
                  remove it and use `--eunomia DIR`.",

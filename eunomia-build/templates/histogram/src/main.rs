@@ -3,6 +3,7 @@
 
 use std::{
     error::Error,
+    io::{self, Write as _},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -43,24 +44,30 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let skel = bpf::open()?.args(&options.args)?.load()?.attach()?;
 
-    let control = skel.control();
-    let on_signal = control.clone();
+    let stop = skel.control();
+    let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.stop())?;
-    let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let end = options
+        .duration
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
+    let mut out = io::stdout().lock();
     let mut all = Log2Histogram::new();
     let mut show = |Export::Latency(entry): Export<'_>| {
         let hist = Log2Histogram::from_slots(&entry.value.slots);
-        println!("{}\n", hist.text("us"));
         all.merge(&hist);
+        // An error means that nobody reads the output any more.
+        if writeln!(out, "{}\n", hist.text("us")).is_err() {
+            stop.stop_now();
+        }
     };
-    while !control.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
+    while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
         skel.poll(Duration::from_millis(100), &mut show)?;
     }
     // Detaches the programs and reads what they counted since the last reading.
     skel.finish(&mut show)?;
     if let (Some(median), Some(high)) = (all.percentile(50.0), all.percentile(99.0)) {
-        println!(
+        eprintln!(
             "{} calls, half of them up to {} us, 99 % up to {} us",
             all.count(),
             median.end(),

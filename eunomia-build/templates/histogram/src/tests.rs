@@ -14,7 +14,7 @@ use super::{
 fn option_sets_variable() -> Result<(), Box<dyn Error>> {
     let options = Options::try_parse_from(["histogram", "-p", "42"])?;
     let mut open = bpf::open()?.args(&options.args)?;
-    assert_eq!(open.rodata()?.pid.get(), 42);
+    assert_eq!(open.rodata()?.pid.get()?, 42);
     Ok(())
 }
 
@@ -33,7 +33,11 @@ fn calls_that_sleep_are_counted() -> Result<(), Box<dyn Error>> {
     skel.finish(|Export::Latency(entry)| {
         all.merge(&Log2Histogram::from_slots(&entry.value.slots));
     })?;
-    let slow: u64 = all.rows().filter(|(us, _)| *us.start() >= 4096).map(|(_, count)| count).sum();
+    let slow: u64 = all
+        .rows()
+        .filter(|(us, _)| *us.start() >= 4096)
+        .map(|(_, count)| count)
+        .sum();
     assert!(slow >= 10, "{}", all.text("us"));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Samples what runs on each CPU and prints the stacks with their counts, the most frequent last.
+//! Samples what runs on each CPU and prints the stacks with their counts, the most frequent first.
 //!
 //! A line is `command;outer;..;inner count`, which tools that draw flame graphs read.
 #![forbid(unsafe_code)]
@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     error::Error,
+    io::{self, Write as _},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -48,29 +49,41 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut open = bpf::open()?.args(&options.args)?;
-    open.object().set_target("tick", format!("cpu-clock:{}hz", options.frequency).parse()?)?;
+    open.object().set_target(
+        "tick",
+        format!("cpu-clock:{}hz", options.frequency).parse()?,
+    )?;
     let skel = open.load()?.attach()?;
 
-    let control = skel.control();
-    let on_signal = control.clone();
+    let stop = skel.control();
+    let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.stop())?;
-    let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let end = options
+        .duration
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
     let symbols = Symbols::new();
     let mut counts: HashMap<String, u64> = HashMap::new();
     let mut count = |Export::Samples(sample): Export<'_>| {
         *counts.entry(folded(&symbols, sample)).or_default() += 1;
     };
-    while !control.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
+    while !stop.is_stopped() && end.is_none_or(|end| Instant::now() < end) {
         skel.poll(Duration::from_millis(100), &mut count)?;
     }
     // Detaches the program and delivers the remaining samples.
     let stats = skel.finish(&mut count)?.stats().samples;
 
     let mut rows: Vec<_> = counts.into_iter().collect();
-    rows.sort_by(|(a, many), (b, more)| many.cmp(more).then_with(|| a.cmp(b)));
-    rows.iter().for_each(|(stack, count)| println!("{stack} {count}"));
-    eprintln!("{} samples, {} lost", stats.received, stats.lost.unwrap_or(0));
+    rows.sort_by(|(a, few), (b, many)| many.cmp(few).then_with(|| a.cmp(b)));
+    let mut out = io::stdout().lock();
+    for (stack, count) in rows {
+        writeln!(out, "{stack} {count}")?;
+    }
+    eprintln!(
+        "{} samples, {} lost",
+        stats.received,
+        stats.lost.unwrap_or(0)
+    );
     Ok(())
 }
 
@@ -94,6 +107,14 @@ fn used(addresses: &[u64], bytes: i32) -> &[u64] {
 
 /// Returns the functions of a frame: one, and those that the compiler inlined there.
 fn name(frame: &Frame) -> String {
-    let names: Vec<_> = frame.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
-    if names.is_empty() { format!("{:#x}", frame.address) } else { names.join(";") }
+    let names: Vec<_> = frame
+        .symbols
+        .iter()
+        .map(|symbol| symbol.name.as_str())
+        .collect();
+    if names.is_empty() {
+        format!("{:#x}", frame.address)
+    } else {
+        names.join(";")
+    }
 }

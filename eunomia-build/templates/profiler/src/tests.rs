@@ -19,7 +19,7 @@ use super::{
 fn option_sets_variable() -> Result<(), Box<dyn Error>> {
     let options = Options::try_parse_from(["profiler", "-p", "42"])?;
     let mut open = bpf::open()?.args(&options.args)?;
-    assert_eq!((open.rodata()?.pid.get(), options.frequency), (42, 99));
+    assert_eq!((open.rodata()?.pid.get()?, options.frequency), (42, 99));
     Ok(())
 }
 
@@ -44,13 +44,17 @@ fn busy_loop() {
 fn busy_function_is_sampled() -> Result<(), Box<dyn Error>> {
     let mut open = bpf::open()?;
     open.rodata()?.pid.set(process::id())?;
-    open.object().set_target("tick", "cpu-clock:99hz".parse()?)?;
+    open.object()
+        .set_target("tick", "cpu-clock:99hz".parse()?)?;
     let skel = open.load()?.attach()?;
     busy_loop();
 
     let (symbols, mut stacks) = (Symbols::new(), Vec::new());
     let skel = skel.finish(|Export::Samples(sample)| stacks.push(folded(&symbols, sample)))?;
-    assert!(stacks.iter().any(|stack| stack.contains("busy_loop")), "{stacks:#?}");
+    assert!(
+        stacks.iter().any(|stack| stack.contains("busy_loop")),
+        "{stacks:#?}"
+    );
     assert_eq!(skel.stats().samples.lost, Some(0));
     Ok(())
 }

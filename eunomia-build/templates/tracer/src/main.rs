@@ -46,12 +46,25 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let stop = skel.control();
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.stop())?;
-    let end = options.duration.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let end = options
+        .duration
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
 
     let mut out = io::stdout().lock();
-    writeln!(out, "{:<7} {:<7} {:<6} {:<16} FILE", "PID", "PPID", "UID", "COMMAND")?;
+    writeln!(
+        out,
+        "{:<7} {:<7} {:<6} {:<16} FILE",
+        "PID", "PPID", "UID", "COMMAND"
+    )?;
     let mut show = |Export::Events(event): Export<'_>| {
-        let Event { pid, ppid, uid, comm, filename, .. } = event;
+        let Event {
+            pid,
+            ppid,
+            uid,
+            comm,
+            filename,
+            ..
+        } = event;
         // An error means that nobody reads the output any more.
         if writeln!(out, "{pid:<7} {ppid:<7} {uid:<6} {comm:<16} {filename}").is_err() {
             stop.stop_now();
@@ -62,6 +75,10 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     // Detaches the program and delivers the remaining events.
     let stats = skel.finish(&mut show)?.stats().events;
-    eprintln!("{} events, {} lost", stats.received, stats.lost.unwrap_or(0));
+    eprintln!(
+        "{} events, {} lost",
+        stats.received,
+        stats.lost.unwrap_or(0)
+    );
     Ok(())
 }

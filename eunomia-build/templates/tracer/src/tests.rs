@@ -16,7 +16,7 @@ use super::{
 fn option_sets_variable() -> Result<(), Box<dyn Error>> {
     let options = Options::try_parse_from(["tracer", "-p", "42"])?;
     let mut open = bpf::open()?.args(&options.args)?;
-    assert_eq!(open.rodata()?.parent.get(), 42);
+    assert_eq!(open.rodata()?.parent.get()?, 42);
     Ok(())
 }
 

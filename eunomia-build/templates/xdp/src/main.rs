@@ -1,7 +1,13 @@
 //! Counts the packets of an interface by protocol.
 #![forbid(unsafe_code)]
 
-use std::{error::Error, process::ExitCode, sync::mpsc, time::Duration};
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    process::ExitCode,
+    sync::mpsc,
+    time::Duration,
+};
 
 use clap::Parser;
 use eunomia_runtime::bpf::XdpMode;
@@ -39,20 +45,29 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let skel = bpf::open()?.args(&options.args)?.load()?;
     // Detached when the link is dropped. Never takes the place of another program.
-    let _link = skel.progs()?.filter.attach_to(options.interface.as_str(), XdpMode::Best)?;
+    let _link = skel
+        .progs()?
+        .filter
+        .attach_to(options.interface.as_str(), XdpMode::Best)?;
 
     let (stop, stopped) = mpsc::channel();
     ctrlc::set_handler(move || stop.send(()).unwrap_or_default())?;
+    let mut out = io::stdout().lock();
     for _ in 0..options.duration.unwrap_or(u64::MAX) {
         let is_stopped = stopped.recv_timeout(Duration::from_secs(1)).is_ok();
-        for entry in skel.maps()?.counts.iter() {
-            let (protocol, counts) = entry?;
-            let (packets, bytes) = (counts.sum(|count| count.packets), counts.sum(|count| count.bytes));
+        let counts = skel.maps()?.counts;
+        for protocol in 0..counts.len() {
+            let Some(count) = counts.get(protocol)? else {
+                continue;
+            };
+            let packets = count.sum(|count| count.packets);
+            let bytes = count.sum(|count| count.bytes);
             if packets > 0 {
-                println!("{:<10} {packets:>10} packets {bytes:>12} bytes", name(protocol));
+                let name = name(protocol);
+                writeln!(out, "{name:<10} {packets:>10} packets {bytes:>12} bytes")?;
             }
         }
-        println!();
+        writeln!(out)?;
         if is_stopped {
             break;
         }

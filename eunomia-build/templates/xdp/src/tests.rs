@@ -26,7 +26,7 @@ fn packet(protocol: u8, port: u16) -> Vec<u8> {
 fn option_sets_variable() -> Result<(), Box<dyn Error>> {
     let options = Options::try_parse_from(["xdp", "eth0", "--drop-port", "53"])?;
     let mut open = bpf::open()?.args(&options.args)?;
-    assert_eq!(open.rodata()?.drop_port.get(), 53);
+    assert_eq!(open.rodata()?.drop_port.get()?, 53);
     Ok(())
 }
 
@@ -43,10 +43,17 @@ fn packets_are_counted_and_dropped() -> Result<(), Box<dyn Error>> {
     assert_eq!(verdict(&packet(UDP, 53))?, DROP);
     assert_eq!(verdict(&packet(UDP, 54))?, PASS);
     assert_eq!(verdict(&packet(6, 53))?, PASS, "TCP");
-    assert_eq!(verdict(&packet(UDP, 53)[..20])?, PASS, "a header that is cut off");
+    assert_eq!(
+        verdict(&packet(UDP, 53)[..20])?,
+        PASS,
+        "a header that is cut off"
+    );
 
     let counts = skel.maps()?.counts;
-    let udp = counts.get(&UDP.into())?.ok_or("an array has all keys")?;
-    assert_eq!((udp.sum(|count| count.packets), udp.sum(|count| count.bytes)), (2, 128));
+    let udp = counts.get(UDP.into())?.ok_or("an array has all keys")?;
+    assert_eq!(
+        (udp.sum(|count| count.packets), udp.sum(|count| count.bytes)),
+        (2, 128)
+    );
     Ok(())
 }

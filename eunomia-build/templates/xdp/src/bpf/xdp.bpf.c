@@ -1,5 +1,6 @@
 // Counts the packets of an interface by protocol, and drops those to one UDP port.
 #include <linux/bpf.h>
+#include <stdbool.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -34,6 +35,7 @@ int filter(struct xdp_md *ctx)
     struct ethhdr *eth = data;
     struct count *count;
     struct udphdr *udp;
+    bool has_ports = true;
     __u32 protocol;
 
     if ((void *)(eth + 1) > end)
@@ -45,9 +47,8 @@ int filter(struct xdp_md *ctx)
             return XDP_PASS;
         protocol = ip->protocol;
         udp = (void *)ip + ip->ihl * 4;
-        // Only the first fragment has the ports.
-        if (ip->frag_off & bpf_htons(0x1fff))
-            udp = end;
+        // Later fragments have no ports.
+        has_ports = !(ip->frag_off & bpf_htons(0x1fff));
     } else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
         struct ipv6hdr *ip = (void *)(eth + 1);
 
@@ -64,7 +65,7 @@ int filter(struct xdp_md *ctx)
         count->packets++;
         count->bytes += end - data;
     }
-    if (protocol != IPPROTO_UDP || (void *)(udp + 1) > end)
+    if (protocol != IPPROTO_UDP || !has_ports || (void *)(udp + 1) > end)
         return XDP_PASS;
     return drop_port && udp->dest == bpf_htons(drop_port) ? XDP_DROP : XDP_PASS;
 }
