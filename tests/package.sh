@@ -11,11 +11,14 @@ cargo package --locked --offline --allow-dirty --no-verify --quiet "$@" 2>&1 | g
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 for crate in $crates; do
     list=$(tar tzf "target/package/$crate-$version.crate")
-    for file in LICENSE README.md Cargo.toml src/lib.rs; do
+    files="LICENSE README.md Cargo.toml src/lib.rs"
+    # What a crate includes as text.
+    if [ "$crate" = eunomia-build ]; then files="$files $(cd eunomia-build && find include templates -type f)"; fi
+    for file in $files; do
         if ! echo "$list" | grep -qx "$crate-$version/$file"; then
             echo "the package of $crate lacks $file" >&2
             exit 1
         fi
     done
 done
-echo "packages: $crates, each with its licence and README"
+echo "packages: $crates, each with its licence, its README and the files that it includes"

@@ -90,6 +90,18 @@ pub fn stale(skeleton: &Skeleton, path: &Path) -> Stale {
     stale
 }
 
+/// Reports whether a package lists this source, and all files that it lists are there and have not
+/// changed.
+#[cfg(feature = "cli")]
+pub(crate) fn is_current(skeleton: &Skeleton, path: &Path, source: &Path) -> bool {
+    let listed = skeleton.other.get(SOURCES).and_then(|sources| sources.as_object());
+    let name = source.file_name().unwrap_or_default().to_string_lossy();
+    let stale = stale(skeleton, path);
+    listed
+        .is_some_and(|listed| listed.contains_key(&*name) && listed.len() == stale.depends_on.len())
+        && stale.diagnostics.is_none()
+}
+
 /// Lists the files that a package is built from.
 #[cfg(feature = "compile")]
 pub(crate) fn list(skeleton: &mut Skeleton, sources: &[PathBuf], depends_on: &[PathBuf]) {

@@ -13,6 +13,8 @@ fn help_matches_reviewed_text() {
     let mut differ = Vec::new();
     for (words, name) in [
         (&["--help"][..], "eunomia"),
+        (&["new", "--help"], "new"),
+        (&["make", "--help"], "make"),
         (&["gen", "--help"], "gen"),
         (&["check", "-h"], "check"),
         (&["help", "build"], "build"),

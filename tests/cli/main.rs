@@ -10,7 +10,9 @@ mod exported;
 mod generate;
 mod header;
 mod help;
+mod make;
 mod matrix;
+mod new;
 mod process;
 mod vmlinux;
 

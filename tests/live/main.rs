@@ -9,6 +9,7 @@
 //! (`tests/vm`).
 
 mod allowed;
+mod apps;
 mod args;
 mod attacked;
 mod bootstrap;
@@ -84,6 +85,10 @@ const TESTS: &[Test] = &[
     ("args::typed_arguments_reach_program", args::typed_arguments_reach_program),
     ("args::dynamic_arguments_reach_program", args::dynamic_arguments_reach_program),
     ("args::matches_of_other_skeleton_are_refused", args::matches_of_other_skeleton_are_refused),
+    ("apps::tracer_prints_started_programs", apps::tracer_prints_started_programs),
+    ("apps::histogram_shows_calls_of_process", apps::histogram_shows_calls_of_process),
+    ("apps::xdp_attaches_to_interface", apps::xdp_attaches_to_interface),
+    ("apps::profiler_prints_stacks_of_process", apps::profiler_prints_stacks_of_process),
     ("bootstrap::child_sends_typed_start_and_exit", bootstrap::child_sends_typed_start_and_exit),
     (
         "bootstrap::child_sends_dynamic_start_and_exit",

@@ -25,6 +25,7 @@ const USER_RING: &str = "the user ring buffer (fixture `newer`)";
 
 /// The needs of tests, or of a whole module if the name ends with `::`.
 const NEEDS: &[(&str, Need)] = &[
+    ("apps::", Here("cargo")),
     ("bootstrap::demo_shows_its_processes", Here("cargo")),
     ("bootstrap::interrupted_example_prints_all_events", Here("cargo")),
     ("bootstrap::example_prints_all_events_after_duration", Here("cargo")),

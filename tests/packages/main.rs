@@ -49,6 +49,10 @@ fn packages_are_current() {
         ("tests", "tails"),
         ("examples/bootstrap", "bootstrap"),
         ("examples/runqlat", "runqlat"),
+        ("eunomia-build/templates/histogram/src", "histogram"),
+        ("eunomia-build/templates/profiler/src", "profiler"),
+        ("eunomia-build/templates/tracer/src", "tracer"),
+        ("eunomia-build/templates/xdp/src", "xdp"),
     ] {
         // BTF holds the names of sources relative to the working directory.
         env::set_current_dir(workspace.join(folder)).unwrap();

@@ -134,6 +134,33 @@ debug = true
     }
 }
 
+/// Returns `cargo` with a command, for a package in `folder` that `cargo eunomia new` wrote. The
+/// package uses the versions, the profile and, through `tmp`, which is `CARGO_TARGET_TMPDIR`, the
+/// target folder of this workspace, so most of its dependencies are compiled already.
+///
+/// # Panics
+/// If a file cannot be read or written.
+#[must_use]
+pub fn cargo(tmp: &str, folder: &Path, command: &str) -> Command {
+    let workspace =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace");
+    fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the folder is ours");
+    let read = |path: PathBuf| fs::read_to_string(path).expect("the manifest is there");
+    let shared = read(workspace.join("Cargo.toml"));
+    let profile = shared.split("[profile.dev").skip(1).map(|part| {
+        format!("[profile.dev{}", part.split("\n[profile.bench]").next().unwrap_or_default())
+    });
+    let mut manifest = read(folder.join("Cargo.toml"));
+    if !manifest.contains("[workspace]") {
+        let _ = writeln!(manifest, "\n[workspace]\n\n{}", profile.collect::<String>());
+        fs::write(folder.join("Cargo.toml"), manifest).expect("the folder is ours");
+    }
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args([command, "--offline", "--quiet"]).current_dir(folder);
+    cargo.env("CARGO_TARGET_DIR", Path::new(tmp).parent().unwrap_or(Path::new(tmp)));
+    cargo
+}
+
 /// Builds a program of another package of this workspace, which cargo does not build for tests, and
 /// returns its path. `tmp` is `CARGO_TARGET_TMPDIR`, in the target folder of the workspace.
 ///

@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind}
 use eunomia_runtime::__private::one_line;
 use eunomia_vm::Kernel;
 
-use super::CommandError;
+use super::{CommandError, new};
 use crate::module::chosen;
 
 /// Typed Rust for eBPF skeletons
@@ -22,6 +22,12 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
+    /// Writes an app: a BPF program in C, Rust that loads it, and tests
+    #[command(after_help = AFTER_NEW)]
+    New(New),
+    /// Compiles src/bpf/*.bpf.c of a package or workspace to skeletons, then runs `cargo build`
+    #[command(after_help = AFTER_MAKE)]
+    Make(Make),
     /// Generates the Rust module of a skeleton or a BPF object
     #[command(after_help = AFTER_GEN)]
     Gen(Gen),
@@ -40,6 +46,51 @@ pub(super) enum Command {
     /// Runs the tests of a crate on other kernels in virtual machines and prints a table of results
     #[command(after_help = AFTER_MATRIX)]
     Matrix(Matrix),
+}
+
+#[derive(clap::Args)]
+pub(super) struct New {
+    /// The folder to write; the last part of its path is the name of the package
+    #[arg(value_name = "NAME", value_parser = new::folder)]
+    pub(super) folder: PathBuf,
+    /// What the app does: trace events, show a histogram, filter packets, or profile
+    #[arg(long, value_name = "TEMPLATE", value_enum, default_value_t = Template::Tracer)]
+    pub(super) template: Template,
+    /// Compiles the C in a build script, so that every build needs clang. Without this the app
+    /// includes a skeleton, which needs clang only if the C changes
+    #[arg(long)]
+    pub(super) build_script: bool,
+    /// A clone of eunomia's repository, whose crates the app uses; by default the clone that this
+    /// command was built from, or else the registry
+    #[arg(long, value_name = "DIR")]
+    pub(super) eunomia: Option<PathBuf>,
+}
+
+// The templates of `new`. The variants have no doc comments, because each would become a paragraph
+// of the help text.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Template {
+    Tracer,
+    Histogram,
+    Xdp,
+    Profiler,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Make {
+    /// The Cargo.toml of the package or workspace; by default that of the current directory
+    #[arg(long, value_name = "FILE")]
+    pub(super) manifest_path: Option<PathBuf>,
+    /// An argument for clang, for example --clang-arg=-Iinclude; can be repeated. Every source is
+    /// then compiled
+    #[arg(long = "clang-arg", value_name = "ARG", allow_hyphen_values = true)]
+    pub(super) clang_args: Vec<OsString>,
+    /// The clang to compile with; by default `clang` from PATH
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) clang: Option<PathBuf>,
+    /// Arguments for `cargo build`, such as --release; they come after the options of this command
+    #[arg(value_name = "CARGO BUILD ARGUMENTS", allow_hyphen_values = true)]
+    cargo: Vec<OsString>,
 }
 
 #[derive(clap::Args)]
@@ -257,6 +308,16 @@ fn is_header(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "h")
 }
 
+impl Make {
+    /// Returns the arguments for `cargo build`. clap takes every word after the first of them as it
+    /// is.
+    pub(super) fn words(&self) -> Result<&[OsString], CommandError> {
+        let own = ["--manifest-path", "--clang-arg", "--clang"];
+        self.cargo.iter().try_for_each(|word| foreign(word, &own))?;
+        Ok(&self.cargo)
+    }
+}
+
 impl Vmlinux {
     /// Returns the file to write; `None` is standard output.
     pub(super) fn output(&self) -> Option<&Path> {
@@ -291,11 +352,7 @@ impl Matrix {
         let mut before = None;
         for word in cargo {
             let text = word.to_string_lossy();
-            if OWN.contains(&text.split('=').next().unwrap_or_default()) {
-                return wrong(format!(
-                    "`{text}` is an option of this command; put it before the arguments of cargo"
-                ));
-            }
+            foreign(word, &OWN)?;
             // cargo takes the names of tests here, but then builds as if there were none.
             if !text.starts_with('-') && !before.is_some_and(takes_value) {
                 return wrong(format!("`{text}` looks like the name of a test; put it after `--`"));
@@ -335,6 +392,17 @@ const FLAGS: &[&str] = &[
     "--quiet",
     "-q",
 ];
+
+/// Refuses an option of this command among the arguments of cargo.
+fn foreign(word: &OsString, own: &[&str]) -> Result<(), CommandError> {
+    let text = word.to_string_lossy();
+    if own.contains(&text.split('=').next().unwrap_or_default()) {
+        let message =
+            format!("`{text}` is an option of this command; put it before the arguments of cargo");
+        return Err(usage(ErrorKind::UnknownArgument, &message));
+    }
+    Ok(())
+}
 
 /// Reports whether the word after this one may be its value.
 fn takes_value(word: &OsString) -> bool {
@@ -376,6 +444,8 @@ fn identifier(name: &str) -> Result<String, String> {
 
 const AFTER: &str = "\
 Examples:
+  cargo eunomia new hello --template tracer
+  cargo eunomia make --release
   cargo eunomia build bpf/bootstrap.bpf.c -o bpf/bootstrap.json
   cargo eunomia check bpf/bootstrap.json
   cargo eunomia gen bpf/bootstrap.json -o src/bootstrap.rs
@@ -386,6 +456,43 @@ Exit codes:
   0  done
   1  the input has faults, a file differs (--check), a test failed, or a file cannot be read or written
   2  the command line is wrong";
+
+const AFTER_NEW: &str = "\
+The app builds and runs as it is, without clang. README.md in it has the commands.
+
+Templates:
+  tracer      records of a ring buffer: every program that starts
+  histogram   a map that is read once a second: how long system calls take
+  xdp         packets of an interface, counted and filtered, in tests too
+  profiler    stacks of what runs on each CPU, with the names of functions
+
+Examples:
+  cargo eunomia new hello && cd hello && cargo run
+  cargo eunomia new latency --template histogram
+  cargo eunomia new guard --template xdp --build-script --eunomia ../eunomia
+
+Exit codes:
+  0  done
+  1  the folder exists already, or a file cannot be written
+  2  the command line is wrong, or the name is not one of a package";
+
+const AFTER_MAKE: &str = "\
+src/bpf/NAME.bpf.c becomes src/bpf/NAME.json, in every member of the workspace. A skeleton is left
+alone if its source and headers are as they were when it was built. If a source is refused, cargo
+does not run.
+
+Examples:
+  cargo eunomia make
+  cargo eunomia make --release
+  cargo eunomia make --clang clang-19 --clang-arg=-DMAX=16 --package hello
+  cargo eunomia make --manifest-path hello/Cargo.toml
+
+Exit codes:
+  0  done
+  1  there is no source, clang refused one, its object cannot be described, or a file cannot be read
+     or written
+  2  the command line is wrong
+  That of cargo if `cargo build` fails";
 
 const AFTER_GEN: &str = "\
 The module needs the crate eunomia-runtime. A module on standard output is self-contained; a module

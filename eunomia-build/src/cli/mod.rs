@@ -1,12 +1,13 @@
-//! The command `cargo eunomia`: generates modules, checks skeletons, compiles BPF C and writes
-//! `vmlinux.h` outside of a build, and runs tests on other kernels.
+//! The command `cargo eunomia`: writes apps, generates modules, checks skeletons, compiles BPF C and
+//! writes `vmlinux.h` outside of a build, and runs tests on other kernels.
 //!
 //! ```no_run
-//! use std::{env, io};
+//! use std::{env, io, process::ExitCode};
 //!
-//! let (mut input, mut out, mut err) = (io::stdin(), io::stdout(), io::stderr());
-//! let exit = eunomia_build::cli::run(env::args_os(), &mut input, &mut out, &mut err);
-//! std::process::exit(exit as i32);
+//! fn main() -> ExitCode {
+//!     let (mut input, mut out, mut err) = (io::stdin(), io::stdout(), io::stderr());
+//!     eunomia_build::cli::run(env::args_os(), &mut input, &mut out, &mut err).into()
+//! }
 //! ```
 
 mod archive;
@@ -16,7 +17,9 @@ mod check;
 mod generate;
 mod headers;
 mod input;
+mod make;
 mod matrix;
+mod new;
 mod output;
 mod vmlinux;
 
@@ -32,22 +35,28 @@ use eunomia_runtime::{__private::parsed, error::Diagnostics};
 use crate::Error;
 use args::{Args, Command};
 
-/// The outcome of the command; its number is the exit code.
+/// The outcome of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
-    /// The command did what was asked for.
-    Done = 0,
+    /// The command did what was asked for. The exit code is 0.
+    Done,
     /// The input has faults, an output differs (`--check`), a test failed, or a file cannot be read
-    /// or written.
-    Failed = 1,
-    /// The command line is wrong.
-    Usage = 2,
+    /// or written. The exit code is 1.
+    Failed,
+    /// The command line is wrong. The exit code is 2.
+    Usage,
+    /// `cargo build` failed with this exit code.
+    Cargo(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Cargo(code) => code,
+        })
     }
 }
 
@@ -59,6 +68,8 @@ enum CommandError {
     Stale(Vec<String>),
     /// Tests failed or could not be run.
     Tests(String),
+    /// `cargo build` failed with this exit code, after it said why.
+    Cargo(u8),
     Error(Error),
 }
 
@@ -95,6 +106,8 @@ pub fn run(
         args.remove(1);
     }
     let result = match parsed(&args, Args::command, |args| Args::try_parse_from(args)) {
+        Ok(Args { command: Command::New(args) }) => new::run(&args, out),
+        Ok(Args { command: Command::Make(args) }) => make::run(&args, err),
         Ok(Args { command: Command::Gen(args) }) => generate::run(&args, input, out),
         Ok(Args { command: Command::Check(args) }) => check::run(&args, input, out),
         Ok(Args { command: Command::Build(args) }) => build::run(&args, out, err),
@@ -109,6 +122,7 @@ pub fn run(
     };
     let (exit, text) = match result {
         Ok(()) => return Exit::Done,
+        Err(CommandError::Cargo(code)) => return Exit::Cargo(code),
         Err(CommandError::Usage(error)) => (Exit::Usage, error.to_string()),
         Err(CommandError::Stale(files)) => (Exit::Failed, files.join("\n")),
         Err(CommandError::Tests(text)) => (Exit::Failed, text),
