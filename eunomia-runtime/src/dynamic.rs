@@ -117,8 +117,9 @@ impl Checked {
                 .next()
                 .map(|Diagnostic { what, todo, .. }| format!("{what}; {todo}"))
         };
-        let mut inner =
-            bpf::Open::for_kernel(&spec, kernel).map_err(|error| error.with_hint(why))?;
+        // SAFETY: `bounded` has accepted the object, and nothing has changed it since.
+        let inner = unsafe { bpf::Open::new(&spec, kernel) };
+        let mut inner = inner.map_err(|error| error.with_hint(why))?;
         for (program, section) in checked.program_types() {
             inner.program(program)?.set_type_of(section)?;
         }

@@ -23,6 +23,7 @@ mod diagnosis;
 #[allow(unsafe_code, reason = "asks libbpf for the features of the kernel")]
 pub mod doctor;
 #[cfg(all(feature = "dynamic", feature = "load"))]
+#[allow(unsafe_code, reason = "opens objects that it has checked")]
 pub mod dynamic;
 pub mod error;
 #[cfg(any(feature = "dynamic", feature = "load"))]

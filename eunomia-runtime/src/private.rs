@@ -77,6 +77,21 @@ macro_rules! __lifecycle {
     };
 }
 
+/// Opens the object of a generated module, which forbids unsafe code of its own. For the generator
+/// alone: it has checked the object that it embeds. Everyone else opens a skeleton.
+#[cfg(feature = "load")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __open {
+    ($spec:expr, $kernel:expr) => {
+        match ($spec, $kernel) {
+            // SAFETY: the generator refuses objects that `Checked::loadable` refuses, which
+            // includes what `Checked::bounded` does, and embeds the one that it has checked.
+            (spec, kernel) => unsafe { $crate::bpf::Open::new(spec, kernel) },
+        }
+    };
+}
+
 /// Expands to implementations that make a struct the arguments of a module, if the runtime has
 /// clap.
 #[cfg(feature = "clap")]

@@ -4,7 +4,13 @@
 
 mod targets;
 
-use std::{env, fs, slice, sync::LazyLock};
+use std::{
+    env, fs, slice,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use targets::Target;
 
@@ -18,6 +24,14 @@ fn main() -> std::process::ExitCode {
 static TARGET: LazyLock<&Target> =
     LazyLock::new(|| targets::find(&env::var("TARGET").expect("TARGET is set")));
 
+/// The inputs that the target was run on, and those of them that it accepted.
+static RUN: AtomicU64 = AtomicU64::new(0);
+static ACCEPTED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn report() {
+    eprintln!("{} of {} inputs accepted", ACCEPTED.load(Relaxed), RUN.load(Relaxed));
+}
+
 /// Writes the first inputs to the folder `SEEDS`.
 #[unsafe(no_mangle)]
 extern "C" fn LLVMFuzzerInitialize(_: *mut i32, _: *mut *mut *mut u8) -> i32 {
@@ -26,7 +40,8 @@ extern "C" fn LLVMFuzzerInitialize(_: *mut i32, _: *mut *mut *mut u8) -> i32 {
     for (index, seed) in (TARGET.seeds)().iter().enumerate() {
         fs::write(format!("{folder}/{index}"), seed).expect("seeds can be written");
     }
-    0
+    // SAFETY: the function is one, and has no state but the counters.
+    unsafe { libc::atexit(report) }
 }
 
 /// Runs the target on one input. A panic aborts, since it must not unwind out of an `extern "C"`
@@ -36,6 +51,9 @@ extern "C" fn LLVMFuzzerTestOneInput(data: *const u8, size: usize) -> i32 {
     // SAFETY: libFuzzer passes `size` bytes, which live through the call. The pointer is not used
     // if there are none, since it may be null then.
     let input = if size == 0 { &[] } else { unsafe { slice::from_raw_parts(data, size) } };
-    (TARGET.run)(input);
+    if (TARGET.run)(input) {
+        ACCEPTED.fetch_add(1, Relaxed);
+    }
+    RUN.fetch_add(1, Relaxed);
     0
 }

@@ -32,7 +32,7 @@ for target in $targets; do
     echo "fuzz: $target for $seconds s, see $log"
     if campaign -max_total_time="$seconds" -max_len=65536 -artifact_prefix="$folder/found/$target-" \
         "$folder/corpus/$target" "$folder/seeds/$target" >"$log" 2>&1; then
-        sed -n '/INITED/p; /DONE/p' "$log"
+        sed -n '/INITED/p; /DONE/p; /inputs accepted/p' "$log"
     else
         tail -n 60 "$log"
         failed="$failed $target"

@@ -78,6 +78,11 @@ fn object() {
 }
 
 #[test]
+fn libbpf() {
+    run("libbpf", 600);
+}
+
+#[test]
 fn record() {
     run("record", 20_000);
 }

@@ -1,6 +1,7 @@
 //! The fuzz targets: each is a function of bytes, with inputs to start from.
 
 mod files;
+mod objects;
 
 use std::{fmt::Display, fs, sync::LazyLock};
 
@@ -18,11 +19,12 @@ pub(crate) struct Target {
     pub(crate) seeds: fn() -> Vec<Vec<u8>>,
 }
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 12] = [
     Target { name: "ring", run: ring, seeds: steps },
     Target { name: "perf", run: perf, seeds: steps },
     Target { name: "document", run: document, seeds: documents },
     Target { name: "object", run: object, seeds: objects },
+    Target { name: "libbpf", run: objects::libbpf, seeds: objects::changes },
     Target { name: "record", run: record, seeds: records },
     Target { name: "recording", run: recording, seeds: recordings },
     Target { name: "tar", run: files::tar, seeds: files::archives },
@@ -37,7 +39,7 @@ const TARGETS: [Target; 11] = [
 /// # Panics
 /// If there is no such target.
 pub(crate) fn find(name: &str) -> &'static Target {
-    static ALL: [Target; 11] = TARGETS;
+    static ALL: [Target; 12] = TARGETS;
     ALL.iter().find(|target| target.name == name).unwrap_or_else(|| {
         panic!("no target `{name}`; there are {}", TARGETS.map(|target| target.name).join(", "));
     })
@@ -84,7 +86,8 @@ fn generate(skeleton: Skeleton) -> bool {
 /// Reads a document. Seeds have no object, since it would be most of their bytes; a document
 /// without one gets that of the fixture.
 fn document(input: &[u8]) -> bool {
-    static OBJECT: LazyLock<Vec<u8>> = LazyLock::new(|| checked("kinds").skeleton.object.unwrap());
+    static OBJECT: LazyLock<Vec<u8>> =
+        LazyLock::new(|| checked("kinds").skeleton.object.clone().unwrap());
     match Skeleton::from_slice(input, "x.json") {
         Ok(skeleton) if skeleton.object.is_none() => {
             skeleton.with_object(OBJECT.clone(), "x.bpf.o").is_ok_and(generate)
@@ -128,7 +131,7 @@ fn examine(checked: &Checked) {
 
 fn objects() -> Vec<Vec<u8>> {
     ["doctor", "kinds", "maps", "refused", "streams"]
-        .map(|name| checked(name).skeleton.object.expect("fixtures have one"))
+        .map(|name| checked(name).skeleton.object.clone().expect("fixtures have one"))
         .to_vec()
 }
 

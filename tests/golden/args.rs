@@ -563,7 +563,7 @@ pub mod args {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let mut object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
+            let mut object = ::eunomia_runtime::__open!(& spec, kernel)?;
             object.section(".rodata")?.write("i64", 16, b"\xF9\xFF\xFF\xFF\xFF\xFF\xFF\xFF")?;
             ::core::result::Result::Ok(Open(object))
         }

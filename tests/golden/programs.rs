@@ -75,7 +75,7 @@ pub mod programs {
                 dropped: &[],
                 perf_pages: 64,
             };
-            let mut object = ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel)?;
+            let mut object = ::eunomia_runtime::__open!(& spec, kernel)?;
             object
                 .set_target(
                     "drop_none",

@@ -851,7 +851,7 @@ pub mod tagged {
                 dropped: &[],
                 perf_pages: 64,
             };
-            ::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel).map(Open)
+            ::eunomia_runtime::__open!(& spec, kernel).map(Open)
         }
         /// The object before it is loaded: variables and programs can be set up.
         #[derive(::core::fmt::Debug)]

@@ -76,7 +76,7 @@ fn compare_leaves(case: &Case, leaves: &str) -> Result<(), String> {
 /// its items come after the struct.
 fn dynamic(object: &Object, is_flexible: bool) -> String {
     let skeleton = Skeleton::from_object("case".to_owned(), object.file.clone(), "case").unwrap();
-    let layouts = skeleton.check().unwrap().layouts;
+    let layouts = skeleton.check().unwrap().layouts.clone();
     let id = layouts
         .btf
         .iter()

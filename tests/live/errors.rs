@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eunomia_runtime::{
     Error, Skeleton,
-    bpf::{Open, ReadWrite, Spec, XdpMode},
+    bpf::{ReadWrite, Spec, XdpMode},
     cli::Exit,
 };
 use eunomia_tests::built::{arena, bootstrap, every, kinds, programs, refused, streams};
@@ -16,6 +16,7 @@ use super::{
     child::{run, tried},
     command,
     host::apart,
+    opened,
 };
 
 pub(crate) fn error_holds_verifier_log() -> Outcome {
@@ -69,7 +70,7 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
             dropped: &[],
             perf_pages: 1,
         };
-        let error = Open::new(&spec).unwrap_err();
+        let error = opened(&spec).unwrap_err();
         let Error::Kernel(refusal) = &error else { return Err(error.into()) };
         messages.push_str(&refusal.messages);
         // If the object is checked first, libbpf does not get it.
@@ -85,7 +86,7 @@ pub(crate) fn invalid_names_are_escaped() -> Outcome {
 pub(crate) fn print_callback_of_others_is_called() -> Outcome {
     static OTHERS: AtomicUsize = AtomicUsize::new(0);
     let open = |text: &[u8]| {
-        Open::new(&Spec {
+        opened(&Spec {
             name: "text",
             object: text,
             streams: &[],
@@ -195,7 +196,7 @@ pub(crate) fn invalid_memory_access_is_refused() -> Outcome {
         dropped: &[],
         perf_pages: 1,
     };
-    let error = Open::new(&twice).unwrap_err();
+    let error = opened(&twice).unwrap_err();
     assert_eq!(error.to_string(), "map `rb`: it is listed twice in the maps to read");
     Ok(())
 }

@@ -70,7 +70,10 @@ mod variables;
 
 use std::process::ExitCode;
 
-use eunomia_runtime::Error;
+use eunomia_runtime::{
+    Error,
+    bpf::{Open, Spec},
+};
 use eunomia_vm::Kernel;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use needs::Machine;
@@ -516,6 +519,13 @@ const TESTS: &[Test] = &[
     // The last test, because lockdown cannot be undone.
     ("lockdown::lockdown_is_explained", lockdown::lockdown_is_explained),
 ];
+
+/// Opens an object of a test, without the checks.
+fn opened(spec: &Spec<'_>) -> Result<Open, Error> {
+    // SAFETY: the object is one of this repository, or libbpf refuses it before it reads more than
+    // its header and names.
+    unsafe { Open::new(spec, None) }
+}
 
 /// Returns the errno of the kernel's refusal.
 fn errno(error: &Error) -> Option<i32> {

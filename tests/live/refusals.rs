@@ -2,7 +2,7 @@
 
 use eunomia_runtime::bpf::{Open, Spec};
 
-use super::Outcome;
+use super::{Outcome, opened};
 
 #[path = "../refused/sources.rs"]
 pub(crate) mod sources;
@@ -19,7 +19,7 @@ pub(crate) fn kernel_refuses_what_build_refuses() -> Outcome {
             dropped: &[],
             perf_pages: 1,
         };
-        let loaded = Open::new(&spec).and_then(Open::load);
+        let loaded = opened(&spec).and_then(Open::load);
         if loaded.is_ok() != source.fault.is_empty() {
             wrong.push(format!("{}: {:?}", source.name, loaded.map(drop)));
         }

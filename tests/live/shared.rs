@@ -15,6 +15,7 @@ use eunomia_tests::{
 use super::{
     Outcome, errno,
     given::{INNER, open},
+    opened,
     pins::Pin,
 };
 
@@ -95,7 +96,7 @@ pub(crate) fn sampled_map_keeps_declared_sizes() -> Outcome {
         perf_pages: 8,
     };
     let open = || -> Result<bpf::Open, Error> {
-        let mut open = bpf::Open::new(&spec)?;
+        let mut open = opened(&spec)?;
         open.set_inner_map("outer", Map::create("inner", &INNER)?.fd())?;
         Ok(open)
     };
@@ -173,19 +174,19 @@ pub(crate) fn arena_is_not_mapped_over_other_memory() -> Outcome {
     let counter = |loaded: &bpf::Loaded| {
         loaded.section::<ReadWrite>(".addr_space.1")?.named::<u64>("counter", 0)?.get()
     };
-    let first = bpf::Open::new(&spec)?.load()?;
+    let first = opened(&spec)?.load()?;
     first.program("count")?.test_run(None, None)?;
     assert_eq!(counter(&first)?, 6);
-    let refused = bpf::Open::new(&spec)?.load().unwrap_err().to_string();
+    let refused = opened(&spec)?.load().unwrap_err().to_string();
     let why = "cannot reserve the 65536 bytes at 0x100000000000 for its arena in this process: entity already exists";
     assert_eq!(refused, format!("load the BPF object `placed`: {why}"));
     assert_eq!(counter(&first)?, 6, "the arena has moved or changed");
     drop(first);
     // An object that fails to load for another reason does not keep the address reserved.
-    let mut open = bpf::Open::new(&spec)?;
+    let mut open = opened(&spec)?;
     open.set_map_flags("memory", 0)?;
     assert_eq!(errno(&open.load().unwrap_err()), Some(libc::EINVAL));
-    assert_eq!(counter(&bpf::Open::new(&spec)?.load()?)?, 5);
+    assert_eq!(counter(&opened(&spec)?.load()?)?, 5);
     Ok(())
 }
 
@@ -201,7 +202,7 @@ pub(crate) fn pinned_arena_with_variables_is_refused() -> Outcome {
         dropped: &[],
         perf_pages: 8,
     };
-    let refused = bpf::Open::new(&spec).unwrap_err();
+    let refused = opened(&spec).unwrap_err();
     assert_eq!(
         refused.to_string(),
         format!("map `memory`: it holds the variables of the arena, so {REFUSED}")

@@ -134,7 +134,7 @@ fn with_targets(package: String) -> String {
 /// Adds the type of each stream, as the format's annotations in the C source would.
 fn typed(package: &str, name: &str, streams: &[(&str, &str)]) -> Skeleton {
     let mut skeleton = Skeleton::parse(package, name).unwrap();
-    let btf = skeleton.clone().check().unwrap().layouts.btf;
+    let btf = skeleton.clone().check().unwrap().layouts.btf.clone();
     let id = |name: &str| {
         btf.iter()
             .find(|(_, ty)| ty.name == name && matches!(ty.kind, Kind::Struct { .. }))

@@ -93,9 +93,10 @@ pub(crate) fn object(symbols: &[Vec<u8>], sections: Vec<Section<'_>>) -> Vec<u8>
 
 /// Returns BTF with these types and the names `int` at 1, `.kconfig` at 5, `CONFIG_A` at 14,
 /// `raw_tp` at 23, `0:0` at 30, `.struct_ops` at 34, `table` at 46 and `.maps` at 52, and 28
-/// others from 58 on.
+/// others from 58 on; `-1` at 170, `4294967295` at 173, and `0:-1` at 184.
 pub(crate) fn btf(types: &[u32]) -> Vec<u8> {
-    let names: String = (0..28).map(|name| format!("v{name:02}\0")).collect();
+    let mut names: String = (0..28).map(|name| format!("v{name:02}\0")).collect();
+    names.push_str("-1\x004294967295\x000:-1\0");
     let strings = b"\0int\0.kconfig\0CONFIG_A\0raw_tp\x000:0\0.struct_ops\0table\0.maps\0".to_vec();
     let strings = [strings, names.into_bytes()].concat();
     let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -191,6 +192,43 @@ fn lines_that_libbpf_visits_for_each_program_are_limited() {
     );
 }
 
+/// A program gets the lines of each function that it may call, also if they are the same ones.
+#[test]
+fn lines_of_functions_that_overlap_are_limited() {
+    let functions = (0..200).map(|at| symbol(1, FUNCTION, 3, 8 * at, 8 * (200 - at)));
+    let symbols: Vec<_> = functions.chain([program(0, 4, 0, 8)]).collect();
+    let sections = vec![
+        code(".text", 200),
+        code("raw_tp", 1),
+        license(),
+        data(".BTF", btf(&INT)),
+        data(".BTF.ext", lines(400_000)),
+    ];
+    assert_refused(
+        &object(&symbols, sections),
+        "its 1 programs have more than 512 MiB of instructions together with the functions that they may call",
+    );
+}
+
+/// libbpf finds the relocations of a section by the number of the section, whatever their name.
+#[test]
+fn relocations_of_functions_are_limited_by_any_name() {
+    let relocations = section(".relx", 9, 0, vec![0; 8 << 20]);
+    let programs = (0..20).map(|number| program(number, 4, 8 * u64::from(number), 8));
+    let symbols: Vec<_> = [symbol(1, FUNCTION, 3, 0, 8)].into_iter().chain(programs).collect();
+    let sections = vec![
+        code(".text", 1),
+        code("raw_tp", 20),
+        Section { link: 1, info: 3, entry: 16, ..relocations },
+        license(),
+        data(".BTF", btf(&INT)),
+    ];
+    assert_refused(
+        &object(&symbols, sections),
+        "its 20 programs have more than 512 MiB of instructions together with the functions that they may call",
+    );
+}
+
 #[test]
 fn searches_that_libbpf_repeats_are_limited() {
     let mut sections: Vec<_> = (0..20_000).map(|_| code("raw_tp", 1)).collect();
@@ -215,7 +253,7 @@ fn searches_that_libbpf_repeats_are_limited() {
 
 /// Returns an object with a program and CO-RE relocations: of an instruction, to a type, with the
 /// offset of an access path and a kind.
-fn relocated(types: &[u32], relocations: &[[u32; 4]]) -> Vec<u8> {
+pub(crate) fn relocated(types: &[u32], relocations: &[[u32; 4]]) -> Vec<u8> {
     let count = relocations.len() as u32;
     let head = [0x0001_eb9f, 32, 0, 0, 0, 0, 0, 4 + 8 + 16 * count, 16, 23, count];
     let words = head.iter().chain(relocations.as_flattened());

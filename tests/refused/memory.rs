@@ -4,8 +4,8 @@
 use eunomia_build::Skeleton;
 
 use super::costs::{
-    CHAR, EXTERN, FUNCTION, INT, Section, assert_refused, btf, data, license, object, section,
-    symbol,
+    CHAR, EXTERN, FUNCTION, INT, Section, assert_refused, btf, code, data, license, object,
+    relocated, section, symbol,
 };
 
 const VARIABLE: u8 = 0x11;
@@ -62,6 +62,106 @@ fn tables_outside_of_their_section_are_refused() {
 }
 
 #[test]
+fn size_of_tables_is_limited() {
+    const SIZE: u32 = 8 << 20;
+    let variables: Vec<u32> = (0..9).flat_map(|at| [58 + 4 * at, 14 << 24, 2, 0]).collect();
+    let slots: Vec<u32> = (3..12).flat_map(|variable| [variable, 0, SIZE]).collect();
+    let types = [
+        &INT[..],
+        &[46, 4 << 24 | 1, SIZE, 1, 1, 0],
+        &variables,
+        &[34, 15 << 24 | 9, SIZE],
+        &slots,
+    ]
+    .concat();
+    let bytes = vec![0; SIZE as usize];
+    let sections = vec![data(".struct_ops", bytes), license(), data(".BTF", btf(&types))];
+    assert_refused(
+        &object(&[symbol(3, VARIABLE, 3, 0, 16)], sections),
+        "its struct_ops tables have more than 64 MiB; no compiler writes such an object",
+    );
+}
+
+/// libbpf copies each section, so a small file could take any memory.
+#[test]
+fn overlapping_sections_are_refused() {
+    let sections = vec![data(".data", vec![1; 64]), license(), data(".BTF", btf(&INT))];
+    let mut object = object(&[symbol(3, VARIABLE, 3, 0, 4)], sections);
+    let len = object.len() as u64;
+    let headers = usize::try_from(u64::from_le_bytes(object[40..48].try_into().unwrap())).unwrap();
+    for (field, value) in [(24, 0), (32, len)] {
+        let at = headers + 3 * 64 + field;
+        object[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    assert_refused(&object, "its sections overlap; no compiler writes such an object");
+}
+
+/// libbpf takes the functions of the last one for those that programs call, and those of the first
+/// one for programs, each of which gets a copy of the former.
+#[test]
+fn second_section_of_functions_is_refused() {
+    let sections = vec![code(".text", 1), code(".text", 1), license(), data(".BTF", btf(&INT))];
+    assert_refused(
+        &object(&[symbol(1, FUNCTION, 3, 0, 8), symbol(1, FUNCTION, 4, 0, 8)], sections),
+        "it has several sections `.text`; no compiler writes such an object",
+    );
+}
+
+/// libbpf would read what is before the list of an enum's constants, or of a struct's members.
+#[test]
+fn negative_indices_of_relocations_are_refused() {
+    let types = [&INT[..], &[46, 6 << 24 | 1, 4, 1, 7], &[46, 4 << 24 | 1, 4, 1, 1, 0]].concat();
+    for (ty, path, kind) in [(2, 170, 11), (2, 173, 10), (3, 184, 0), (3, 184, 2)] {
+        assert_refused(
+            &relocated(&types, &[[0, ty, 30, 8], [0, ty, path, kind]]),
+            "a CO-RE relocation has an access path that is not a list of indices; no compiler writes such an object",
+        );
+    }
+}
+
+/// libbpf reads `.BTF.ext` in the byte order of its own header.
+#[test]
+fn relocations_in_other_byte_order_are_refused() {
+    let mut sections = vec![code("raw_tp", 1), license(), data(".BTF", btf(&INT))];
+    let words = [0xeb9f_0100, 32, 0, 0, 0, 0, 0, 28, 16, 23, 1, 0, 1, 30, 8];
+    let bytes = words.iter().flat_map(|word: &u32| word.to_be_bytes()).collect();
+    sections.push(data(".BTF.ext", bytes));
+    assert_refused(
+        &object(&[symbol(1, FUNCTION, 3, 0, 8)], sections),
+        "its section `.BTF.ext` is big-endian; no compiler writes such an object",
+    );
+}
+
+/// libbpf divides by the size of the type.
+#[test]
+fn bit_fields_without_size_are_refused() {
+    const WITH_BITS: u32 = 1 << 31 | 4 << 24 | 1;
+    let pointer = [0, 2 << 24, 0];
+    let array = [0, 3 << 24, 0, 1, 1, 2];
+    let nothing = [0, 4 << 24, 0];
+    for ty in [&pointer[..], &array, &nothing] {
+        let types = [&INT[..], ty, &[46, WITH_BITS, 16, 14, 2, 3 << 24]].concat();
+        assert_refused(
+            &object(&[], vec![license(), data(".BTF", btf(&types))]),
+            "the bit field `CONFIG_A` of the type `table` is neither an integer nor an enum; no compiler writes such an object",
+        );
+    }
+}
+
+/// libbpf parses both sections of such a file, and says nothing of the first one.
+#[test]
+fn kernel_types_in_two_parts_are_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let typedef = [1, 8 << 24, 1];
+    let sections = vec![data(".BTF.base", btf(&typedef)), data(".BTF", btf(&[]))];
+    std::fs::write(file.path(), object(&[], sections)).unwrap();
+    let sections = vec![license(), data(".BTF", btf(&INT))];
+    let skeleton = Skeleton::from_object("x", object(&[], sections), "x.bpf.o").unwrap();
+    let refused = skeleton.check().unwrap().open(Some(file.path())).unwrap_err().to_string();
+    assert!(refused.contains("in two parts (.BTF.base)"), "{refused}");
+}
+
+#[test]
 fn size_of_settings_is_limited() {
     let with = |len: u32, symbols: usize| {
         let array = [0, 3 << 24, 0, 1, 1, len];
@@ -80,6 +180,20 @@ fn size_of_settings_is_limited() {
     assert_refused(
         &with(0x4000_0000, 4),
         "its values of the kernel configuration need 4294967296 bytes, at most 1048576 are supported",
+    );
+}
+
+/// libbpf would walk the members of the members for years, before it refuses the type.
+#[test]
+fn settings_with_members_are_refused() {
+    let twice = |ty: u32| [0, 5 << 24 | 2, 4, 1, ty, 0, 46, ty, 0];
+    let mut types = [&INT[..], &twice(1)].concat();
+    types.extend((2..50).flat_map(twice));
+    types.extend([0, 3 << 24, 0, 50, 1, 1, 14, 14 << 24, 51, 2, 5, 15 << 24 | 1, 0, 52, 0, 0]);
+    let sections = vec![license(), data(".BTF", btf(&types))];
+    assert_refused(
+        &object(&[symbol(3, EXTERN, 0, 0, 0)], sections),
+        "`CONFIG_A` is a value of the kernel configuration, but has too many members; no compiler writes such an object",
     );
 }
 

@@ -10,7 +10,7 @@ use crate::module::{Module, literal};
 pub(super) fn emit(module: &Module<'_>) -> TokenStream {
     let spec = spec(module);
     let setup = setup(module);
-    let open = quote!(::eunomia_runtime::bpf::Open::for_kernel(&spec, kernel));
+    let open = quote!(::eunomia_runtime::__open!(&spec, kernel));
     let open = match setup.as_slice() {
         [] => quote!(#open.map(Open)),
         setup => quote! {

@@ -50,25 +50,23 @@ pub struct Open {
 impl Open {
     /// Opens an object, without a call to the kernel.
     ///
+    /// For a kernel without `/sys/kernel/btf/vmlinux`, `btf` is a file with the kernel's BTF; see
+    /// [`super::open::kernel_btf`]. The file is read when the object is loaded.
+    ///
+    /// # Safety
+    /// `Checked::bounded` of the runtime must accept the object, because libbpf reads and writes
+    /// without checking that what an object refers to is there. `Checked::open` checks this, and so
+    /// does the generator, which embeds the object in the module.
+    ///
     /// # Errors
     /// [`Error::Kernel`] with libbpf's messages if libbpf cannot open the object.
     /// [`Error::NotFound`] if it has no map of a given name. [`Error::Value`] if a map is listed
     /// twice, because a record has one reader. [`Error::Misuse`] if an arena with variables is
     /// declared as pinned (`LIBBPF_PIN_BY_NAME`), see [`Self::set_pin_path`]; or if a table of
-    /// functions (struct_ops) is defined in `SEC(".maps")`.
+    /// functions (struct_ops) is defined in `SEC(".maps")`. [`Error::File`] if the path does not
+    /// lead to a regular file, or if the types in the file contain themselves.
     #[doc(hidden)]
-    pub fn new(spec: &Spec<'_>) -> Result<Self> {
-        Self::for_kernel(spec, None)
-    }
-
-    /// Opens an object for a kernel without `/sys/kernel/btf/vmlinux`, with the kernel's BTF in a
-    /// file; see [`super::open::kernel_btf`]. The file is read when the object is loaded.
-    ///
-    /// # Errors
-    /// Those of [`Self::new`]; [`Error::File`] if the path does not lead to a regular file, or if
-    /// the types in the file contain themselves.
-    #[doc(hidden)]
-    pub fn for_kernel(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
+    pub unsafe fn new(spec: &Spec<'_>, btf: Option<&Path>) -> Result<Self> {
         let btf = btf.map(BtfFile::read).transpose()?;
         let object = open_object(spec, btf.as_ref())?;
         let settings = Settings::new(spec, &object, btf);

@@ -1,7 +1,10 @@
 //! Checks a skeleton against its object. Every fault is found here, before code is generated or the
 //! object is loaded.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Deref,
+};
 
 use super::exports::{self, Stream};
 use crate::{
@@ -13,26 +16,41 @@ use crate::{
 };
 
 /// A skeleton that matches its object, with the information that the object provides.
+///
+/// It cannot be changed: libbpf gets the object because what is said of it here was checked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Checked {
+pub struct Checked(Contents);
+
+/// What a [`Checked`] holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contents {
     /// The document.
-    #[doc(hidden)]
     pub skeleton: Skeleton,
     /// The object's types, sections and symbols.
-    #[doc(hidden)]
     pub layouts: Layouts,
     /// The maps that the object declares.
-    #[doc(hidden)]
     pub maps: Vec<MapDef>,
     /// The data sections, which become maps as well.
-    #[doc(hidden)]
     pub sections: Vec<DataSection>,
     /// The name and section of each program.
-    #[doc(hidden)]
     pub programs: Vec<(String, String)>,
     /// The maps that deliver records to user space.
-    #[doc(hidden)]
     pub streams: Vec<Stream>,
+}
+
+impl Deref for Checked {
+    type Target = Contents;
+
+    fn deref(&self) -> &Contents {
+        &self.0
+    }
+}
+
+impl Checked {
+    /// Returns the contents, which are then no longer known to belong together.
+    pub(crate) fn into_contents(self) -> Contents {
+        self.0
+    }
 }
 
 impl Skeleton {
@@ -90,7 +108,8 @@ impl Skeleton {
         let streams =
             exports::resolve(&self, &layouts, (&maps, &counters), &sections, &mut diagnostics);
         self.verdict(diagnostics)?;
-        Ok(Checked { skeleton: self, layouts, maps, sections, programs, streams })
+        let skeleton = self;
+        Ok(Checked(Contents { skeleton, layouts, maps, sections, programs, streams }))
     }
 
     /// Returns the place of `bpf_skel` in the document.

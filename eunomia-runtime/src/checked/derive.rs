@@ -67,7 +67,7 @@ impl Skeleton {
         object: Vec<u8>,
         file: &str,
     ) -> Result<(Self, Vec<Diagnostic>), Diagnostics> {
-        let checked = Self::bare(name, object, file).check()?;
+        let checked = Self::bare(name, object, file).check()?.into_contents();
         let layouts = &checked.layouts;
         let mut diagnostics = Found::default();
         let mut skeleton = checked.skeleton;

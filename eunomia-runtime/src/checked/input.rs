@@ -84,7 +84,8 @@ impl Skeleton {
             let todo = "leave out the other object";
             return Err(self.diagnostics(vec![Diagnostic::new(JsonPath::default(), what, todo)]));
         }
-        let object = Self::bare(self.name.clone(), object, file).check()?.skeleton.object;
+        let object =
+            Self::bare(self.name.clone(), object, file).check()?.into_contents().skeleton.object;
         Ok(Self { object, ..self })
     }
 }

@@ -30,7 +30,7 @@ mod wording;
 pub(crate) use self::dummies::pointee;
 pub use self::{
     args::Argument,
-    check::Checked,
+    check::{Checked, Contents},
     custom::CustomField,
     dropped::Dropped,
     exports::Stream,

@@ -17,7 +17,7 @@ pub struct Layout {
     /// and larger than natural for a struct whose size implies that it was declared `aligned`.
     pub align: u64,
     /// The number of members at any depth, including array elements.
-    parts: u64,
+    pub(crate) parts: u64,
     /// The number of members as C code sees them, including those of anonymous structs and unions.
     fields: u64,
     /// An upper bound for the letters of a value that is written with the names of its members.

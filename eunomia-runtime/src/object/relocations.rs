@@ -1,7 +1,10 @@
 //! CO-RE relocations from the section `.BTF.ext`: the places of an object that depend on the
 //! kernel's types.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use super::btf::TypeId;
 
@@ -76,6 +79,9 @@ pub(super) const MAX_NAME: usize = 8192;
 /// `BPF_CORE_SPEC_MAX_LEN` of libbpf.
 const MAX_ACCESS: usize = 64;
 
+/// The most bytes of an index in an access path, with the colon after it.
+const LONGEST_INDEX: usize = 11;
+
 /// Returns the little-endian word at byte `at`.
 pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
@@ -144,7 +150,7 @@ pub(crate) fn read(
             if size(record, 4)? >= types {
                 return None;
             }
-            let access = access(string(strings, word(record, 8)?, MAX_ACCESS * 11)?)?;
+            let access = access(string(strings, word(record, 8)?, MAX_ACCESS * LONGEST_INDEX)?)?;
             relocations.push(Relocation {
                 section,
                 index,
@@ -166,6 +172,23 @@ pub(crate) fn types(ext: &[u8]) -> Vec<(u32, u32)> {
         .flat_map(|list| list.records(16))
         .filter_map(|record| Some((word(record, 4)?, word(record, 12)?)))
         .collect()
+}
+
+/// Reports whether a relocation of the section has an access path that [`read`] refuses.
+pub(crate) fn has_wrong_path(ext: &[u8], strings: &[u8]) -> bool {
+    let paths: BTreeSet<u32> = lists(ext, 24)
+        .flat_map(|list| list.records(16))
+        .filter_map(|record| word(record, 8))
+        .collect();
+    // libbpf refuses a path that is empty or not there.
+    let is_there = |at: u32| {
+        let first = usize::try_from(at).ok().and_then(|at| strings.get(at));
+        first.is_some_and(|first| *first != 0)
+    };
+    paths
+        .into_iter()
+        .filter(|at| is_there(*at))
+        .any(|at| string(strings, at, MAX_ACCESS * LONGEST_INDEX).and_then(access).is_none())
 }
 
 /// A list of records of the section `.BTF.ext`, `struct btf_ext_info_sec`.
@@ -225,12 +248,13 @@ pub(crate) fn counts(ext: &[u8]) -> Counts {
     counts
 }
 
-/// Parses an access path such as `0:1:2`.
+/// Parses an access path such as `0:1:2`. Its indices are `int`s, for which libbpf does not check
+/// that they are positive.
 fn access(text: &[u8]) -> Option<Vec<u32>> {
     let numbers: Vec<u32> = std::str::from_utf8(text)
         .ok()?
         .split(':')
-        .map(|number| number.parse().ok())
+        .map(|number| number.parse::<i32>().ok()?.try_into().ok())
         .collect::<Option<_>>()?;
     (numbers.len() <= MAX_ACCESS).then_some(numbers)
 }

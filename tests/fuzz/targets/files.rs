@@ -102,7 +102,7 @@ fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
 /// of the section for static probes.
 pub(super) fn binaries() -> Vec<Vec<u8>> {
     let mut seeds = super::objects();
-    let mut probes = checked("doctor").skeleton.object.expect("fixtures have one");
+    let mut probes = checked("doctor").skeleton.object.clone().expect("fixtures have one");
     replace(&mut probes, b"?uprobe//proc/self/exe:eunomia_none", b".note.stapsdt");
     seeds.push(probes);
     seeds

@@ -91,8 +91,8 @@ impl BtfCache {
 
     /// Returns the file for an object and the running kernel, and creates it if it does not exist.
     ///
-    /// Open the object with it: by [`Checked::open`], [`crate::bpf::Open::for_kernel`], or the
-    /// `open_for` of a generated module, whose object is its `OBJECT`. The object is read only if
+    /// Open the object with it: by [`Checked::open`], or the `open_for` of a generated module, whose
+    /// object is its `OBJECT`. The object is read only if
     /// the file does not exist.
     ///
     /// Returns `None` if the object is to be opened without a file: it uses no types of the kernel,

@@ -3,7 +3,7 @@
 //! libbpf (1.7) checks the ids and strings of such a file, but not its nesting: a typedef of itself
 //! would keep it busy for ever, and types that nest in themselves many times for years. For each
 //! relocation it walks the members of all types of one name, which would take hours if there were a
-//! hundred thousand of them.
+//! hundred thousand of them. It divides by the sizes of bit fields' types.
 
 use std::{
     collections::HashMap,
@@ -42,10 +42,12 @@ impl BtfFile {
         let failed = |source| Error::File { path: path.to_owned(), source };
         let copy = Self(copy(path).map_err(failed)?);
         // If libbpf cannot parse it now, it tells why when the object is loaded.
-        let checked = copy.parse().map_or(Some(()), |btf| check(btf.bytes()));
+        let checked = copy
+            .parse()
+            .map_or(Some(()), |btf| if btf.is_split() { None } else { check(btf.bytes()) });
         checked.map(|()| copy).ok_or_else(|| {
             let why =
-                "it is not the BTF of a kernel: its types contain themselves, nest too deep, or are too many of one name";
+                "it is not the BTF of a kernel: its types contain themselves, nest too deep, are too many of one name or in two parts (.BTF.base), or a bit field of them has no size";
             failed(io::Error::new(io::ErrorKind::InvalidData, why))
         })
     }
@@ -92,6 +94,13 @@ impl Parsed {
         self.0.as_ptr()
     }
 
+    /// Reports whether the BTF extends other BTF, of which [`Self::bytes`] has nothing. libbpf takes
+    /// that from a section `.BTF.base`.
+    fn is_split(&self) -> bool {
+        // SAFETY: the pointer is that of live BTF.
+        !unsafe { libbpf_sys::btf__base_btf(self.0.as_ptr()) }.is_null()
+    }
+
     /// Returns the BTF without the ELF file around it.
     pub(in crate::bpf) fn bytes(&self) -> &[u8] {
         let mut size = 0;
@@ -136,7 +145,7 @@ fn check(btf: &[u8]) -> Option<()> {
                 .map(drop)
         })?;
     }
-    Some(())
+    types.starts.iter().skip(1).try_for_each(|at| types.check_bit_fields(*at))
 }
 
 /// The types that count as parts of a type.
@@ -189,6 +198,36 @@ impl<'a> Types<'a> {
         let name = rest.split(|byte| *byte == 0).next()?;
         let end = name.windows(3).skip(1).position(|window| window == b"___");
         name.get(..end.map_or(name.len(), |end| end + 1))
+    }
+
+    /// Checks that each bit field of the type at this offset has a type with a size. No type contains
+    /// itself.
+    fn check_bit_fields(&self, at: usize) -> Option<()> {
+        let info = word(self.bytes, at + 4)?;
+        let (STRUCT | UNION, many) = kind(info) else { return Some(()) };
+        if info >> 31 == 0 {
+            return Some(());
+        }
+        (0..many).map(|member| at + RECORD + 12 * member).try_for_each(|member| {
+            let width = word(self.bytes, member + 8)? >> 24;
+            (width == 0 || self.size(word(self.bytes, member + 4)?)? > 0).then_some(())
+        })
+    }
+
+    /// Returns what libbpf takes for the size of a type behind typedefs and modifiers.
+    fn size(&self, id: u32) -> Option<u32> {
+        let mut index = usize::try_from(id).ok()?;
+        while index > 0 {
+            let at = *self.starts.get(index)?;
+            let size_or_type = word(self.bytes, at + 8)?;
+            match kind(word(self.bytes, at + 4)?) {
+                (TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG, _) => {
+                    index = usize::try_from(size_or_type).ok()?;
+                }
+                _ => return Some(size_or_type),
+            }
+        }
+        Some(0)
     }
 
     /// Returns the depth of a type and the number of types in it.
@@ -326,6 +365,30 @@ mod tests {
             let said = said(&types);
             assert_eq!(
                 said.as_ref().is_some_and(|said| said.contains("nest too deep")),
+                is_bad,
+                "{said:?} {types:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn bit_fields_without_size_are_refused() {
+        const INT: [u32; 4] = [1, 1 << 24, 4, 32];
+        let typedef = |to: u32| [1, 8 << 24, to];
+        let pointer = |to: u32| [0, 2 << 24, to];
+        let array = [0, 3 << 24, 0, 1, 1, 2];
+        let of = |ty: u32, width: u32| [1, 1 << 31 | 4 << 24 | 1, 4, 1, ty, width << 24];
+        for (types, is_bad) in [
+            ([&INT[..], &of(1, 3)].concat(), false),
+            ([&INT[..], &typedef(1), &of(2, 3)].concat(), false),
+            ([&INT[..], &of(0, 3)].concat(), true),
+            ([&INT[..], &of(0, 0)].concat(), false),
+            ([&INT[..], &array, &of(2, 3)].concat(), true),
+            ([&INT[..], &pointer(0), &typedef(2), &of(3, 3)].concat(), true),
+        ] {
+            let said = said(&types);
+            assert_eq!(
+                said.as_ref().is_some_and(|said| said.contains("has no size")),
                 is_bad,
                 "{said:?} {types:?}"
             );

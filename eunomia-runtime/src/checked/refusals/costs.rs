@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use elf::abi::SHT_REL;
+use elf::{abi::SHT_REL, section::SectionHeader};
 
 use super::{Raw, Subject, is_data, memory::tables};
 use crate::{
@@ -69,12 +69,15 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
             "section `{TEXT}` has {functions} functions, at most {MOST_FUNCTIONS} are supported"
         ));
     }
-    let relocations = sizes(raw, |section, kind| kind == SHT_REL && section == ".rel.text");
+    let relocations = sizes(raw, |_, header| {
+        header.sh_type == SHT_REL && raw.section(header.sh_info as usize) == TEXT
+    });
     // The functions of `.text` are copied with their relocations, which are larger in memory.
     let shared = shared.saturating_add(relocations.saturating_mul(4));
     let shared = if functions == 0 { 0 } else { shared };
     // A program gets the lines of its own and of its functions.
     let lines = sizes(raw, |section, _| section == ".BTF.ext");
+    let lines = lines.saturating_mul(if overlap(raw) { functions + 1 } else { 1 });
     let copied = shared.saturating_add(lines).saturating_mul(programs);
     if own.saturating_add(copied) > MOST_COPIED {
         over(format!(
@@ -117,7 +120,7 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
     let sections = count(raw.headers.len());
     let data = (0..raw.headers.len()).filter(|index| is_data(raw.section(*index))).count();
     let maps = count(checked.maps.len()) + count(data);
-    let relocations = sizes(raw, |_, kind| kind == SHT_REL) / 16;
+    let relocations = sizes(raw, |_, header| header.sh_type == SHT_REL) / 16;
     for (what, each, searched) in [
         (
             "sections with instructions, variables and symbols",
@@ -159,12 +162,22 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
 
 const TEXT: &str = ".text";
 
-/// Returns the sum of the sizes of the sections that `is` selects by name and type.
-fn sizes(raw: &Raw<'_>, is: impl Fn(&str, u32) -> bool) -> u64 {
-    let selected = raw
-        .headers
-        .iter()
-        .enumerate()
-        .filter(|(index, header)| is(raw.section(*index), header.sh_type));
+/// Reports whether an instruction is in several functions.
+fn overlap(raw: &Raw<'_>) -> bool {
+    let ranges = raw.functions().map(|function| {
+        let end = function.st_value.saturating_add(function.st_size);
+        (function.st_shndx, function.st_value, end)
+    });
+    let mut ranges: Vec<_> = ranges.collect();
+    ranges.sort_unstable();
+    ranges.windows(2).any(|pair| {
+        matches!(pair, [(section, _, end), (other, start, _)] if section == other && start < end)
+    })
+}
+
+/// Returns the sum of the sizes of the sections that `is` selects by name and header.
+fn sizes(raw: &Raw<'_>, is: impl Fn(&str, &SectionHeader) -> bool) -> u64 {
+    let headers = raw.headers.iter().enumerate();
+    let selected = headers.filter(|(index, header)| is(raw.section(*index), header));
     selected.map(|(_, header)| header.sh_size).fold(0, u64::saturating_add)
 }
