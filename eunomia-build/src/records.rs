@@ -76,11 +76,11 @@ pub(crate) fn apply(skeleton: &mut Skeleton, records: Vec<Found>) {
 /// Returns the ring buffers and perf event arrays of an object whose records are bytes.
 fn untyped(linked: &[u8]) -> Option<BTreeSet<String>> {
     let skeleton = Skeleton::from_object("linked", linked.to_vec(), "linked").ok()?;
-    let streams = skeleton.check().ok()?.streams.into_iter();
-    let untyped = streams.filter(|stream| {
+    let checked = skeleton.check().ok()?;
+    let untyped = checked.streams.iter().filter(|stream| {
         matches!(stream.payload, Payload::Bytes { .. }) && stream.sampled.is_none()
     });
-    Some(untyped.map(|stream| stream.map).collect())
+    Some(untyped.map(|stream| stream.map.clone()).collect())
 }
 
 /// Returns the texts of files. A larger file has the types of a kernel, and sends nothing.
