@@ -211,4 +211,5 @@ fn layouts(object: &[u8]) -> eunomia_runtime::object::Layouts {
         .check()
         .unwrap()
         .layouts
+        .clone()
 }

@@ -36,9 +36,9 @@ impl Peer {
         let checked = Skeleton::from_file("bpf/flood.json").unwrap().check().unwrap();
         let variables = checked
             .sections
-            .into_iter()
+            .iter()
             .filter(|section| section.name == ".bss")
-            .flat_map(|section| section.variables)
+            .flat_map(|section| section.variables.iter().cloned())
             .collect();
         Self { object: open.load().unwrap(), case, variables }
     }

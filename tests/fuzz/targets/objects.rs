@@ -63,7 +63,7 @@ const SECTIONS: [&str; 30] = [
 pub(super) fn libbpf(input: &[u8]) -> bool {
     let object = Changes(input).changed();
     let checked = Skeleton::from_object("x", object, "x.bpf.o").and_then(Skeleton::check);
-    checked.is_ok_and(|checked| open(checked))
+    checked.is_ok_and(open)
 }
 
 fn open(checked: Checked) -> bool {
