@@ -139,7 +139,7 @@ fn export_types_must_agree_with_btf() {
         ("[0].type_id: type 2 of the object is `int`, not `struct event`", |export| {
             export["type_id"] = json!(2)
         }),
-        ("[0].name: type 38 of the object is `struct event`, not `struct happening`", |export| {
+        ("[0].name: type 13 of the object is `struct event`, not `struct happening`", |export| {
             export["name"] = json!("happening")
         }),
         (

@@ -12,7 +12,7 @@ use crate::{
 pub struct Event<'a> {
     /// Name of the map.
     pub map: &'a str,
-    /// Number of the map among those that deliver records ([`Checked::streams`]).
+    /// Number of the map among those that deliver records, in the order of `Checked::streams`.
     pub stream: usize,
     /// Key of the entry, for a map that is read at intervals.
     pub key: Option<Value<'a>>,
