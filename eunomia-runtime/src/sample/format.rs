@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Line, Plain};
+use super::{Line, Plain, access::number};
 
 /// How the one-line form shows a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,37 +77,37 @@ impl<'a> Formatted<'a> {
         Self(format, bytes)
     }
 
-    /// The bytes as a little-endian number.
-    fn number(&self) -> u64 {
-        self.1.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    /// Returns the bytes, at most 8, as a number.
+    fn number(&self, is_signed: bool) -> i128 {
+        let bytes = self.1.get(..self.1.len().min(8)).unwrap_or_default();
+        number(bytes, 0, 8 * u32::from(bytes.len().max(1).to_le_bytes()[0]), is_signed)
     }
 
-    /// The bytes as a little-endian signed number.
-    fn signed(&self) -> i64 {
-        let unused = 64u32.saturating_sub(8 * u32::try_from(self.1.len()).unwrap_or(8));
-        self.number().checked_shl(unused).unwrap_or_default().cast_signed() >> unused.min(63)
+    /// Returns the bytes, at most 8, as an unsigned number.
+    fn unsigned(&self) -> u64 {
+        u64::try_from(self.number(false)).unwrap_or(u64::MAX)
     }
 }
 
 impl fmt::Display for Formatted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Format::Hex => write!(f, "{:#x}", self.number()),
+            Format::Hex => write!(f, "{:#x}", self.unsigned()),
             Format::Ip => match (self.1.first_chunk::<16>(), self.1.first_chunk::<4>()) {
                 (Some(v6), _) => write!(f, "{}", Ipv6Addr::from(*v6)),
                 (None, Some(v4)) => write!(f, "{}", Ipv4Addr::from(*v4)),
                 (None, None) => Ok(()),
             },
             Format::Errno => {
-                let number = self.signed();
+                let number = self.number(true);
                 let sign = if number < 0 { "-" } else { "" };
                 match errno(number.unsigned_abs()) {
                     Some(name) => write!(f, "{sign}{name}"),
                     None => write!(f, "{number}"),
                 }
             }
-            Format::Ksym => symbol(self.number(), f),
-            Format::Ns => write!(f, "{:?}", Duration::from_nanos(self.number())),
+            Format::Ksym => symbol(self.unsigned(), f),
+            Format::Ns => write!(f, "{:?}", Duration::from_nanos(self.unsigned())),
         }
     }
 }
@@ -151,7 +151,7 @@ fn symbol(address: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// Returns the name of an error number, `uapi/asm-generic/errno.h`. The architectures that eunomia
 /// runs on have these numbers.
-fn errno(number: u64) -> Option<&'static str> {
+fn errno(number: u128) -> Option<&'static str> {
     // `ENOTSUPP` of `linux/errno.h` is only for the kernel itself, but programs see it.
     if number == 524 {
         return Some("ENOTSUPP");
