@@ -9,7 +9,7 @@ use std::{
 use eunomia_runtime::{
     __private::{SendCall, send_calls},
     Skeleton,
-    checked::Payload,
+    checked::{Checked, Payload},
     object::Elf,
     skeleton::model::EventType,
 };
@@ -33,13 +33,6 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Reports whether an object has the type, with its members.
-    pub(crate) fn is_in(&self, object: &[u8]) -> bool {
-        let skeleton = Skeleton::from_object("linked", object.to_vec(), "linked");
-        let checked = skeleton.and_then(|skeleton| skeleton.with_types([&*self.c_type]).check());
-        checked.is_ok_and(|checked| checked.requested().is_ok())
-    }
-
     /// Returns a declaration that brings the type into BTF. User space does not see it.
     pub(crate) fn declaration(&self, number: usize) -> String {
         let c_type = &self.c_type;
@@ -54,12 +47,19 @@ const WINDOW: usize = 16;
 /// the objects agrees on. The objects are those that clang wrote from `files`, before they were
 /// linked.
 pub(crate) fn find(objects: &[Vec<u8>], linked: &[u8], files: &[PathBuf]) -> Vec<Found> {
-    let Some(untyped) = untyped(linked).filter(|untyped| !untyped.is_empty()) else {
+    let Some(linked) = check(linked) else { return Vec::new() };
+    let untyped = untyped(&linked);
+    if untyped.is_empty() {
         return Vec::new();
-    };
+    }
     let found =
-        claimed(objects, &texts(files)).into_iter().filter(|found| untyped.contains(&found.map));
-    found.map(|found| Found { is_in_btf: found.is_in(linked), ..found }).collect()
+        claimed(objects, &texts(files)).into_iter().filter(|found| untyped.contains(&*found.map));
+    found.map(|found| Found { is_in_btf: linked.has_type(&found.c_type), ..found }).collect()
+}
+
+/// Returns what a linked object says, or `None` if it is faulty.
+pub(crate) fn check(linked: &[u8]) -> Option<Checked> {
+    Skeleton::from_object("linked", linked.to_vec(), "linked").ok()?.check().ok()
 }
 
 /// Writes what was found into a skeleton, for the maps whose types it does not name.
@@ -74,13 +74,11 @@ pub(crate) fn apply(skeleton: &mut Skeleton, records: Vec<Found>) {
 }
 
 /// Returns the ring buffers and perf event arrays of an object whose records are bytes.
-fn untyped(linked: &[u8]) -> Option<BTreeSet<String>> {
-    let skeleton = Skeleton::from_object("linked", linked.to_vec(), "linked").ok()?;
-    let checked = skeleton.check().ok()?;
-    let untyped = checked.streams.iter().filter(|stream| {
+fn untyped(linked: &Checked) -> BTreeSet<&str> {
+    let untyped = linked.streams.iter().filter(|stream| {
         matches!(stream.payload, Payload::Bytes { .. }) && stream.sampled.is_none()
     });
-    Some(untyped.map(|stream| stream.map.clone()).collect())
+    untyped.map(|stream| stream.map.as_str()).collect()
 }
 
 /// Returns the texts of files. A larger file has the types of a kernel, and sends nothing.
@@ -100,8 +98,9 @@ fn claimed(objects: &[Vec<u8>], texts: &[String]) -> Vec<Found> {
         for call in calls {
             // A call through any map could contradict what is found for each.
             let Some(map) = call.map.clone() else { return Vec::new() };
+            let code = elf.sections.get(call.place.0).and_then(|section| section.bytes(object));
             let local = match call.is_reserved {
-                true => receiver(&call, code(object, &elf, call.place.0), &locals),
+                true => receiver(&call, code.unwrap_or_default(), &locals),
                 false => sender(&call, function(&elf, call.place), &locals, texts),
             };
             let found = local.map(|local| Found {
@@ -220,16 +219,6 @@ fn is_named(line: &str, name: &str) -> bool {
         });
         begins && ends && !name.is_empty()
     })
-}
-
-/// Returns the code of a section.
-fn code<'o>(object: &'o [u8], elf: &Elf, section: usize) -> &'o [u8] {
-    let bytes = || {
-        let section = elf.sections.get(section)?;
-        let start = usize::try_from(section.offset?).ok()?;
-        object.get(start..start.checked_add(usize::try_from(section.size).ok()?)?)
-    };
-    bytes().unwrap_or_default()
 }
 
 /// Returns the function that an instruction is in.

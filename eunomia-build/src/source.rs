@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use eunomia_runtime::__private::link;
+use eunomia_runtime::{__private::link, checked::Checked};
 
 use crate::{
     Error, Vmlinux,
@@ -103,10 +103,11 @@ impl Source {
             }
             // A type that is local to a function cannot be brought in from outside of it.
             let again = self.link(&tools, &declarations, &mut |_| {}).ok();
+            let checked = again.as_ref().and_then(|again| records::check(&again.object));
             let before = records.len();
             records.retain(|found| {
-                let object = again.as_ref().map(|again| again.object.as_slice());
-                found.is_in_btf || object.is_some_and(|object| found.is_in(object))
+                let has = |checked: &Checked| checked.has_type(&found.c_type);
+                found.is_in_btf || checked.as_ref().is_some_and(has)
             });
             if let (Some(again), true) = (again, records.len() == before) {
                 linked = again;

@@ -8,6 +8,13 @@ use crate::{
 };
 
 impl Checked {
+    /// Reports whether the object has the type with this C name, with its members.
+    #[doc(hidden)]
+    pub fn has_type(&self, c_type: &str) -> bool {
+        let nowhere = JsonPath::default();
+        named(c_type, &nowhere, &self.layouts, &mut Found::default()).is_some()
+    }
+
     /// Returns the types that the application asks for ([`crate::Skeleton::with_types`]).
     ///
     /// # Errors

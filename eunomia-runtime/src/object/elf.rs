@@ -37,6 +37,14 @@ pub struct Section {
     pub executable: bool,
 }
 
+impl Section {
+    /// Returns the bytes of the section in the object, or `None` if the file holds none.
+    pub fn bytes<'o>(&self, object: &'o [u8]) -> Option<&'o [u8]> {
+        let at = usize::try_from(self.offset?).ok()?;
+        object.get(at..at.checked_add(usize::try_from(self.size).ok()?)?)
+    }
+}
+
 /// A symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Symbol {
@@ -228,9 +236,7 @@ impl Elf {
 
     /// Returns the bytes of the first section with this name.
     pub fn bytes<'o>(&self, object: &'o [u8], name: &str) -> Option<&'o [u8]> {
-        let section = self.sections.iter().find(|section| section.name == name)?;
-        let at = usize::try_from(section.offset?).ok()?;
-        object.get(at..at.checked_add(usize::try_from(section.size).ok()?)?)
+        self.sections.iter().find(|section| section.name == name)?.bytes(object)
     }
 
     /// Returns the places of maps, each with the number of its name in `names`.
