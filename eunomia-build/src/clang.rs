@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use crate::Error;
+use crate::{Error, config::arch};
 
 /// The environment variables that change what clang makes of a source: more folders with headers,
 /// other arguments, and the time that `__DATE__` and `__TIME__` give.
@@ -120,13 +120,11 @@ const ARCHITECTURES: [(&str, &str, &[&str]); 8] = [
 impl Target {
     /// Returns the target of the build, or this machine outside of a build script.
     pub(crate) fn of_build() -> Self {
-        // Cargo sets the target for build scripts.
-        let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.into());
         let is_little = match env::var("CARGO_CFG_TARGET_ENDIAN") {
             Ok(endian) => endian == "little",
             Err(_) => cfg!(target_endian = "little"),
         };
-        Self { arch, is_little, abi: env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default() }
+        Self { arch: arch(), is_little, abi: env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default() }
     }
 
     /// Returns the target with this name, in the spelling of Rust, of libbpf or of Debian.

@@ -421,7 +421,8 @@ pub(crate) fn report(skeleton: &Skeleton, warnings: Vec<Diagnostic>, warn: &mut 
 }
 
 /// Returns the architecture of the build, or of this machine outside of a build script.
-fn arch() -> String {
+pub(crate) fn arch() -> String {
+    // Cargo sets it for build scripts.
     env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.to_owned())
 }
 

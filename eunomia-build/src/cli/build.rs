@@ -50,10 +50,7 @@ pub(super) fn run(
     for (program, section) in &args.programs {
         config = config.program(program, section);
     }
-    let mut warn = |warnings: &str| {
-        // If this write fails, no other place is left for the warnings.
-        let _ = err.write_all(warnings.as_bytes());
-    };
+    let mut warn = output::warnings(err);
     let (text, depends_on) = packages(&config, &args.target_archs, &mut warn)?;
     let Some(file) = file else {
         return Ok(output::print(out, text.as_bytes())?);

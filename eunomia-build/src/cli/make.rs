@@ -13,7 +13,7 @@ use std::{
 use cargo_metadata::MetadataCommand;
 use eunomia_runtime::Skeleton;
 
-use super::{CommandError, args::Make};
+use super::{CommandError, args::Make, output};
 use crate::{Config, Error, files, stale};
 
 pub(super) fn run(args: &Make, err: &mut dyn Write) -> Result<(), CommandError> {
@@ -100,10 +100,7 @@ fn make(
         map.push("=");
         config = config.clang_arg(map);
     }
-    let (text, _, _) = config.packed(&mut |warnings| {
-        // If this write fails, no other place is left for the warnings.
-        let _ = err.write_all(warnings.as_bytes());
-    })?;
+    let (text, _, _) = config.packed(&mut output::warnings(err))?;
     files::write(&[(&package, text.as_bytes())])?;
     let _ = writeln!(err, "{} -> {}", source.display(), package.display());
     Ok(())

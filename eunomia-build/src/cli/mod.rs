@@ -16,6 +16,7 @@ mod build;
 mod check;
 mod generate;
 mod headers;
+mod help;
 mod input;
 mod make;
 mod matrix;

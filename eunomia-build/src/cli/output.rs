@@ -26,6 +26,14 @@ pub(super) fn print(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// Returns a function that writes warnings to a stream.
+pub(super) fn warnings(err: &mut dyn Write) -> impl FnMut(&str) {
+    |warnings| {
+        // If this write fails, no other place is left for the warnings.
+        let _ = err.write_all(warnings.as_bytes());
+    }
+}
+
 /// Refuses an output that is one of the inputs, also by another path: it would overwrite the user's
 /// file.
 pub(super) fn apart<'a>(
