@@ -20,6 +20,8 @@ absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap|prettyplease|eunomi
 absent 'libbpf-rs|libbpf-sys|libbpf-cargo|cc|pkg-config|clap' -p eunomia-build --edges normal,build
 # Only the command needs virtual machines.
 absent 'eunomia-vm|cpio' -p eunomia-build --features compile --edges normal,build
+# Only the commands read YAML.
+absent 'saphyr|saphyr-parser' -p eunomia-runtime --edges normal
 # A typed program has no JSON, base64, zlib, ELF or BTF reader and suggests no similar names.
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs|strsim' -p eunomia-runtime --no-default-features --features load --edges normal
 absent 'serde_json|base64|miniz_oxide|elf|btf-rs' -p bootstrap-build --edges normal
@@ -34,7 +36,7 @@ absent 'libbpf-rs|libbpf-sys|rustix|libc' -p eunomia-runtime --no-default-featur
 absent 'arrow-array|arrow-buffer|arrow-schema' -p eunomia-runtime --no-default-features --features columns --edges normal
 absent 'arrow|arrow-cast|arrow-ipc|arrow-select|parquet|cc' -p eunomia-runtime --no-default-features --features arrow --edges normal,build
 
-for features in '' load dynamic serde columns arrow fuzz load,dynamic load,columns clap clap,load clap,dynamic symbolize cli; do
+for features in '' load dynamic serde columns arrow fuzz load,dynamic load,columns clap clap,load clap,dynamic symbolize yaml cli; do
     echo "cargo check -p eunomia-runtime --no-default-features --features '$features'"
     RUSTFLAGS="-D warnings" cargo check --locked --quiet -p eunomia-runtime --no-default-features --features "$features" --target-dir target/features
 done

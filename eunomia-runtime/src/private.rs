@@ -46,6 +46,8 @@ pub use crate::sample::{
     serial::{Record, Serial, serialize_enum},
     tailed::SerialTail,
 };
+#[cfg(feature = "yaml")]
+pub use crate::skeleton::{is_yaml, to_yaml};
 
 /// A wrapper that aligns the object for libbpf.
 #[derive(Debug)]

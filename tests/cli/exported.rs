@@ -1,11 +1,14 @@
 //! What users of eunomia-bpf's compiler expect of `cargo eunomia build`: an export header as second
-//! argument, a folder as output, and metadata and object as separate files.
+//! argument, a folder as output, metadata and object as separate files, YAML, and archives with BTF.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
 
 use eunomia_build::{Skeleton, cli::Exit};
-
 use eunomia_runtime::bpf;
+use lzma_rust2::{XzOptions, XzWriter};
 
 use super::{Ran, clang, folder, names, printed, refused, run};
 
@@ -109,8 +112,63 @@ fn archive_holds_btf_of_many_kernels_cut_down() {
     let error = |btf: &str| {
         refused(&["build", source, "--clang", &clang(), "-o", &archive, "--btf-archive", btf])
     };
+    // btfhub's own files are compressed.
+    let whole = fs::read(&archive).unwrap();
+    pack(&own);
+    fs::remove_file(&own).unwrap();
+    assert_eq!(printed(&build), "");
+    assert_eq!(fs::read(&archive).unwrap(), whole);
+    fs::write(packed(&own), "no").unwrap();
+    assert!(error(&btf).starts_with(&format!("cannot unpack {}: ", packed(&own).display())));
+    fs::remove_file(packed(&own)).unwrap();
+
     fs::write(&own, "no").unwrap();
     assert_eq!(error(&btf), format!("{} is not BTF\n", own.display()));
     fs::remove_file(&own).unwrap();
-    assert!(error(&btf).contains("has no BTF (*.btf); unpack"));
+    assert!(error(&btf).contains("has no BTF (*.btf or *.btf.tar.xz)"));
+}
+
+/// Packs a file as btfhub does.
+fn pack(file: &Path) {
+    let xz = XzWriter::new(File::create(packed(file)).unwrap(), XzOptions::with_preset(0)).unwrap();
+    let mut archive = tar::Builder::new(xz);
+    archive.append_path_with_name(file, file.file_name().unwrap()).unwrap();
+    archive.into_inner().unwrap().finish().unwrap();
+}
+
+fn packed(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".tar.xz");
+    name.into()
+}
+
+#[test]
+fn yaml_says_what_json_says() {
+    let (dir, path) = folder("exported-yaml");
+    let [json, yaml] = ["json", "yaml"].map(|extension| format!("{path}/names.{extension}"));
+    for output in [&json, &yaml] {
+        printed(&["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", output]);
+    }
+    let text = fs::read_to_string(&yaml).unwrap();
+    assert!(text.starts_with("---\nbpf_object: "), "{text}");
+    let standard = ["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", "-", "--yaml"];
+    assert_eq!(printed(&standard), text);
+    let [from_json, from_yaml] =
+        [&json, &yaml].map(|file| Skeleton::from_input(&fs::read(file).unwrap(), file).unwrap());
+    assert_eq!(from_yaml, from_json);
+    assert_eq!(
+        printed(&["check", &yaml, "--stale"]),
+        printed(&["check", &json, "--stale"]).replace("names.json", "names.yaml")
+    );
+    let folder = format!("{path}/apart/");
+    let apart = ["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", &folder];
+    printed(&[&apart[..], &["--separate", "--yaml"]].concat());
+    assert_eq!(names(&dir.join("apart")), ["names.bpf.o", "names.skel.yaml"]);
+    let [skel, object] = ["skel.yaml", "bpf.o"].map(|file| format!("{folder}names.{file}"));
+    printed(&["check", &skel, "--object", &object, "--stale"]);
+
+    fs::write(&yaml, text.replace("mmaped: true", "mmaped: maybe")).unwrap();
+    let refused = refused(&["check", &yaml, "--stale"]);
+    let line = 1 + text[..text.find("mmaped: true").unwrap()].matches('\n').count();
+    assert!(refused.contains(&format!("names.yaml:{line}:")), "{refused}");
 }

@@ -6,7 +6,9 @@ mod objects;
 use std::{fmt::Display, fs, sync::LazyLock};
 
 use eunomia_build::{Embed, Skeleton, tokens};
-use eunomia_runtime::{Error, checked::Checked, reader::fuzz, recording::Replay, sample::Verdict};
+use eunomia_runtime::{
+    __private::to_yaml, Error, checked::Checked, reader::fuzz, recording::Replay, sample::Verdict,
+};
 use eunomia_tests::{
     built::{kinds, sampled, shapes, streams, tagged},
     fixture, typed_replay,
@@ -74,6 +76,9 @@ fn steps() -> Vec<Vec<u8>> {
 fn generate(skeleton: Skeleton) -> bool {
     let again = Skeleton::parse(&skeleton.to_json(), "again").map(|again| again.to_json());
     assert_eq!(again.ok(), Some(skeleton.to_json()), "writing and reading changed the skeleton");
+    let yaml = to_yaml(&skeleton.to_json(), "again").expect("the text is JSON");
+    let again = Skeleton::from_input(yaml.as_bytes(), "again.yaml").map(|again| again.to_json());
+    assert_eq!(again.ok(), Some(skeleton.to_json()), "YAML changed the skeleton");
     match tokens(skeleton, "x", &Embed::Literal) {
         Ok(module) => {
             eunomia_build::format(module).expect("the generator writes Rust");
@@ -88,7 +93,9 @@ fn generate(skeleton: Skeleton) -> bool {
 fn document(input: &[u8]) -> bool {
     static OBJECT: LazyLock<Vec<u8>> =
         LazyLock::new(|| checked("kinds").skeleton.object.clone().unwrap());
-    match Skeleton::from_slice(input, "x.json") {
+    // What is YAML alone is fuzzed too, and most JSON is YAML.
+    let file = if input.first() == Some(&b'{') { "x.json" } else { "x.yaml" };
+    match Skeleton::from_input(input, file) {
         Ok(skeleton) if skeleton.object.is_none() => {
             skeleton.with_object(OBJECT.clone(), "x.bpf.o").is_ok_and(generate)
         }
@@ -105,7 +112,8 @@ fn documents() -> Vec<Vec<u8>> {
         serde_json::from_str(&fixture("kinds")).expect("fixtures are JSON");
     let legacy = fs::read(format!("{}/documents/metadata.json", env!("CARGO_MANIFEST_DIR")))
         .expect("it is committed");
-    vec![json["meta"].to_string().into_bytes(), legacy]
+    let yaml = to_yaml(&json["meta"].to_string(), "kinds").expect("fixtures are JSON");
+    vec![json["meta"].to_string().into_bytes(), legacy, yaml.into_bytes()]
 }
 
 fn object(input: &[u8]) -> bool {

@@ -47,6 +47,16 @@ fn other_files_are_named_by_their_format() {
     }
 }
 
+#[test]
+fn yaml_is_for_commands() {
+    let said = Skeleton::from_slice(b"meta:\n", "x.yaml").unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "x.yaml: neither a BPF object nor a skeleton, which is a JSON object; only the commands \
+         read YAML; write JSON with `cargo eunomia build`"
+    );
+}
+
 /// The same for a file that is passed as the object.
 #[test]
 fn other_files_are_not_objects() {

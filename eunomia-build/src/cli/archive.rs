@@ -1,11 +1,16 @@
 //! Tar archives with a package and the BTF of many kernels, for machines whose kernels have none.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use eunomia_runtime::Skeleton;
+use eunomia_runtime::{
+    __private::{MOST, read_from},
+    Skeleton,
+};
+use lzma_rust2::XzReader;
 
 use crate::{Error, files};
 
@@ -15,8 +20,12 @@ const FOLDER: &str = "btfhub-archive";
 /// The most nested folders that are searched: distribution, version, machine.
 const DEPTH: usize = 8;
 
-/// Returns an archive of a package, its object, and the BTF of each kernel in `folder` (`*.btf`),
-/// cut down to what the object uses.
+/// The name of a file in btfhub's archive after that of the kernel's BTF: a tar archive that holds
+/// it alone.
+const PACKED: &str = ".tar.xz";
+
+/// Returns an archive of a package, its object, and the BTF of each kernel in `folder` (`*.btf`, or
+/// `*.btf.tar.xz` as btfhub has it), cut down to what the object uses.
 ///
 /// # Errors
 /// [`Error::File`] if the folder cannot be read; [`Error::Config`] if it has no BTF.
@@ -26,10 +35,7 @@ pub(super) fn pack(package: &str, folder: &Path) -> Result<Vec<u8>, Error> {
     find(folder, DEPTH, &mut found)?;
     found.sort();
     if found.is_empty() {
-        let message = format!(
-            "{} has no BTF (*.btf); unpack the archives of btfhub (*.btf.tar.xz) in it first",
-            folder.display()
-        );
+        let message = format!("{} has no BTF (*.btf or *.btf.tar.xz)", folder.display());
         return Err(Error::Config(message));
     }
     let mut archive = tar::Builder::new(Vec::new());
@@ -45,7 +51,7 @@ pub(super) fn pack(package: &str, folder: &Path) -> Result<Vec<u8>, Error> {
     add(Path::new("package.json"), package.as_bytes())?;
     add(Path::new(&name), &object)?;
     for path in found {
-        let whole = files::read(&path)?;
+        let (whole, path) = read(path)?;
         if !whole.starts_with(&[0x9f, 0xeb]) {
             return Err(Error::Config(format!("{} is not BTF", path.display())));
         }
@@ -60,6 +66,32 @@ pub(super) fn pack(package: &str, folder: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
+/// Returns the BTF of a file, and the path of the BTF.
+fn read(path: PathBuf) -> Result<(Vec<u8>, PathBuf), Error> {
+    let name = path.as_os_str().to_string_lossy();
+    let Some(name) = name.strip_suffix(PACKED).map(PathBuf::from) else {
+        return Ok((files::read(&path)?, path));
+    };
+    match unpack(&files::read(&path)?) {
+        Ok(btf) => Ok((btf, name)),
+        Err(source) => Err(Error::File { tried: "unpack", path, source }),
+    }
+}
+
+/// Returns the first file of a compressed archive.
+fn unpack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    // A few kilobytes can stand for any size. The archive's own headers count too.
+    let whole = XzReader::new_mem_limit(bytes, false, (MOST >> 10) as u32).take(2 * MOST);
+    let mut archive = tar::Archive::new(whole);
+    for entry in archive.entries()? {
+        let entry = entry?;
+        if entry.header().entry_type().is_file() {
+            return read_from(entry, MOST);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "the archive has no file"))
+}
+
 /// Adds the files with BTF below a folder. Links are not followed.
 fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Error> {
     let failed = |source: io::Error| Error::File { tried: "read", path: folder.to_owned(), source };
@@ -68,9 +100,13 @@ fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Err
         let (kind, path) = (entry.file_type().map_err(failed)?, entry.path());
         if kind.is_dir() && depth > 0 {
             find(&path, depth - 1, found)?;
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "btf") {
+        } else if kind.is_file() && is_btf(&entry.file_name().to_string_lossy()) {
             found.push(path);
         }
     }
     Ok(())
+}
+
+fn is_btf(name: &str) -> bool {
+    name.strip_suffix(PACKED).unwrap_or(name).ends_with(".btf")
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use eunomia_runtime::__private::one_line;
+use eunomia_runtime::__private::{is_yaml, one_line};
 use eunomia_vm::Kernel;
 
 use super::{CommandError, help, new};
@@ -95,7 +95,7 @@ pub(super) struct Make {
 
 #[derive(clap::Args)]
 pub(super) struct Gen {
-    /// A JSON skeleton or a BPF object (.bpf.o); `-` for standard input
+    /// A skeleton in JSON or YAML (.yaml), or a BPF object (.bpf.o); `-` for standard input
     pub(super) input: PathBuf,
     /// The object that belongs to the skeleton; replaces an object that is embedded in the skeleton
     #[arg(long, value_name = "FILE")]
@@ -128,7 +128,7 @@ pub(super) struct Gen {
 
 #[derive(clap::Args)]
 pub(super) struct Check {
-    /// A JSON skeleton or a BPF object (.bpf.o); `-` for standard input
+    /// A skeleton in JSON or YAML (.yaml), or a BPF object (.bpf.o); `-` for standard input
     pub(super) input: PathBuf,
     /// The object that belongs to the skeleton; replaces an object that is embedded in the skeleton
     #[arg(long, value_name = "FILE")]
@@ -157,6 +157,10 @@ pub(super) struct Build {
     /// holds both
     #[arg(long)]
     pub(super) separate: bool,
+    /// Writes YAML (FILE.yaml) in place of JSON, as `-o FILE.yaml` does; the commands of this
+    /// project read both, the macro and build scripts read JSON
+    #[arg(long, conflicts_with = "btf_archive")]
+    pub(super) yaml: bool,
     /// Writes a tar archive (FILE.tar) with the skeleton and the BTF of every kernel below a folder
     /// in btfhub's layout (ID/VERSION_ID/MACHINE/RELEASE.btf), cut down to what the object uses, for
     /// `eunomia run` on kernels without BTF
@@ -273,6 +277,11 @@ impl Build {
         }
     }
 
+    /// Reports whether the output, a file or `None` for standard output, is YAML.
+    pub(super) fn is_yaml(&self, output: Option<&Path>) -> bool {
+        self.yaml || output.is_some_and(is_yaml)
+    }
+
     /// Returns the folder to create for the output: a path that ends with `/`.
     pub(super) fn new_folder(&self) -> Option<&Path> {
         let names_folder = |path: &&Path| path.as_os_str().as_encoded_bytes().ends_with(b"/");
@@ -299,6 +308,7 @@ impl Build {
                 "the source has no name that the skeleton could take; name it with `-o FILE.json`",
             )),
             stem if self.btf_archive.is_some() => Ok(format!("{stem}.tar").into()),
+            stem if self.yaml => Ok(format!("{stem}.yaml").into()),
             stem => Ok(format!("{stem}.json").into()),
         }
     }

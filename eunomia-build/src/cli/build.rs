@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::error::ErrorKind;
+use eunomia_runtime::__private::to_yaml;
 
 use super::{
     CommandError, archive,
@@ -52,13 +53,25 @@ pub(super) fn run(
     }
     let mut warn = output::warnings(err);
     let (text, depends_on) = packages(&config, &args.target_archs, &mut warn)?;
+    let is_yaml = args.is_yaml(file.as_deref());
+    let written = |json: String| match is_yaml {
+        true => to_yaml(&json, "the skeleton"),
+        false => Ok(json),
+    };
     let Some(file) = file else {
-        return Ok(output::print(out, text.as_bytes())?);
+        return Ok(output::print(out, written(text)?.as_bytes())?);
     };
     let outputs = match &args.btf_archive {
         Some(folder) => vec![(file, archive::pack(&text, folder)?)],
-        None if args.separate => separate(&file, &text)?,
-        None => vec![(file, text.into_bytes())],
+        None if args.separate => {
+            let (metadata, object) = separate(&file, &text)?;
+            let extension = if is_yaml { "skel.yaml" } else { "skel.json" };
+            vec![
+                (file.with_extension(extension), written(metadata)?.into_bytes()),
+                (file.with_extension("bpf.o"), object),
+            ]
+        }
+        None => vec![(file, written(text)?.into_bytes())],
     };
     for (output, _) in &outputs {
         // The inputs are the sources and every header that clang read.
@@ -76,12 +89,11 @@ pub(super) fn run(
     Ok(files::write(&outputs)?)
 }
 
-/// Returns the metadata and the object of a package, each with its file.
-fn separate(file: &Path, text: &str) -> Result<Vec<(PathBuf, Vec<u8>)>, CommandError> {
+/// Returns the metadata and the object of a package.
+fn separate(file: &Path, text: &str) -> Result<(String, Vec<u8>), CommandError> {
     let mut skeleton = Skeleton::parse(text, &file.display().to_string())?;
     let object = skeleton.object.take().unwrap_or_default();
-    let metadata = (file.with_extension("skel.json"), skeleton.to_json().into_bytes());
-    Ok(vec![metadata, (file.with_extension("bpf.o"), object)])
+    Ok((skeleton.to_json(), object))
 }
 
 /// Returns the text of the package, or of one that holds a package for each architecture, and the

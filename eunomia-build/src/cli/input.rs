@@ -45,7 +45,7 @@ impl Input {
         } else {
             (read(path)?, stem(path), path.display().to_string())
         };
-        let mut skeleton = Skeleton::from_slice(&bytes, &file)?;
+        let mut skeleton = Skeleton::from_input(&bytes, &file)?;
         // Standard input has no directory in which a source could lie.
         let is_compared = !is_accepted && !is_stream(path);
         if let Some(diagnostics) = stale(&skeleton, path).diagnostics.filter(|_| is_compared) {

@@ -44,7 +44,13 @@ impl Skeleton {
         let text = std::str::from_utf8(bytes)
             .map_err(|_| refuse("neither a BPF object nor a text file in UTF-8"))?;
         if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
-            return Err(refuse("neither a BPF object nor a skeleton, which is a JSON object"));
+            let what = "neither a BPF object nor a skeleton, which is a JSON object";
+            if file.ends_with(".yaml") || file.ends_with(".yml") {
+                let todo = "only the commands read YAML; write JSON with `cargo eunomia build`";
+                let fault = Diagnostic::new(JsonPath::default(), what, todo);
+                return Err(Diagnostics::one(file, fault));
+            }
+            return Err(refuse(what));
         }
         Self::parse_for(text, file, arch)
     }

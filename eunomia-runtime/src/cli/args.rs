@@ -59,8 +59,8 @@ pub(super) enum Command {
 
 #[derive(clap::Args)]
 pub(super) struct Source {
-    /// A JSON skeleton, a BPF object (.bpf.o), or a tar archive with package.json and BTF; `-` for
-    /// standard input
+    /// A skeleton in JSON or YAML (.yaml), a BPF object (.bpf.o), or a tar archive with package.json
+    /// and BTF; `-` for standard input
     pub(super) file: PathBuf,
     /// The object that belongs to the skeleton; replaces an object that is embedded in the skeleton
     #[arg(long, value_name = "FILE")]
@@ -224,8 +224,8 @@ pub(super) struct Check {
 
 #[derive(clap::Args)]
 pub(super) struct Doctor {
-    /// A JSON skeleton, a BPF object (.bpf.o), or a tar archive with package.json and BTF; `-` for
-    /// standard input
+    /// A skeleton in JSON or YAML (.yaml), a BPF object (.bpf.o), or a tar archive with package.json
+    /// and BTF; `-` for standard input
     pub(super) file: Option<PathBuf>,
     /// The object that belongs to the skeleton; replaces an object that is embedded in the skeleton
     #[arg(long, value_name = "FILE", requires = "file")]

@@ -38,7 +38,7 @@ impl Input {
         read_once(&source.paths())?;
         let (bytes, file) = read(&source.file, stdin)?;
         let (bytes, btf) = if is_tar(&bytes) { unpack(&bytes, &file)? } else { (bytes, None) };
-        let mut skeleton = Skeleton::from_slice(&bytes, &file)?;
+        let mut skeleton = Skeleton::from_input(&bytes, &file)?;
         if let Some(object) = &source.object {
             if skeleton.format == Format::Object {
                 return Err(usage(

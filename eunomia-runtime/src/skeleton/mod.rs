@@ -10,11 +10,16 @@ mod read;
 mod source;
 mod table;
 pub(crate) mod write;
+#[cfg(feature = "yaml")]
+mod yaml;
 
 use std::str::FromStr;
 
 pub use model::{Format, Skeleton};
 pub(crate) use source::Source;
+#[cfg(feature = "yaml")]
+#[doc(hidden)]
+pub use yaml::{is_yaml, to_yaml};
 
 use crate::{
     error::{Diagnostics, locate},

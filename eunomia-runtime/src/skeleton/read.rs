@@ -19,7 +19,7 @@ use super::{
 use crate::error::{Diagnostic, Diagnostics, JsonPath, SHOWN, locate};
 
 /// Values of a document, each of which takes a hundred times its two characters while it is read.
-const MOST_VALUES: usize = 1 << 18;
+pub(super) const MOST_VALUES: usize = 1 << 18;
 
 /// Reads a document, or its package for an architecture; messages call it `file`. Returns the
 /// skeleton, which has no source yet, and its place in the document.
@@ -47,13 +47,13 @@ pub(super) fn document(
 /// Refuses a document whose values would take much memory.
 pub(super) fn check_size(text: &str, file: &str) -> Result<(), Diagnostics> {
     locate::count(text, MOST_VALUES).map_err(|line| {
-        let what =
-            format!("the document has more than {MOST_VALUES} values, and no skeleton has so many");
-        Diagnostics::one(
-            file,
-            Diagnostic { line: Some(line), ..Diagnostic::new(JsonPath::default(), what, "") },
-        )
+        let fault = Diagnostic::new(JsonPath::default(), too_many(), "");
+        Diagnostics::one(file, Diagnostic { line: Some(line), ..fault })
     })
+}
+
+pub(super) fn too_many() -> String {
+    format!("the document has more than {MOST_VALUES} values, and no skeleton has so many")
 }
 
 pub(super) fn malformed(error: &serde_json::Error) -> Diagnostic {

@@ -19,8 +19,30 @@ pub(crate) struct Source {
     text: Option<Arc<str>>,
     /// The place of the package in the text, and the architecture that it was read for.
     package: Arc<(JsonPath, String)>,
+    /// Places of a YAML document, if the text was made from one.
+    marks: Arc<[Mark]>,
     /// The places in C sources that the annotations of a skeleton come from.
     annotated: Arc<[(JsonPath, Position)]>,
+}
+
+/// The place of a value of a YAML document.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    /// The offset of the value in the JSON that the document was turned into.
+    pub(super) offset: usize,
+    /// Its line and column in the YAML, both from 1.
+    pub(super) line: (usize, usize),
+}
+
+impl Mark {
+    /// Turns a column of the JSON, which is one line, into a place in the YAML.
+    pub(super) fn apply(marks: &[Self], fault: &mut Diagnostic) {
+        if let (Some((_, column)), None) = (fault.line, &fault.file)
+            && let Some(mark) = marks.iter().rev().find(|mark| mark.offset < column)
+        {
+            fault.line = Some(mark.line);
+        }
+    }
 }
 
 impl Source {
@@ -33,6 +55,12 @@ impl Source {
     pub(crate) fn document(file: &str, text: &str, place: JsonPath, arch: &str) -> Self {
         let package = Arc::new((place, arch.to_owned()));
         Self { file: file.into(), text: Some(text.into()), package, ..Self::default() }
+    }
+
+    /// Sets the places of the YAML document that the text was made from.
+    #[cfg(feature = "yaml")]
+    pub(super) fn with_marks(self, marks: Vec<Mark>) -> Self {
+        Self { marks: marks.into(), ..self }
     }
 
     /// Adds the places that annotations come from.
@@ -83,7 +111,10 @@ impl Skeleton {
             for diagnostic in diagnostics.iter_mut().filter(|fault| is_of_text(fault)) {
                 diagnostic.place.0.splice(0..0, place.0.iter().cloned());
             }
-            locate::fill_lines(text, diagnostics.iter_mut().filter(|fault| is_of_text(fault)));
+            let mut found: Vec<_> =
+                diagnostics.iter_mut().filter(|fault| is_of_text(fault)).collect();
+            locate::fill_lines(text, found.iter_mut().map(|fault| &mut **fault));
+            found.into_iter().for_each(|fault| Mark::apply(&self.source.marks, fault));
         }
         for diagnostic in &mut diagnostics {
             if let (None, Some(position)) =
