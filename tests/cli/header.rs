@@ -134,6 +134,47 @@ fn two_types_for_one_map_are_refused() {
 }
 
 #[test]
+fn records_of_other_sizes_than_their_type_are_refused() {
+    let (_, path) = folder("header-sizes");
+    let program = |ring: &str, body: &str| {
+        format!(
+            "struct tailed {{ int len; char text[12]; }};
+             struct open {{ int len; char text[]; }};
+             {ring}
+             SEC(\"xdp\") int f(struct xdp_md *ctx) {{\n{body}\nreturn 0; }}"
+        )
+    };
+    let ring = |ty: &str| format!("EUNOMIA_RINGBUF(rb, {SIZE}, {ty});");
+    let one_of = one_of(&["kind, ONE, struct one", "kind, TWO, struct two"]);
+    let output =
+        |bytes: u32| format!("char x[40] = {{}};\nbpf_ringbuf_output(&rb, x, {bytes}, 0);");
+    for (ring, body, what) in [
+        (
+            ring("struct two"),
+            "void *x = bpf_ringbuf_reserve(&rb, sizeof(struct one), 0);\nif (x) bpf_ringbuf_submit(x, 0);".to_owned(),
+            "line 11 (`void *x = bpf_ringbuf_reserve(&rb, sizeof(struct one), 0);`) sends a record of 8 bytes through the map, whose definition declares `struct two` (16 bytes)",
+        ),
+        (ring("struct one"), output(24), "sends a record of 24 bytes through the map, whose definition declares `struct one` (8 bytes)"),
+        (ring("struct tailed"), output(17), "declares `struct tailed` (4 to 16 bytes)"),
+        (ring("struct open"), output(3), "declares `struct open` (4 bytes or more)"),
+        (one_of.clone(), output(12), "declares `struct one` (8 bytes), or `struct two` (16 bytes)"),
+    ] {
+        let found = errors(&path, &program(&ring, &body));
+        assert!(found.len() == 1 && found[0].contains(what), "{found:?}");
+        assert!(found[0].ends_with("; send records of that size, or declare the type that the program writes"), "{found:?}");
+    }
+    for (ring, bytes) in [
+        (ring("struct tailed"), 5),
+        (ring("struct open"), 39),
+        (one_of, 16),
+        (ring("struct one"), 8),
+    ] {
+        let Ran { exit, err, .. } = build(&path, &program(&ring, &output(bytes)));
+        assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    }
+}
+
+#[test]
 fn keys_and_formats_that_mean_nothing_are_warned_of() {
     let (_, path) = folder("header-warnings");
     let c = "

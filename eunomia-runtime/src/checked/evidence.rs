@@ -112,6 +112,16 @@ impl<'a> Evidence<'a> {
         [Some(map), None].into_iter().filter_map(|map| self.sends.get(&map)).flatten()
     }
 
+    /// Returns the calls that surely send records through the map.
+    pub(super) fn sends_to(&self, map: usize) -> impl Iterator<Item = &Send> {
+        self.sends.get(&Some(map)).into_iter().flatten()
+    }
+
+    /// Returns the number and the text of the line of the source that sends a record.
+    pub(super) fn source(&self, send: &Send) -> Option<(u32, &'a str)> {
+        self.lines.numbered(send.place, send.block)
+    }
+
     /// Returns the types of this size that the object brings into BTF with variables that no
     /// program uses, and these variables.
     pub(super) fn unused(&self, size: u64) -> &[(String, TypeId)] {

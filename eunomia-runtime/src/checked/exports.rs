@@ -6,12 +6,13 @@ use super::{
     declared::declared_types,
     dropped::{Dropped, dropped},
     dummies::dummies,
-    found::find,
+    evidence::Evidence,
+    found::{find, is_wanted},
     named::named,
     payload::{Payload, multiple_mode, own_value, single_mode},
     records,
     sampled::{Sampled, check_size, sampling},
-    tagged,
+    sizes, tagged,
 };
 use crate::{
     error::{Diagnostic, Found, JsonPath},
@@ -74,7 +75,18 @@ pub(crate) fn resolve(
     let resolver = Resolver { skeleton, layouts, sections, single, is_alone: sources.len() == 1 };
     let streams = sources.into_iter().filter_map(|source| resolver.stream(source, diagnostics));
     let mut streams: Vec<Stream> = streams.collect();
-    find(skeleton, layouts, maps, &declared, &mut streams);
+    let is_declared =
+        |stream: &Stream| maps.iter().any(|def| def.name == stream.map && def.records.is_some());
+    let is_wanted = |stream: &Stream| !skeleton.multiple_exports && is_wanted(stream);
+    if let Some(object) = skeleton.object.as_deref()
+        && streams.iter().any(|stream| is_wanted(stream) || is_declared(stream))
+        && let Some(evidence) = Evidence::read(object, layouts, maps)
+    {
+        sizes::check(skeleton, &evidence, layouts, maps, &streams, diagnostics);
+        if !skeleton.multiple_exports {
+            find(&evidence, layouts, maps, &declared, &mut streams);
+        }
+    }
     streams
 }
 

@@ -10,34 +10,30 @@ use super::{
 use crate::{
     object::{Layouts, MapDef, MapKind, TypeId, sends::Send},
     plain::name as cut,
-    skeleton::Skeleton,
 };
+
+/// Reports whether the type of a map's records may be found in the object.
+pub(super) fn is_wanted(stream: &Stream) -> bool {
+    matches!(stream.payload, Payload::Bytes { .. })
+        && matches!(stream.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY)
+        && stream.sampled.is_none()
+}
 
 /// Finds the types of ring buffers and perf event arrays that have none. If the document declares
 /// types, it is one of these. One wrong type is worse than many that are not found, so a type is
 /// found only if everything that the object says agrees.
 pub(super) fn find(
-    skeleton: &Skeleton,
+    evidence: &Evidence<'_>,
     layouts: &Layouts,
     maps: &[MapDef],
     declared: &[Option<TypeId>],
     streams: &mut [Stream],
 ) {
-    let wanted = |stream: &Stream| {
-        matches!(stream.payload, Payload::Bytes { .. })
-            && matches!(stream.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY)
-            && stream.sampled.is_none()
-    };
-    let Some(object) = skeleton.object.as_deref() else { return };
-    if skeleton.multiple_exports || !streams.iter().any(wanted) {
-        return;
-    }
-    let Some(evidence) = Evidence::read(object, layouts, maps) else { return };
     let declared: Vec<TypeId> = declared.iter().copied().flatten().collect();
     let finder = Finder { layouts, evidence, declared };
     let numbers: HashMap<&str, usize> =
         maps.iter().enumerate().map(|(i, map)| (map.name.as_str(), i)).collect();
-    for stream in streams.iter_mut().filter(|stream| wanted(stream)) {
+    for stream in streams.iter_mut().filter(|stream| is_wanted(stream)) {
         let Some(&map) = numbers.get(stream.map.as_str()) else { continue };
         let Payload::Bytes { why } = &mut stream.payload else { continue };
         match finder.find(map) {
@@ -56,7 +52,7 @@ pub(super) fn find(
 /// Finds the types of maps one by one.
 struct Finder<'a> {
     layouts: &'a Layouts,
-    evidence: Evidence<'a>,
+    evidence: &'a Evidence<'a>,
     /// The types that the document declares.
     declared: Vec<TypeId>,
 }

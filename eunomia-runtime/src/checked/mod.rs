@@ -22,6 +22,7 @@ mod records;
 mod refusals;
 mod sampled;
 mod setup;
+mod sizes;
 mod summary;
 mod tagged;
 mod targets;
