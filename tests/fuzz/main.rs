@@ -103,6 +103,11 @@ fn btf() {
 }
 
 #[test]
+fn vmlinux() {
+    run("vmlinux", 5_000);
+}
+
+#[test]
 fn binary() {
     run("binary", 5_000);
 }

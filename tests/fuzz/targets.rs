@@ -21,7 +21,7 @@ pub(crate) struct Target {
     pub(crate) seeds: fn() -> Vec<Vec<u8>>,
 }
 
-const TARGETS: [Target; 12] = [
+const TARGETS: [Target; 13] = [
     Target { name: "ring", run: ring, seeds: steps },
     Target { name: "perf", run: perf, seeds: steps },
     Target { name: "document", run: document, seeds: documents },
@@ -31,6 +31,7 @@ const TARGETS: [Target; 12] = [
     Target { name: "recording", run: recording, seeds: recordings },
     Target { name: "tar", run: files::tar, seeds: files::archives },
     Target { name: "btf", run: files::btf, seeds: files::btfs },
+    Target { name: "vmlinux", run: files::vmlinux, seeds: files::headers },
     Target { name: "binary", run: files::binary, seeds: files::binaries },
     Target { name: "symbols", run: files::symbols, seeds: files::executables },
     Target { name: "arguments", run: files::arguments, seeds: files::lines },
@@ -41,7 +42,7 @@ const TARGETS: [Target; 12] = [
 /// # Panics
 /// If there is no such target.
 pub(crate) fn find(name: &str) -> &'static Target {
-    static ALL: [Target; 12] = TARGETS;
+    static ALL: [Target; 13] = TARGETS;
     ALL.iter().find(|target| target.name == name).unwrap_or_else(|| {
         panic!("no target `{name}`; there are {}", TARGETS.map(|target| target.name).join(", "));
     })

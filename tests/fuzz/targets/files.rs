@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
+    fs::{self, File},
     io::{Seek as _, SeekFrom, Write as _},
     os::{
         fd::{AsRawFd as _, OwnedFd},
@@ -13,6 +13,7 @@ use std::{
     sync::LazyLock,
 };
 
+use eunomia_build::Vmlinux;
 use eunomia_runtime::{
     bpf,
     cli::{self, Exit},
@@ -21,6 +22,7 @@ use eunomia_runtime::{
     symbols::fuzz::executable,
 };
 use eunomia_tests::{built::args::Args, fixture};
+use tempfile::NamedTempFile;
 
 use super::checked;
 
@@ -71,18 +73,28 @@ pub(super) fn btf(input: &[u8]) -> bool {
 }
 
 pub(super) fn btfs() -> Vec<Vec<u8>> {
-    let mut seeds = Vec::new();
-    for object in super::objects() {
+    let named = |btf: Vec<u8>| (0..TYPES.len()).map(move |name| [&[name as u8], &*btf].concat());
+    headers().into_iter().flat_map(named).filter(|seed| btf(seed)).collect()
+}
+
+/// Writes the types of a kernel's BTF as a C header.
+pub(super) fn vmlinux(input: &[u8]) -> bool {
+    static FILE: LazyLock<NamedTempFile> =
+        LazyLock::new(|| NamedTempFile::new().expect("the folder for temporary files is writable"));
+    fs::write(FILE.path(), input).expect("it can be written");
+    Vmlinux::new().btf(FILE.path()).text().is_ok()
+}
+
+/// Returns the BTF of fixtures.
+pub(super) fn headers() -> Vec<Vec<u8>> {
+    let btf = |object: Vec<u8>| {
         let file = elf::ElfBytes::<elf::endian::AnyEndian>::minimal_parse(&object)
             .expect("fixtures are objects");
         let header =
             file.section_header_by_name(".BTF").expect("it has sections").expect("it has BTF");
-        let (bytes, _) = file.section_data(&header).expect("it is there");
-        seeds.extend(
-            (0..TYPES.len()).map(|name| [&[name as u8], bytes].concat()).filter(|seed| btf(seed)),
-        );
-    }
-    seeds
+        file.section_data(&header).expect("it is there").0.to_vec()
+    };
+    super::objects().into_iter().map(btf).collect()
 }
 
 /// Looks up functions and static probes in a program or library, as the doctor does.
