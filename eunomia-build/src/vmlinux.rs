@@ -86,8 +86,8 @@ impl Vmlinux {
         files::write(&[(path.as_ref(), self.text()?.as_bytes())])
     }
 
-    /// As [`Self::write`], but does not make a header anew that an earlier build made of the same
-    /// BTF and the same choice.
+    /// Writes the header as [`Self::write`] does, unless an earlier build made the file of the same BTF
+    /// and the same choice.
     pub(crate) fn cached(&self, path: &Path) -> Result<(), Error> {
         let (words, types) = (self.words()?, self.types()?);
         let head = self.head(&types, &words);

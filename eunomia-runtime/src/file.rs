@@ -112,7 +112,7 @@ mod linux {
         reopen(inspected(path)?)
     }
 
-    /// As [`read`](super::read), but refuses a file on another user's FUSE, who decides how long
+    /// Reads a file as [`read`](super::read) does, but refuses a file on another user's FUSE, who decides how long
     /// reading takes: a process that waits for it cannot even be killed.
     ///
     /// # Errors

@@ -6,11 +6,18 @@ use std::{
 };
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use eunomia_runtime::__private::{is_yaml, one_line};
-use eunomia_vm::Kernel;
+use eunomia_runtime::__private::one_line;
 
 use super::{CommandError, help, new};
 use crate::module::chosen;
+
+mod build;
+mod matrix;
+
+pub(super) use self::{
+    build::Build,
+    matrix::{Format, Matrix},
+};
 
 /// Typed Rust for eBPF skeletons
 #[derive(Parser)]
@@ -142,50 +149,6 @@ pub(super) struct Check {
 }
 
 #[derive(clap::Args)]
-pub(super) struct Build {
-    /// The C sources; several are linked into one object. A header (.h) is an export header
-    #[arg(value_name = "FILE.bpf.c", required = true)]
-    inputs: Vec<PathBuf>,
-    /// A header that a source includes and whose structs are export types; can be repeated
-    #[arg(long = "export-header", value_name = "FILE.h")]
-    export_headers: Vec<PathBuf>,
-    /// The skeleton to write, or a folder for it; `-` for standard output. By default FILE.json in
-    /// the current directory
-    #[arg(short, long, value_name = "FILE.json")]
-    output: Option<PathBuf>,
-    /// Writes the metadata (FILE.skel.json) and the object (FILE.bpf.o) in place of the skeleton that
-    /// holds both
-    #[arg(long)]
-    pub(super) separate: bool,
-    /// Writes YAML (FILE.yaml) in place of JSON, as `-o FILE.yaml` does; the commands of this
-    /// project read both, the macro and build scripts read JSON
-    #[arg(long, conflicts_with = "btf_archive")]
-    pub(super) yaml: bool,
-    /// Writes a tar archive (FILE.tar) with the skeleton and the BTF of every kernel below a folder
-    /// in btfhub's layout (ID/VERSION_ID/MACHINE/RELEASE.btf), cut down to what the object uses, for
-    /// `eunomia run` on kernels without BTF
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["separate", "target_archs"])]
-    pub(super) btf_archive: Option<PathBuf>,
-    /// An argument for clang, for example --clang-arg=-Iinclude; can be repeated
-    #[arg(long = "clang-arg", value_name = "ARG", allow_hyphen_values = true)]
-    pub(super) clang_args: Vec<OsString>,
-    /// The clang to compile with; by default `clang` from PATH
-    #[arg(long, value_name = "PROGRAM")]
-    pub(super) clang: Option<PathBuf>,
-    /// The architecture to compile for, such as x86_64 or aarch64; by default that of this machine.
-    /// If it is repeated, the skeleton holds an object for each
-    #[arg(long = "target-arch", value_name = "ARCH")]
-    pub(super) target_archs: Vec<String>,
-    /// The C type of a map's records, for example --event 'rb=struct event'; can be repeated
-    #[arg(long = "event", value_name = "MAP=TYPE", value_parser = pair)]
-    pub(super) events: Vec<(String, String)>,
-    /// The type of a program whose section names none, given as a section, for example --program
-    /// hook=xdp; can be repeated
-    #[arg(long = "program", value_name = "PROGRAM=SECTION", value_parser = pair)]
-    pub(super) programs: Vec<(String, String)>,
-}
-
-#[derive(clap::Args)]
 pub(super) struct Vmlinux {
     /// A file with the BTF of a kernel, such as a copy of /sys/kernel/btf/vmlinux, or an ELF file
     /// with a section .BTF; by default that of the running kernel
@@ -211,35 +174,6 @@ pub(super) struct Headers {
     pub(super) output: PathBuf,
 }
 
-#[derive(clap::Args)]
-pub(super) struct Matrix {
-    /// A kernel: 5.10, 6.1, 6.12, 7.2, or VERSION@SUITE of Debian; can be repeated; by default all
-    /// four
-    #[arg(long = "kernel", value_name = "KERNEL", value_parser = Kernel::named)]
-    kernels: Vec<Vec<Kernel>>,
-    /// The format of the table
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
-    /// The file to write the table to; standard output by default
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Arguments for `cargo test`, such as -p PACKAGE, --test NAME or --features LIST; they come
-    /// after the options of this command
-    #[arg(value_name = "CARGO TEST ARGUMENTS", allow_hyphen_values = true)]
-    cargo: Vec<OsString>,
-    /// Arguments for the test programs: names of tests and options of the test harness
-    #[arg(value_name = "TEST PROGRAM ARGUMENTS", last = true)]
-    tests: Vec<OsString>,
-}
-
-// The format of a table. The variants have no doc comments, because each would become a paragraph
-// of the help text.
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Markdown,
-}
-
 impl Gen {
     /// Returns the file to write; `None` is standard output.
     pub(super) fn output(&self) -> Result<Option<&Path>, CommandError> {
@@ -252,70 +186,6 @@ impl Gen {
         }
         Ok(output)
     }
-}
-
-impl Build {
-    /// Returns the C sources.
-    pub(super) fn sources(&self) -> impl Iterator<Item = &PathBuf> {
-        self.inputs.iter().filter(|path| !is_header(path))
-    }
-
-    /// Returns the headers whose structs are export types.
-    pub(super) fn export_headers(&self) -> impl Iterator<Item = &PathBuf> {
-        self.inputs.iter().filter(|path| is_header(path)).chain(&self.export_headers)
-    }
-
-    /// Returns the file to write; `None` is standard output.
-    pub(super) fn output(&self) -> Result<Option<PathBuf>, CommandError> {
-        match &self.output {
-            Some(output) if is_stream(output) => Ok(None),
-            Some(folder) if folder.is_dir() || self.new_folder().is_some() => {
-                Ok(Some(folder.join(self.default_output()?)))
-            }
-            Some(file) => Ok(Some(file.clone())),
-            None => Ok(Some(self.default_output()?)),
-        }
-    }
-
-    /// Reports whether the output, a file or `None` for standard output, is YAML.
-    pub(super) fn is_yaml(&self, output: Option<&Path>) -> bool {
-        self.yaml || output.is_some_and(is_yaml)
-    }
-
-    /// Returns the folder to create for the output: a path that ends with `/`.
-    pub(super) fn new_folder(&self) -> Option<&Path> {
-        let names_folder = |path: &&Path| path.as_os_str().as_encoded_bytes().ends_with(b"/");
-        self.output.as_deref().filter(names_folder)
-    }
-
-    /// Returns the name of the skeleton after that of the source.
-    fn default_output(&self) -> Result<PathBuf, CommandError> {
-        let mut sources = self.sources();
-        let (Some(source), None) = (sources.next(), sources.next()) else {
-            return Err(usage(
-                ErrorKind::MissingRequiredArgument,
-                "several sources are linked into one object; name its skeleton with `-o FILE.json`",
-            ));
-        };
-        let name = source.file_name().unwrap_or_default().to_string_lossy();
-        // The whole name is used, because `net.ingress.bpf.c` and `net.egress.bpf.c` need two
-        // skeletons.
-        let stem =
-            name.strip_suffix(".bpf.c").or_else(|| name.split('.').next()).unwrap_or_default();
-        match stem {
-            "" => Err(usage(
-                ErrorKind::MissingRequiredArgument,
-                "the source has no name that the skeleton could take; name it with `-o FILE.json`",
-            )),
-            stem if self.btf_archive.is_some() => Ok(format!("{stem}.tar").into()),
-            stem if self.yaml => Ok(format!("{stem}.yaml").into()),
-            stem => Ok(format!("{stem}.json").into()),
-        }
-    }
-}
-
-fn is_header(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "h")
 }
 
 impl Make {
@@ -335,74 +205,6 @@ impl Vmlinux {
     }
 }
 
-impl Matrix {
-    /// Returns the kernels without duplicates.
-    pub(super) fn kernels(&self) -> Vec<Kernel> {
-        let mut kernels = Vec::new();
-        for kernel in self.kernels.iter().flatten() {
-            if !kernels.contains(kernel) {
-                kernels.push(kernel.clone());
-            }
-        }
-        if kernels.is_empty() { Kernel::all() } else { kernels }
-    }
-
-    /// Returns the file to write; `None` is standard output.
-    pub(super) fn output(&self) -> Option<&Path> {
-        self.output.as_deref().filter(|path| !is_stream(path))
-    }
-
-    /// Returns the arguments for `cargo test`, and those for the test programs. clap takes every
-    /// word after the first of them as it is.
-    pub(super) fn words(&self) -> Result<(&[OsString], Vec<OsString>), CommandError> {
-        let mut parts = self.cargo.splitn(2, |word| word == "--");
-        let cargo = parts.next().unwrap_or_default();
-        let tests = parts.next().unwrap_or_default().iter().chain(&self.tests).cloned().collect();
-        let wrong = |message: String| Err(usage(ErrorKind::UnknownArgument, &message));
-        let mut before = None;
-        for word in cargo {
-            let text = word.to_string_lossy();
-            foreign(word, &OWN)?;
-            // cargo takes the names of tests here, but then builds as if there were none.
-            if !text.starts_with('-') && !before.is_some_and(takes_value) {
-                return wrong(format!("`{text}` looks like the name of a test; put it after `--`"));
-            }
-            before = Some(word);
-        }
-        Ok((cargo, tests))
-    }
-}
-
-/// Options of `cargo eunomia matrix` that `cargo test` does not have.
-const OWN: [&str; 6] = ["--kernel", "--format", "--output", "-o", "--help", "-h"];
-
-/// Options of `cargo test` that take no value and may come before a test name. After any other
-/// option the next word may be its value.
-const FLAGS: &[&str] = &[
-    "--lib",
-    "--bins",
-    "--tests",
-    "--examples",
-    "--benches",
-    "--all-targets",
-    "--all",
-    "--workspace",
-    "--release",
-    "-r",
-    "--all-features",
-    "--no-default-features",
-    "--locked",
-    "--offline",
-    "--frozen",
-    "--no-fail-fast",
-    "--keep-going",
-    "--verbose",
-    "-v",
-    "-vv",
-    "--quiet",
-    "-q",
-];
-
 /// Refuses an option of this command among the arguments of cargo.
 fn foreign(word: &OsString, own: &[&str]) -> Result<(), CommandError> {
     let text = word.to_string_lossy();
@@ -412,14 +214,6 @@ fn foreign(word: &OsString, own: &[&str]) -> Result<(), CommandError> {
         return Err(usage(ErrorKind::UnknownArgument, &message));
     }
     Ok(())
-}
-
-/// Reports whether the word after this one may be its value.
-fn takes_value(word: &OsString) -> bool {
-    let text = word.to_string_lossy();
-    // In `-j4` the value is part of the word.
-    let joined = !text.starts_with("--") && text.len() > 2;
-    text.starts_with('-') && !text.contains('=') && !joined && !FLAGS.contains(&&*text)
 }
 
 /// Reports whether the path means standard input or output.

@@ -21,8 +21,8 @@ pub(in crate::bpf) struct Settings {
     /// The templates of inner maps, by the index of the map of maps. They are kept open until the
     /// object is loaded.
     pub(in crate::bpf) inner: BTreeMap<usize, OwnedFd>,
-    /// For each program, in libbpf's order, the program of which it replaces or traces a function.
-    /// libbpf keeps only its number, so it is kept open until the object is loaded.
+    /// The program of which each program replaces or traces a function, in libbpf's order. libbpf
+    /// keeps only its number, so it is kept open until the object is loaded.
     pub(super) attached_to: Vec<Option<OwnedFd>>,
     /// The maps whose records this object delivers, in the order of their numbers.
     pub(in crate::bpf) streams: Vec<String>,

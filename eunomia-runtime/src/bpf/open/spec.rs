@@ -13,7 +13,7 @@ pub struct Spec<'a> {
     /// The maps that deliver records, in the order in which
     /// [`Loaded::poll`](crate::bpf::Loaded::poll) numbers them.
     pub streams: &'a [&'a str],
-    /// Those of the maps in `streams` that are read at intervals.
+    /// The maps of `streams` that are read at intervals.
     pub samples: &'a [Sample<'a>],
     /// The variables in which programs count the records that found no room.
     pub dropped: &'a [Dropped<'a>],
