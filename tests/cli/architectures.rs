@@ -51,6 +51,13 @@ fn package_holds_object_for_each_architecture() {
          build it with `--target-arch riscv64` as well"
     );
     assert!(printed(&["check", &package]).contains("object x; maps: none; programs: pass"));
+    for (arch, known) in [("x86", "of_x86"), ("arm64", "of_arm64")] {
+        assert!(printed(&["gen", &package, "--target-arch", arch]).contains(known));
+        printed(&["check", &package, "--target-arch", arch]);
+    }
+    assert!(
+        refused(&["check", &package, "--target-arch", "riscv64"]).contains("but not for `riscv64`")
+    );
 
     // Faults have their lines, also those that only the object shows.
     let name = "\"name\": \"pass\"";

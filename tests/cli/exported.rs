@@ -2,6 +2,7 @@
 //! argument, a folder as output, metadata and object as separate files, YAML, and archives with BTF.
 
 use std::{
+    env::consts::ARCH,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -153,8 +154,8 @@ fn yaml_says_what_json_says() {
     assert!(text.starts_with("---\nbpf_object: "), "{text}");
     let standard = ["build", "bpf/names.bpf.c", "--clang", &clang(), "-o", "-", "--yaml"];
     assert_eq!(printed(&standard), text);
-    let [from_json, from_yaml] =
-        [&json, &yaml].map(|file| Skeleton::from_input(&fs::read(file).unwrap(), file).unwrap());
+    let [from_json, from_yaml] = [&json, &yaml]
+        .map(|file| Skeleton::from_input(&fs::read(file).unwrap(), file, ARCH).unwrap());
     assert_eq!(from_yaml, from_json);
     assert_eq!(
         printed(&["check", &yaml, "--stale"]),

@@ -3,7 +3,7 @@
 mod files;
 mod objects;
 
-use std::{fmt::Display, fs, sync::LazyLock};
+use std::{env::consts::ARCH, fmt::Display, fs, sync::LazyLock};
 
 use eunomia_build::{Embed, Skeleton, tokens};
 use eunomia_runtime::{
@@ -78,7 +78,8 @@ fn generate(skeleton: Skeleton) -> bool {
     let again = Skeleton::parse(&skeleton.to_json(), "again").map(|again| again.to_json());
     assert_eq!(again.ok(), Some(skeleton.to_json()), "writing and reading changed the skeleton");
     let yaml = to_yaml(&skeleton.to_json(), "again").expect("the text is JSON");
-    let again = Skeleton::from_input(yaml.as_bytes(), "again.yaml").map(|again| again.to_json());
+    let again =
+        Skeleton::from_input(yaml.as_bytes(), "again.yaml", ARCH).map(|again| again.to_json());
     assert_eq!(again.ok(), Some(skeleton.to_json()), "YAML changed the skeleton");
     match tokens(skeleton, "x", &Embed::Literal) {
         Ok(module) => {
@@ -96,7 +97,7 @@ fn document(input: &[u8]) -> bool {
         LazyLock::new(|| checked("kinds").skeleton.object.clone().unwrap());
     // What is YAML alone is fuzzed too, and most JSON is YAML.
     let file = if input.first() == Some(&b'{') { "x.json" } else { "x.yaml" };
-    match Skeleton::from_input(input, file) {
+    match Skeleton::from_input(input, file, ARCH) {
         Ok(skeleton) if skeleton.object.is_none() => {
             skeleton.with_object(OBJECT.clone(), "x.bpf.o").is_ok_and(generate)
         }

@@ -125,6 +125,10 @@ pub(super) struct Gen {
     /// example --type 'struct config'; can be repeated
     #[arg(long = "type", value_name = "TYPE")]
     pub(super) types: Vec<String>,
+    /// The architecture whose object is taken if the skeleton holds one for each; by default that of
+    /// this machine
+    #[arg(long, value_name = "ARCH")]
+    pub(super) target_arch: Option<String>,
     /// Accepts a skeleton whose C source, found beside it, has changed since the skeleton was built
     #[arg(long)]
     pub(super) stale: bool,
@@ -140,6 +144,10 @@ pub(super) struct Check {
     /// The object that belongs to the skeleton; replaces an object that is embedded in the skeleton
     #[arg(long, value_name = "FILE")]
     pub(super) object: Option<PathBuf>,
+    /// The architecture whose object is taken if the skeleton holds one for each; by default that of
+    /// this machine
+    #[arg(long, value_name = "ARCH")]
+    pub(super) target_arch: Option<String>,
     /// Accepts a skeleton whose C source, found beside it, has changed since the skeleton was built
     #[arg(long)]
     pub(super) stale: bool,

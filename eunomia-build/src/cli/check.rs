@@ -11,8 +11,13 @@ pub(super) fn run(
     stdin: &mut dyn Read,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    let Input { mut skeleton, .. } =
-        Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
+    let Input { mut skeleton, .. } = Input::read(
+        &args.input,
+        args.object.as_deref(),
+        args.target_arch.as_deref(),
+        args.stale,
+        stdin,
+    )?;
     for (map, c_type) in &args.events {
         skeleton = skeleton.with_event(map, c_type);
     }

@@ -19,8 +19,13 @@ pub(super) fn run(
     if let Some(file) = file {
         output::apart(file, inputs())?;
     }
-    let Input { mut skeleton, name } =
-        Input::read(&args.input, args.object.as_deref(), args.stale, stdin)?;
+    let Input { mut skeleton, name } = Input::read(
+        &args.input,
+        args.object.as_deref(),
+        args.target_arch.as_deref(),
+        args.stale,
+        stdin,
+    )?;
     for (map, c_type) in &args.events {
         skeleton = skeleton.with_event(map, c_type);
     }

@@ -1,6 +1,7 @@
 //! The input of a command: a skeleton from a file or from standard input.
 
 use std::{
+    env::consts::ARCH,
     io::Read,
     path::{Path, PathBuf},
 };
@@ -16,7 +17,7 @@ use super::{
     CommandError,
     args::{is_stream, usage},
 };
-use crate::{Error, config::stem, stale};
+use crate::{Error, clang::Target, config::stem, stale};
 
 /// The input of a command.
 pub(super) struct Input {
@@ -26,14 +27,20 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Reads a skeleton or an object; the first bytes tell which it is. Refuses a skeleton that is
+    /// Reads a skeleton or an object; the first bytes tell which it is. Of a package that holds one
+    /// for each architecture, takes that of `arch`, or of this machine. Refuses a skeleton that is
     /// older than its C source, unless `is_accepted`.
     pub(super) fn read(
         path: &Path,
         object: Option<&Path>,
+        arch: Option<&str>,
         is_accepted: bool,
         stdin: &mut dyn Read,
     ) -> Result<Self, CommandError> {
+        let arch = match arch {
+            Some(arch) => Target::named(arch)?.arch,
+            None => ARCH.to_owned(),
+        };
         let (bytes, name, file) = if is_stream(path) {
             let file = "<stdin>".to_owned();
             let bytes = read_from(stdin, MOST).map_err(|source| Error::File {
@@ -45,7 +52,7 @@ impl Input {
         } else {
             (read(path)?, stem(path), path.display().to_string())
         };
-        let mut skeleton = Skeleton::from_input(&bytes, &file)?;
+        let mut skeleton = Skeleton::from_input(&bytes, &file, &arch)?;
         // Standard input has no directory in which a source could lie.
         let is_compared = !is_accepted && !is_stream(path);
         if let Some(diagnostics) = stale(&skeleton, path).diagnostics.filter(|_| is_compared) {

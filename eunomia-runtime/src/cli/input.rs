@@ -2,6 +2,7 @@
 //! archive.
 
 use std::{
+    env::consts::ARCH,
     fs,
     io::{self, Read, Write as _},
     os::fd::{AsRawFd as _, OwnedFd},
@@ -38,7 +39,7 @@ impl Input {
         read_once(&source.paths())?;
         let (bytes, file) = read(&source.file, stdin)?;
         let (bytes, btf) = if is_tar(&bytes) { unpack(&bytes, &file)? } else { (bytes, None) };
-        let mut skeleton = Skeleton::from_input(&bytes, &file)?;
+        let mut skeleton = Skeleton::from_input(&bytes, &file, ARCH)?;
         if let Some(object) = &source.object {
             if skeleton.format == Format::Object {
                 return Err(usage(

@@ -21,24 +21,24 @@ use crate::{
 
 impl Skeleton {
     /// Reads an input of a command: YAML if its name ends in `.yaml` or `.yml`, else what
-    /// [`Self::from_slice`] reads.
+    /// [`Self::from_slice`] reads. If it holds a package for each architecture, takes that of `arch`.
     ///
     /// # Errors
     /// All faults of the document at once, with lines and columns of the YAML.
     #[doc(hidden)]
-    pub fn from_input(bytes: &[u8], file: &str) -> Result<Self, Diagnostics> {
+    pub fn from_input(bytes: &[u8], file: &str, arch: &str) -> Result<Self, Diagnostics> {
         match std::str::from_utf8(bytes) {
             Ok(text) if is_yaml(Path::new(file)) && !bytes.starts_with(b"\x7fELF") => {
-                Self::from_yaml(text, file)
+                Self::from_yaml(text, file, arch)
             }
-            _ => Self::from_slice(bytes, file),
+            _ => Self::from_slice_for(bytes, file, arch),
         }
     }
 
-    fn from_yaml(text: &str, file: &str) -> Result<Self, Diagnostics> {
+    fn from_yaml(text: &str, file: &str, arch: &str) -> Result<Self, Diagnostics> {
         let text = locate::without_mark(text);
         let (json, marks) = Writer::read(text).map_err(|fault| Diagnostics::one(file, fault))?;
-        match Self::parse(&json, file) {
+        match Self::parse_for(&json, file, arch) {
             Ok(skeleton) => Ok(Self { source: skeleton.source.with_marks(marks), ..skeleton }),
             Err(mut faults) => {
                 faults.diagnostics.iter_mut().for_each(|fault| Mark::apply(&marks, fault));
@@ -220,6 +220,8 @@ fn line(at: &Marker) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::env::consts::ARCH;
+
     use serde_json::json;
 
     use super::*;
@@ -297,13 +299,13 @@ mod tests {
     #[test]
     fn faults_have_the_lines_of_the_yaml() {
         let yaml = "bpf_skel:\n  obj_name: x\n  maps:\n    - name: a\n      ident: a\n  progs:\n    - {name: p, link: maybe}\n";
-        let refused = Skeleton::from_input(yaml.as_bytes(), "x.yaml").unwrap_err();
+        let refused = Skeleton::from_input(yaml.as_bytes(), "x.yaml", ARCH).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "x.yaml:7:23: bpf_skel.progs[0].link: expected true or false, found a string"
         );
         let skeleton =
-            Skeleton::from_input(yaml.replace("maybe", "true").as_bytes(), "x.yaml").unwrap();
+            Skeleton::from_input(yaml.replace("maybe", "true").as_bytes(), "x.yaml", ARCH).unwrap();
         let place = JsonPath::default().key("bpf_skel").key("maps").index(0).key("ident");
         let later = skeleton.diagnostics(vec![Diagnostic::new(place, "wrong", "")]);
         assert_eq!(later.to_string(), "x.yaml:5:14: bpf_skel.maps[0].ident: wrong");
