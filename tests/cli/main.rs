@@ -13,6 +13,7 @@ mod help;
 mod make;
 mod matrix;
 mod new;
+mod pointed;
 mod process;
 mod vmlinux;
 

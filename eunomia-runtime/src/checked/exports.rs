@@ -6,13 +6,12 @@ use super::{
     declared::declared_types,
     dropped::{Dropped, dropped},
     dummies::dummies,
-    evidence::Evidence,
-    found::{find, is_wanted},
+    found::weigh,
     named::named,
     payload::{Payload, multiple_mode, own_value, single_mode},
     records,
     sampled::{Sampled, check_size, sampling},
-    sizes, tagged,
+    tagged,
 };
 use crate::{
     error::{Diagnostic, Found, JsonPath},
@@ -75,18 +74,7 @@ pub(crate) fn resolve(
     let resolver = Resolver { skeleton, layouts, sections, single, is_alone: sources.len() == 1 };
     let streams = sources.into_iter().filter_map(|source| resolver.stream(source, diagnostics));
     let mut streams: Vec<Stream> = streams.collect();
-    let is_declared =
-        |stream: &Stream| maps.iter().any(|def| def.name == stream.map && def.records.is_some());
-    let is_wanted = |stream: &Stream| !skeleton.multiple_exports && is_wanted(stream);
-    if let Some(object) = skeleton.object.as_deref()
-        && streams.iter().any(|stream| is_wanted(stream) || is_declared(stream))
-        && let Some(evidence) = Evidence::read(object, layouts, maps)
-    {
-        sizes::check(skeleton, &evidence, layouts, maps, &streams, diagnostics);
-        if !skeleton.multiple_exports {
-            find(&evidence, layouts, maps, &declared, &mut streams);
-        }
-    }
+    weigh(skeleton, layouts, maps, (&declared, &dummies), &mut streams, diagnostics);
     streams
 }
 

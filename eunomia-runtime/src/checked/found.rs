@@ -6,44 +6,77 @@ use super::{
     Stream,
     evidence::{Claim, Evidence, same},
     payload::Payload,
+    sizes,
 };
 use crate::{
+    error::Found,
     object::{Layouts, MapDef, MapKind, TypeId, sends::Send},
     plain::name as cut,
+    skeleton::{Skeleton, model::Map},
 };
 
-/// Reports whether the type of a map's records may be found in the object.
-pub(super) fn is_wanted(stream: &Stream) -> bool {
-    matches!(stream.payload, Payload::Bytes { .. })
-        && matches!(stream.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY)
-        && stream.sampled.is_none()
-}
-
-/// Finds the types of ring buffers and perf event arrays that have none. If the document declares
-/// types, it is one of these. One wrong type is worse than many that are not found, so a type is
-/// found only if everything that the object says agrees.
-pub(super) fn find(
-    evidence: &Evidence<'_>,
+/// Compares the types of records with what programs send: refuses sizes that no declared type has,
+/// refutes a type that only a pointer names, and finds types that nobody names. `declared` are the
+/// types of the document, `pointed` those that pointers of the object name.
+pub(super) fn weigh(
+    skeleton: &Skeleton,
     layouts: &Layouts,
     maps: &[MapDef],
-    declared: &[Option<TypeId>],
+    (declared, pointed): (&[Option<TypeId>], &[TypeId]),
     streams: &mut [Stream],
+    diagnostics: &mut Found,
 ) {
+    let has_records =
+        |stream: &Stream| maps.iter().any(|def| def.name == stream.map && def.records.is_some());
+    let is_given = |map: &str| {
+        let in_document = |known: &Map| known.name == map && known.event.is_some();
+        skeleton.events.contains_key(map) || skeleton.maps.iter().any(in_document)
+    };
+    let is_pointed = |stream: &Stream| {
+        declared.is_empty()
+            && matches!(stream.payload, Payload::Type(id) if pointed == [id])
+            && !has_records(stream)
+            && !is_given(&stream.map)
+    };
+    let is_wanted = |stream: &Stream| {
+        !skeleton.multiple_exports
+            && matches!(stream.payload, Payload::Bytes { .. })
+            && matches!(stream.kind, MapKind::RINGBUF | MapKind::PERF_EVENT_ARRAY)
+            && stream.sampled.is_none()
+    };
+    let is_weighed =
+        |stream: &Stream| has_records(stream) || is_pointed(stream) || is_wanted(stream);
+    let Some(object) = skeleton.object.as_deref() else { return };
+    if !streams.iter().any(is_weighed) {
+        return;
+    }
+    let Some(evidence) = Evidence::read(object, layouts, maps) else { return };
+    sizes::check(skeleton, &evidence, layouts, maps, streams, diagnostics);
     let declared: Vec<TypeId> = declared.iter().copied().flatten().collect();
     let finder = Finder { layouts, evidence, declared };
     let numbers: HashMap<&str, usize> =
         maps.iter().enumerate().map(|(i, map)| (map.name.as_str(), i)).collect();
-    for stream in streams.iter_mut().filter(|stream| is_wanted(stream)) {
+    for stream in streams {
         let Some(&map) = numbers.get(stream.map.as_str()) else { continue };
-        let Payload::Bytes { why } = &mut stream.payload else { continue };
-        match finder.find(map) {
-            Ok((id, how)) => {
-                stream.payload = Payload::Type(id);
-                stream.found = Some(how);
-            }
-            Err(note) => {
-                why.push_str(", and ");
-                why.push_str(&note);
+        if is_pointed(stream)
+            && let [id] = pointed
+            && let Some(why) = sizes::contradiction(&finder.evidence, layouts, map, *id)
+        {
+            let name = layouts.c_name(*id);
+            let why = format!("the object declares `{}`, but {why}", cut(&name));
+            stream.payload = Payload::Bytes { why };
+        } else if is_wanted(stream)
+            && let Payload::Bytes { why } = &mut stream.payload
+        {
+            match finder.find(map) {
+                Ok((id, how)) => {
+                    stream.payload = Payload::Type(id);
+                    stream.found = Some(how);
+                }
+                Err(note) => {
+                    why.push_str(", and ");
+                    why.push_str(&note);
+                }
             }
         }
     }
@@ -52,7 +85,7 @@ pub(super) fn find(
 /// Finds the types of maps one by one.
 struct Finder<'a> {
     layouts: &'a Layouts,
-    evidence: &'a Evidence<'a>,
+    evidence: Evidence<'a>,
     /// The types that the document declares.
     declared: Vec<TypeId>,
 }

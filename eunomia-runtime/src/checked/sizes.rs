@@ -53,6 +53,21 @@ pub(super) fn check(
     }
 }
 
+/// Returns why the records that programs send through a map cannot be of a type.
+pub(super) fn contradiction(
+    evidence: &Evidence<'_>,
+    layouts: &Layouts,
+    map: usize,
+    ty: TypeId,
+) -> Option<String> {
+    if evidence.sends_to(map).any(|send| send.appends) {
+        return Some("the programs append a part of the packet to its records".to_owned());
+    }
+    let sizes = evidence.sends_to(map).filter_map(|send| send.size);
+    let other = sizes.filter(|size| !fits(*size, ty, layouts)).min()?;
+    Some(format!("the programs send records of {other} bytes"))
+}
+
 /// Reports whether a record of `size` bytes can be of a type.
 fn fits(size: u64, ty: TypeId, layouts: &Layouts) -> bool {
     let layout = layouts.layout(ty);

@@ -29,6 +29,8 @@ pub(crate) struct Send {
     pub(crate) from: Origin,
     /// True if the record is reserved first, and not copied.
     pub(crate) reserved: bool,
+    /// True if the kernel may append a part of the packet to what is copied.
+    pub(crate) appends: bool,
     /// The section and the offset of the call.
     pub(crate) place: Place,
     /// The offset from which on the instructions up to the call always run in this order.

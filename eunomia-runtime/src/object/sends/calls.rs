@@ -38,21 +38,21 @@ impl Walk<'_> {
                 .map_or(Origin::Unknown, |offset| Origin::Global { section, offset }),
             _ => Origin::Unknown,
         };
-        let (map, size, from, reserved) = match instruction.immediate {
+        let (map, size, from, reserved, appends) = match instruction.immediate {
             // The upper half of the flags appends bytes of a packet.
             helper if PERF.contains(&helper) => match state.get(3).is_low() {
-                true => (2, number(5), from(4), false),
-                false => (2, None, Origin::Unknown, false),
+                true => (2, number(5), from(4), false, false),
+                false => (2, None, Origin::Unknown, false, true),
             },
-            OUTPUT => (1, number(3), from(2), false),
-            helper if RESERVE.contains(&helper) => (1, number(2), Origin::Unknown, true),
+            OUTPUT => (1, number(3), from(2), false, false),
+            helper if RESERVE.contains(&helper) => (1, number(2), Origin::Unknown, true, false),
             _ => return None,
         };
         let map = match state.get(map) {
             Value::Map(number) => Some(number),
             _ => None,
         };
-        Some(Send { map, size, from, reserved, place, block: 0 })
+        Some(Send { map, size, from, reserved, appends, place, block: 0 })
     }
 
     /// Returns the value that an `ld_imm64` loads. The address of a function may be called.
