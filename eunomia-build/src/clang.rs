@@ -64,7 +64,21 @@ pub(crate) fn run(
                 output.status
             ),
         }),
-        false => Err(Error::Compile { path, message: stderr }),
+        false => Err(Error::Compile { path, message: format!("{stderr}{}", missing(&stderr)) }),
+    }
+}
+
+/// Returns what to do about a header that clang does not find.
+fn missing(stderr: &str) -> &'static str {
+    match stderr {
+        // The C library's headers are for the machine's own programs.
+        text if text.contains("'gnu/stubs-32.h' file not found") => {
+            "A BPF program cannot use the C library, so include <linux/types.h> in place of its headers.\n"
+        }
+        text if text.contains("'vmlinux.h' file not found") => {
+            "`cargo eunomia vmlinux -o vmlinux.h` writes it, and so does `Config::vmlinux` in a build script.\n"
+        }
+        _ => "",
     }
 }
 

@@ -253,7 +253,11 @@ impl Config {
         claim(&path, checked.skeleton.file(), "name one of the modules with `module`")?;
         files::write(&[(&dir.join(object_file), object), (&path, module.as_bytes())])?;
         self.watch(&input.depends_on);
-        note(&checked);
+        // Only cargo reads it.
+        if env::var_os("OUT_DIR").is_some() {
+            // A message for cargo ends with its line.
+            notes(&checked).for_each(|note| println!("cargo::warning={}", one_line(&note)));
+        }
         Ok(())
     }
 
@@ -263,19 +267,15 @@ impl Config {
     /// # Errors
     /// The errors of [`Self::generate`].
     pub fn package(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let (text, file, depends_on) = self.packed(&mut warn)?;
-        claim(path.as_ref(), &file, "use a file for each")?;
-        files::write(&[(path.as_ref(), text.as_bytes())])?;
-        self.watch(&depends_on);
+        let packed = self.packed(&mut warn)?;
+        claim(path.as_ref(), &packed.file, "use a file for each")?;
+        files::write(&[(path.as_ref(), packed.text.as_bytes())])?;
+        self.watch(&packed.depends_on);
         Ok(())
     }
 
-    /// Returns the text of the package, the name of its input, and the files that it depends on.
-    /// `warn` receives clang's warnings.
-    pub(crate) fn packed(
-        &self,
-        warn: &mut dyn FnMut(&str),
-    ) -> Result<(String, String, Vec<PathBuf>), Error> {
+    /// Returns the package. `warn` receives clang's warnings.
+    pub(crate) fn packed(&self, warn: &mut dyn FnMut(&str)) -> Result<Packed, Error> {
         #[cfg_attr(
             not(feature = "compile"),
             expect(unused_mut, reason = "only a compiled package lists its sources")
@@ -289,7 +289,9 @@ impl Config {
         checked.loadable()?;
         checked.setup()?;
         let file = checked.skeleton.file().to_owned();
-        Ok((checked.documented()?.to_json(), file, input.depends_on))
+        let notes = notes(&checked).collect();
+        let text = checked.documented()?.to_json();
+        Ok(Packed { text, file, depends_on: input.depends_on, notes })
     }
 
     /// Returns the folder of the generated files.
@@ -307,25 +309,33 @@ impl Config {
     }
 }
 
-/// Warns, if this is a build script, of records that are delivered as bytes.
-fn note(checked: &Checked) {
-    if env::var_os("OUT_DIR").is_none() {
-        return;
-    }
-    for stream in &checked.streams {
-        if let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) {
-            let note = format!(
-                "{}: the records of `{map}` are delivered as bytes: {why}; name their type: `Config::event(\"{map}\", \"struct NAME\")`, \
-                 `events({map} = \"struct NAME\")` in the macro, `--event '{map}=struct NAME'`, or `{}` of eunomia.bpf.h in \
-                 the map's definition",
-                checked.skeleton.file(),
-                stream.declaration(),
-                map = stream.map
-            );
-            // A message for cargo ends with its line.
-            println!("cargo::warning={}", one_line(&note));
-        }
-    }
+/// A package, and what is known of it.
+pub(crate) struct Packed {
+    pub(crate) text: String,
+    /// The name of its input.
+    pub(crate) file: String,
+    pub(crate) depends_on: Vec<PathBuf>,
+    /// Notes about records that are delivered as bytes.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the command prints them"))]
+    pub(crate) notes: Vec<String>,
+}
+
+/// Returns a note about each map whose records are delivered as bytes: why, and how to name their
+/// type.
+pub(crate) fn notes(checked: &Checked) -> impl Iterator<Item = String> {
+    checked.streams.iter().filter_map(|stream| {
+        let (Payload::Bytes { why }, None) = (&stream.payload, &stream.sampled) else {
+            return None;
+        };
+        Some(format!(
+            "{}: the records of `{map}` are delivered as bytes: {why}; name their type: `Config::event(\"{map}\", \"struct NAME\")`, \
+             `events({map} = \"struct NAME\")` in the macro, `--event '{map}=struct NAME'`, or `{}` of eunomia.bpf.h in \
+             the map's definition",
+            checked.skeleton.file(),
+            stream.declaration(),
+            map = stream.map
+        ))
+    })
 }
 
 #[cfg(feature = "format")]

@@ -1,12 +1,15 @@
 //! The local variables of a compiled source, from its DWARF: what the compiler knows of them and BTF
 //! does not have.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use eunomia_runtime::object::Elf;
 use gimli::{
-    AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, EntriesTreeNode, LittleEndian,
-    Operation, Unit, UnitOffset, constants,
+    AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, EntriesTreeNode, Expression,
+    LittleEndian, Operation, Register, Unit, UnitOffset, constants,
 };
 
 type Bytes<'a> = EndianSlice<'a, LittleEndian>;
@@ -21,8 +24,10 @@ pub(crate) struct Local {
     pub(crate) function: String,
     /// The section of the function.
     pub(crate) section: usize,
-    /// The registers that hold a pointer, each with the offset in the section from which on it does.
-    pub(crate) registers: Vec<(u64, u8)>,
+    /// The registers that hold a pointer, each with the offsets in the section at which it does.
+    pub(crate) registers: Vec<(Range<u64>, u8)>,
+    /// The offsets in the stack, as DWARF counts them, at which it is, or to which it points.
+    pub(crate) frames: BTreeSet<i64>,
     /// The struct or union that it is or points to.
     pub(crate) record: Record,
 }
@@ -32,8 +37,24 @@ pub(crate) struct Local {
 pub(crate) struct Record {
     pub(crate) c_type: String,
     pub(crate) size: u64,
+    /// The bytes before its last member, if that is an array and not all of it.
+    least: Option<u64>,
+    /// True if a member that is a struct or union takes all of it: a record may be that member.
+    is_wrapper: bool,
 }
 
+impl Record {
+    /// Reports whether a record of a size, or of one that only the running program knows, can be of
+    /// this type: records may end in the last array.
+    pub(crate) fn fits(&self, size: Option<u64>) -> bool {
+        let in_array = |size| self.least.is_some_and(|least| (least..self.size).contains(&size));
+        !self.is_wrapper
+            && size.map_or(self.least.is_some(), |size| size == self.size || in_array(size))
+    }
+}
+
+/// The frame pointer.
+const FRAME: Register = Register(10);
 /// The most nested types and scopes that are followed.
 const DEPTH: usize = 64;
 
@@ -106,36 +127,56 @@ impl<'a> Reader<'a, '_> {
     ) -> Result<(), gimli::Error> {
         let Some((ty, is_pointer)) = self.pointee(entry)? else { return Ok(()) };
         let Some(record) = self.record(ty)? else { return Ok(()) };
-        let registers = if is_pointer { self.registers(entry)? } else { Vec::new() };
-        found.push(Local {
+        let mut local = Local {
             name: self.name(entry)?.unwrap_or_default(),
             function: function.clone(),
             section: *section,
-            registers,
+            registers: Vec::new(),
+            frames: BTreeSet::new(),
             record,
-        });
+        };
+        self.places(entry, is_pointer, &mut local)?;
+        found.push(local);
         Ok(())
     }
 
-    /// Returns the registers that hold a variable, each with the offset from which on it does.
-    fn registers(&self, entry: &Entry<'a>) -> Result<Vec<(u64, u8)>, gimli::Error> {
-        let mut registers = Vec::new();
-        let Some(location) = entry.attr_value(constants::DW_AT_location) else {
-            return Ok(registers);
+    /// Adds the places of a variable.
+    fn places(
+        &self,
+        entry: &Entry<'a>,
+        is_pointer: bool,
+        local: &mut Local,
+    ) -> Result<(), gimli::Error> {
+        let mut add = |range: Range<u64>, place: Expression<Bytes<'a>>| {
+            let mut operations = place.operations(self.unit.encoding());
+            let first = operations.next()?;
+            // What follows the address of a variable in memory are the pieces that it consists of.
+            let is_value = matches!(operations.next()?, Some(Operation::StackValue));
+            match first {
+                Some(Operation::Register { register }) if is_pointer && !is_value => {
+                    let register = u8::try_from(register.0).ok();
+                    local.registers.extend(register.map(|register| (range, register)));
+                }
+                Some(
+                    Operation::FrameOffset { offset }
+                    | Operation::RegisterOffset { register: FRAME, offset, .. },
+                ) if is_pointer == is_value => {
+                    local.frames.insert(offset);
+                }
+                _ => {}
+            }
+            Ok::<_, gimli::Error>(())
         };
-        // A variable with one place for the whole function receives nothing in it.
+        let Some(location) = entry.attr_value(constants::DW_AT_location) else { return Ok(()) };
+        if let Some(place) = location.exprloc_value() {
+            return add(0..u64::MAX, place);
+        }
         if let Some(mut list) = self.dwarf.attr_locations(self.unit, location)? {
             while let Some(entry) = list.next()? {
-                let mut operations = entry.data.operations(self.unit.encoding());
-                if let Some(Operation::Register { register }) = operations.next()?
-                    && operations.next()?.is_none()
-                    && let Ok(register) = u8::try_from(register.0)
-                {
-                    registers.push((entry.range.begin, register));
-                }
+                add(entry.range.begin..entry.range.end, entry.data)?;
             }
         }
-        Ok(registers)
+        Ok(())
     }
 
     /// Returns the value of an attribute of an entry, or of the one that it is a copy of, such as the
@@ -194,7 +235,17 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Returns the struct or union that a type is; a nameless one by its typedef.
-    fn record(&self, mut offset: UnitOffset) -> Result<Option<Record>, gimli::Error> {
+    fn record(&self, ty: UnitOffset) -> Result<Option<Record>, gimli::Error> {
+        let Some((c_type, size, of)) = self.shape(ty)? else { return Ok(None) };
+        let (least, is_wrapper) = self.ends(of, size)?;
+        Ok(Some(Record { c_type, size, least, is_wrapper }))
+    }
+
+    /// Returns the name and the size of the struct or union that a type is, and its entry.
+    fn shape(
+        &self,
+        mut offset: UnitOffset,
+    ) -> Result<Option<(String, u64, UnitOffset)>, gimli::Error> {
         let mut alias = None;
         for _ in 0..DEPTH {
             let entry = self.unit.entry(offset)?;
@@ -218,8 +269,46 @@ impl<'a> Reader<'a, '_> {
             let named = self.name(&entry)?.map(|name| format!("{keyword} {name}"));
             let size = entry.attr_value(constants::DW_AT_byte_size);
             let size = size.and_then(|size| size.udata_value());
-            return Ok(named.or(alias).zip(size).map(|(c_type, size)| Record { c_type, size }));
+            return Ok(named.or(alias).zip(size).map(|(c_type, size)| (c_type, size, offset)));
         }
         Ok(None)
+    }
+    /// Returns the bytes before the last member of a struct or union, if that is an array and not all
+    /// of it, and whether
+    /// a member is a struct or union that takes all of its `size`.
+    fn ends(&self, of: UnitOffset, size: u64) -> Result<(Option<u64>, bool), gimli::Error> {
+        let mut tree = self.unit.entries_tree(Some(of))?;
+        let mut members = tree.root()?.children();
+        let (mut least, mut is_wrapper) = (None, false);
+        while let Some(member) = members.next()? {
+            let member = member.entry();
+            if member.tag() != constants::DW_TAG_member {
+                continue;
+            }
+            let Some(ty) = self.ty(member)? else { continue };
+            is_wrapper |= self.shape(ty)?.is_some_and(|(_, inner, _)| inner == size);
+            // Members of unions have none.
+            let start = member.attr_value(constants::DW_AT_data_member_location);
+            let start = start.and_then(|start| start.udata_value());
+            least = if self.is_array(ty)? { start.filter(|start| *start > 0) } else { None };
+        }
+        Ok((least, is_wrapper))
+    }
+
+    fn is_array(&self, mut ty: UnitOffset) -> Result<bool, gimli::Error> {
+        for _ in 0..DEPTH {
+            let entry = self.unit.entry(ty)?;
+            let next = match entry.tag() {
+                constants::DW_TAG_const_type
+                | constants::DW_TAG_volatile_type
+                | constants::DW_TAG_typedef => self.ty(&entry)?,
+                tag => return Ok(tag == constants::DW_TAG_array_type),
+            };
+            match next {
+                Some(next) => ty = next,
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
     }
 }

@@ -3,21 +3,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    ops::Range,
 };
 
 use eunomia_runtime::{
     __private::{SendCall, send_calls},
     Skeleton,
-    checked::{Checked, Payload},
-    object::Elf,
+    checked::{Checked, Payload, Stream},
+    object::{Elf, MapDef, Symbol},
     skeleton::model::EventType,
 };
 
-use crate::{
-    dwarf::{Local, locals},
-    files,
-};
+use crate::dwarf::{Local, locals};
 
 /// A type that was found for the records of a map.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,17 +40,22 @@ impl Found {
 /// The instructions after a reservation in which the compiler may move its result.
 const WINDOW: usize = 16;
 
-/// Returns the types of the records of maps that have none otherwise, of those that every call of
-/// the objects agrees on. The objects are those that clang wrote from `files`, before they were
-/// linked.
-pub(crate) fn find(objects: &[Vec<u8>], linked: &[u8], files: &[PathBuf]) -> Vec<Found> {
+/// Returns the types of the records of maps, of those that every call of the objects agrees on and
+/// the linked object does not say. The objects are those that clang wrote, before they were linked.
+pub(crate) fn find(objects: &[Vec<u8>], linked: &[u8]) -> Vec<Found> {
     let Some(linked) = check(linked) else { return Vec::new() };
-    let untyped = untyped(&linked);
-    if untyped.is_empty() {
+    let sought: Vec<&Stream> = linked.streams.iter().filter(|of| is_sought(of, &linked)).collect();
+    if sought.is_empty() {
         return Vec::new();
     }
-    let found =
-        claimed(objects, &texts(files)).into_iter().filter(|found| untyped.contains(&*found.map));
+    let is_new = |found: &Found| {
+        let stream = sought.iter().find(|stream| stream.map == found.map);
+        stream.is_some_and(|stream| match stream.payload {
+            Payload::Type(known) => linked.layouts.c_name(known) != found.c_type,
+            _ => true,
+        })
+    };
+    let found = claimed(objects).into_iter().filter(is_new);
     found.map(|found| Found { is_in_btf: linked.has_type(&found.c_type), ..found }).collect()
 }
 
@@ -73,24 +75,19 @@ pub(crate) fn apply(skeleton: &mut Skeleton, records: Vec<Found>) {
     }
 }
 
-/// Returns the ring buffers and perf event arrays of an object whose records are bytes.
-fn untyped(linked: &Checked) -> BTreeSet<&str> {
-    let untyped = linked.streams.iter().filter(|stream| {
-        matches!(stream.payload, Payload::Bytes { .. }) && stream.sampled.is_none()
-    });
-    untyped.map(|stream| stream.map.as_str()).collect()
-}
-
-/// Returns the texts of files. A larger file has the types of a kernel, and sends nothing.
-fn texts(files: &[PathBuf]) -> Vec<String> {
-    const LARGEST: usize = 1 << 20;
-    let texts = files.iter().filter_map(|path| files::read(path).ok());
-    let texts = texts.filter(|text| text.len() <= LARGEST);
-    texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect()
+/// Reports whether the source may say more of the type of a map's records than the object does: if it
+/// is not known, or if the definition of the map does not declare it.
+fn is_sought(stream: &Stream, linked: &Checked) -> bool {
+    let is_declared = |map: &MapDef| map.name == stream.map && map.records.is_some();
+    match stream.payload {
+        Payload::Bytes { .. } => stream.sampled.is_none(),
+        Payload::Type(_) => stream.sampled.is_none() && !linked.maps.iter().any(is_declared),
+        Payload::Custom(_) | Payload::Tagged(_) => false,
+    }
 }
 
 /// Returns the types of the records of all maps.
-fn claimed(objects: &[Vec<u8>], texts: &[String]) -> Vec<Found> {
+fn claimed(objects: &[Vec<u8>]) -> Vec<Found> {
     let mut by_map: BTreeMap<String, Vec<Option<Found>>> = BTreeMap::new();
     for (source, object) in objects.iter().enumerate() {
         let Some((calls, elf)) = send_calls(object) else { return Vec::new() };
@@ -99,9 +96,10 @@ fn claimed(objects: &[Vec<u8>], texts: &[String]) -> Vec<Found> {
             // A call through any map could contradict what is found for each.
             let Some(map) = call.map.clone() else { return Vec::new() };
             let code = elf.sections.get(call.place.0).and_then(|section| section.bytes(object));
+            let code = code.unwrap_or_default();
             let local = match call.is_reserved {
-                true => receiver(&call, code.unwrap_or_default(), &locals),
-                false => sender(&call, function(&elf, call.place), &locals, texts),
+                true => receiver(&call, code, &locals),
+                false => sender(&call, code, &elf, &locals),
             };
             let found = local.map(|local| Found {
                 c_type: local.record.c_type.clone(),
@@ -138,8 +136,9 @@ fn receiver<'l>(call: &SendCall, code: &[u8], locals: &'l [Local]) -> Option<&'l
     let mut candidates: Vec<&Local> = Vec::new();
     for _ in 0..WINDOW {
         candidates.extend(locals.iter().filter(|local| {
+            let mut registers = local.registers.iter();
             let is_held =
-                local.registers.iter().any(|(begin, held)| *begin == at && holding.contains(held));
+                registers.any(|(held, register)| held.start == at && holding.contains(register));
             local.section == call.place.0 && is_held && local.record.size == size
         }));
         let start = usize::try_from(at).ok()?;
@@ -166,97 +165,110 @@ fn receiver<'l>(call: &SendCall, code: &[u8], locals: &'l [Local]) -> Option<&'l
     one_type(candidates)
 }
 
-/// Returns the variable that a record is copied from: one of the record's size that the call's line
-/// names, itself and not a member of it.
-fn sender<'l>(
-    call: &SendCall,
-    function: Option<&str>,
-    locals: &'l [Local],
-    texts: &[String],
-) -> Option<&'l Local> {
-    let (size, (number, line), function) = (call.size?, call.line.as_ref()?, function?);
-    let statement = statement(*number, line, texts);
-    let named = locals.iter().filter(|local| {
-        local.section == call.place.0
-            && local.function == function
-            && local.record.size == size
-            && is_named(&statement, &local.name)
-    });
-    one_type(named.collect())
-}
-
-/// Returns a line, with the lines after it that belong to its statement.
-fn statement(number: u32, line: &str, texts: &[String]) -> String {
-    /// The most lines of a call.
-    const LINES: usize = 8;
-    let before = (number as usize).saturating_sub(1);
-    let found = texts.iter().find_map(|text| {
-        let mut lines = text.lines().skip(before).peekable();
-        (lines.peek()?.trim() == line.trim()).then_some(lines)
-    });
-    let Some(lines) = found else { return line.to_owned() };
-    let mut statement = String::new();
-    for line in lines.take(LINES) {
-        statement.push_str(line);
-        statement.push('\n');
-        if line.contains(';') {
-            break;
+/// Returns the variable that a record is copied from: the one that is, or points to, the memory whose
+/// address the call takes.
+fn sender<'l>(call: &SendCall, code: &[u8], elf: &Elf, locals: &'l [Local]) -> Option<&'l Local> {
+    let (name, range) = function(elf, call.place, code.len())?;
+    let is_held: Box<dyn Fn(&Local) -> bool> = match call.frame {
+        Some(offset) => {
+            // DWARF counts from the lowest place of the stack that the function uses.
+            let place = offset.checked_add(frame(code.get(range)?))?;
+            Box::new(move |local| local.frames.contains(&place))
         }
+        None => {
+            let held = held(call, code)?;
+            let is_one = move |at: &Range<u64>, register: u8| {
+                held.iter().any(|(holds, of)| {
+                    *of == register && at.start <= holds.end && holds.start < at.end
+                })
+            };
+            Box::new(move |local| {
+                local.registers.iter().any(|(at, register)| is_one(at, *register))
+            })
+        }
+    };
+    let is_in = |local: &&Local| local.section == call.place.0 && local.function == name;
+    let held = locals.iter().filter(is_in).filter(|local| is_held(local));
+    one_type(held.filter(|local| local.record.fits(call.size)).collect())
+}
+
+/// Returns the bytes of the stack that a function uses.
+fn frame(code: &[u8]) -> i64 {
+    const FRAME: u8 = 10;
+    let mut lowest = 0i64;
+    // The register that is a copy of the frame pointer.
+    let mut copy = None;
+    for instruction in code.chunks_exact(8) {
+        let [operation, registers, low, high, a, b, c, d] = *instruction else { continue };
+        let (target, from) = (registers & 0xf, registers >> 4);
+        let offset = i64::from(i16::from_le_bytes([low, high]));
+        let number = i64::from(i32::from_le_bytes([a, b, c, d]));
+        match operation & 7 {
+            // Loads and stores.
+            1 if from == FRAME => lowest = lowest.min(offset),
+            2 | 3 if target == FRAME => lowest = lowest.min(offset),
+            // `BPF_ALU64 | BPF_ADD | BPF_K`
+            7 if operation == 0x07 && copy == Some(target) => lowest = lowest.min(number),
+            _ => {}
+        }
+        copy = (operation == 0xbf && from == FRAME).then_some(target);
     }
-    statement
+    (-lowest + 7) & !7
 }
 
-/// Reports whether a line has a variable as a whole.
-fn is_named(line: &str, name: &str) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    line.match_indices(name).any(|(at, _)| {
-        let (before, after) = (line.get(..at), line.get(at + name.len()..));
-        // Not a part of another name, nor a member.
-        let begins =
-            before.is_some_and(|text| !text.ends_with(|c| is_word(c) || matches!(c, '.' | '>')));
-        let ends = after.is_some_and(|text| {
-            !text.starts_with(is_word) && !text.trim_start().starts_with(['.', '-', '[', '('])
-        });
-        begins && ends && !name.is_empty()
-    })
+/// Returns the registers that hold the address that a call takes, each with the offsets at which it
+/// does, from the start of the call's block on.
+fn held(call: &SendCall, code: &[u8]) -> Option<Vec<(Range<u64>, u8)>> {
+    let mut held = Vec::new();
+    // The registers that hold it at the place that is reached, and the last place at which they do.
+    let mut holding = BTreeMap::from([(call.register, call.place.1)]);
+    let mut at = call.place.1;
+    while let Some(before) = at.checked_sub(8).filter(|before| *before >= call.block) {
+        let start = usize::try_from(before).ok()?;
+        let [operation, registers, ..] = *code.get(start..start.checked_add(8)?)? else {
+            return None;
+        };
+        let (target, from) = (registers & 0xf, registers >> 4);
+        let written = match (operation & 7, operation) {
+            // The second half of a load of 64 bits.
+            (_, 0) => 0..0,
+            // Loads and arithmetic.
+            (0 | 1 | 4 | 7, _) => target..target + 1,
+            // `BPF_JMP | BPF_CALL`
+            (_, 0x85) => 0..6,
+            _ => 0..0,
+        };
+        for register in written {
+            let Some(until) = holding.remove(&register) else { continue };
+            held.push((at..until, register));
+            // `BPF_ALU64 | BPF_MOV | BPF_X`
+            if operation == 0xbf {
+                holding.entry(from).or_insert(before);
+            }
+        }
+        at = before;
+    }
+    held.extend(holding.into_iter().map(|(register, until)| (at..until, register)));
+    Some(held)
 }
 
-/// Returns the function that an instruction is in.
-fn function(elf: &Elf, (section, offset): (usize, u64)) -> Option<&str> {
-    let functions = elf
-        .symbols
-        .iter()
-        .filter(|symbol| symbol.function && symbol.section == section && symbol.offset <= offset);
-    functions.max_by_key(|symbol| symbol.offset).map(|symbol| symbol.name.as_str())
+/// Returns the function that an instruction is in: its name, and its place in a section of `len` bytes.
+fn function(
+    elf: &Elf,
+    (section, offset): (usize, u64),
+    len: usize,
+) -> Option<(&str, Range<usize>)> {
+    let is_here = |symbol: &&Symbol| symbol.function && symbol.section == section;
+    let functions = || elf.symbols.iter().filter(is_here);
+    let own = functions().filter(|symbol| symbol.offset <= offset);
+    let own = own.max_by_key(|symbol| symbol.offset)?;
+    let next = functions().map(|symbol| symbol.offset).filter(|next| *next > offset).min();
+    let end = next.and_then(|next| usize::try_from(next).ok()).unwrap_or(len);
+    Some((&own.name, usize::try_from(own.offset).ok()?..end))
 }
 
 /// Returns the first of variables that all have one type.
 fn one_type(locals: Vec<&Local>) -> Option<&Local> {
     let (first, others) = locals.split_first()?;
     others.iter().all(|local| local.record == first.record).then_some(*first)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_named;
-
-    #[test]
-    fn line_names_whole_variables() {
-        let line = "bpf_ringbuf_output(&rb, &event, sizeof(*e), a->b, c.d, f[0]);";
-        for (name, expected) in [
-            ("event", true),
-            ("e", true),
-            ("rb", true),
-            ("vent", false),
-            ("a", false),
-            ("b", false),
-            ("c", false),
-            ("d", false),
-            ("f", false),
-            ("sizeof", false),
-            ("", false),
-        ] {
-            assert_eq!(is_named(line, name), expected, "{name}");
-        }
-    }
 }

@@ -92,7 +92,7 @@ impl Source {
             *first = exported::pointers(&self.export_headers)?;
         }
         let mut linked = self.link(&tools, &exports, warn)?;
-        let mut records = records::find(&linked.objects, &linked.object, &linked.depends_on);
+        let mut records = records::find(&linked.objects, &linked.object);
         // Ends: each round has fewer types.
         while records.iter().any(|found| !found.is_in_btf) {
             let mut declarations = exports.clone();
@@ -183,10 +183,10 @@ impl Source {
     }
 
     fn check(&self, path: &Path) -> Result<(), Error> {
-        if !path.file_name().unwrap_or_default().to_string_lossy().ends_with(".bpf.c") {
-            // For other files clang makes no object, or one without BPF programs.
+        if !path.file_name().unwrap_or_default().to_string_lossy().ends_with(".c") {
+            // clang would take other files for objects, headers or other languages.
             let message = format!(
-                "cannot compile {}: the name of a BPF C file must end with `.bpf.c`; rename the file",
+                "cannot compile {}: the name of a BPF C file must end with `.c`; rename the file",
                 path.display()
             );
             return Err(Error::Config(message));

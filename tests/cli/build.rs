@@ -124,8 +124,8 @@ fn failures_are_explained() {
     );
     let clang = clang();
     assert_eq!(
-        refused(&["build", "bpf/names.c", "--clang", &clang, "-o", &package]),
-        "cannot compile bpf/names.c: the name of a BPF C file must end with `.bpf.c`; rename the file\n"
+        refused(&["build", "bpf/names.cc", "--clang", &clang, "-o", &package]),
+        "cannot compile bpf/names.cc: the name of a BPF C file must end with `.c`; rename the file\n"
     );
     assert_eq!(
         refused(&["build", "bpf/names.bpf.c", "--clang", "false", "-o", &package]),

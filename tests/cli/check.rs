@@ -46,11 +46,14 @@ fn exports_without_type_are_explained() {
     let rb = "bytes: the object declares `struct sample`, `struct note`, and 3 maps deliver records, and the programs send 23 or 64 or 76 bytes";
     let events = "struct sample; found: the programs send 64 bytes, and the unused variable `__eunomia_dummy_sample_ptr` names the only struct of that size";
     let printed_all = printed(&["check", &format!("{path}/x.json")]);
-    assert!(
-        printed_all
-            .ends_with(&format!("; exports: notes ({notes}), rb ({rb}), events ({events})\n")),
-        "{printed_all}"
-    );
+    let [summary, note] = printed_all.lines().collect::<Vec<_>>()[..] else {
+        panic!("{printed_all}")
+    };
+    let exports = format!("; exports: notes ({notes}), rb ({rb}), events ({events})");
+    assert!(summary.ends_with(&exports), "{summary}");
+    let start = format!("note: {path}/x.json: the records of `rb` are delivered as {rb}; name");
+    assert!(note.starts_with(&start), "{note}");
+    assert!(note.contains("`--event 'rb=struct NAME'`"), "{note}");
     // The application names it.
     let named = printed(&["check", &format!("{path}/x.json"), "--event", "rb=struct sample"]);
     assert!(named.contains(", rb (struct sample), events "), "{named}");

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::{clang, folder, printed};
+use eunomia_build::cli::Exit;
+
+use super::{clang, folder, printed, run};
 
 const SOURCE: &str = "\
 #include <linux/bpf.h>
@@ -31,9 +33,12 @@ fn pointer_names_type_unless_programs_send_something_else() {
         let send = format!("bpf_perf_event_output(skb, &events, {flags}, e, {bytes});");
         fs::write(&source, SOURCE.replace("SEND", &send)).unwrap();
         // The bare object says the same as the source.
-        printed(&["build", &source, "--clang", &clang(), "-o", &package, "--separate"]);
+        let build = run(&["build", &source, "--clang", &clang(), "-o", &package, "--separate"]);
+        assert_eq!(build.exit, Exit::Done, "{}", build.err);
         let text = printed(&["check", &format!("{path}/x.bpf.o")]);
-        text.split_once("exports: ").unwrap().1.trim_end().to_owned()
+        let summary = text.lines().next().unwrap();
+        assert_eq!(summary.contains("(bytes: "), build.err.starts_with("note: "), "{}", build.err);
+        summary.split_once("exports: ").unwrap().1.to_owned()
     };
     assert_eq!(exports("BPF_F_CURRENT_CPU", "8"), "events (struct event)");
     assert_eq!(

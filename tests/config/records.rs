@@ -79,6 +79,44 @@ fn variable_tells_type_of_record() {
             "struct other",
             "the variable `o` of `send` holds it",
         ),
+        // Into one of two maps.
+        (
+            "struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } rb2 SEC(\".maps\");
+         int which;
+         SEC(\"xdp\") int p(void *c) { struct event *e = bpf_ringbuf_reserve(which ? (void *)&rb : &rb2, sizeof(*e), 0);
+         if (e) { e->pid = 1; bpf_ringbuf_submit(e, 0); } return 0; }",
+            "rb",
+            "struct event",
+            "the variable `e` of `p` receives it",
+        ),
+        // In memory that a function wrapped around the call is given, beside a context of its size.
+        (
+            "static __always_inline long send(struct other *c, void *data, int size)
+             { return bpf_perf_event_output(c, &pb, BPF_F_CURRENT_CPU, data, size); }
+             SEC(\"raw_tp\") int p(struct other *c) { struct event event = {}; event.pid = c->a; send(c, &event, sizeof(event)); return 0; }",
+            "pb",
+            "struct event",
+            "the variable `event` of `p` holds it",
+        ),
+        // In memory that a pointer names.
+        (
+            "struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1); __uint(key_size, 4); __uint(value_size, 24); } heap SEC(\".maps\");
+             static __always_inline long send(void *c, void *data, int size)
+             { return bpf_perf_event_output(c, &pb, BPF_F_CURRENT_CPU, data, size); }
+             SEC(\"raw_tp\") int p(void *c) { int key = 0; nameless *n = bpf_map_lookup_elem(&heap, &key); if (!n) return 0; n->a = 1; send(c, n, sizeof(*n)); return 0; }",
+            "pb",
+            "nameless",
+            "the variable `n` of `p` holds it",
+        ),
+        // As long as its last array is filled.
+        (
+            "struct tail { int len; char text[60]; };
+             SEC(\"raw_tp\") int p(void *c) { struct tail t = {}; t.len = bpf_get_prandom_u32() & 31;
+             bpf_perf_event_output(c, &pb, BPF_F_CURRENT_CPU, &t, 4 + t.len); return 0; }",
+            "pb",
+            "struct tail",
+            "the variable `t` of `p` holds it",
+        ),
     ] {
         is_found(&dir, c, map, c_type, how);
     }
@@ -102,18 +140,22 @@ fn doubtful_records_stay_bytes() {
         // A type that only the function has: it cannot be brought into BTF.
         "SEC(\"xdp\") int p(void *c) { struct inside { int x[7]; }; struct inside *e = bpf_ringbuf_reserve(&rb, sizeof(*e), 0);
          if (e) { e->x[0] = 1; bpf_ringbuf_submit(e, 0); } return 0; }",
-        // A member of the variable that the line names.
+        // A variable of the same name that is not sent.
+        "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4); __type(key, int); __type(value, struct other); } cache SEC(\".maps\");
+         static __always_inline long send(void *c, void *o, int size) { return bpf_ringbuf_output(&rb, o, size, 0); }
+         SEC(\"xdp\") int p(void *c) { int key = 0; char text[20] = {}; struct other *o = bpf_map_lookup_elem(&cache, &key);
+         if (!o) return 0; o->a++; text[0] = o->a; return send(c, text, sizeof(text)); }",
+        // The packet after the record.
+        "SEC(\"tc\") int p(struct __sk_buff *c) { struct event event = {}; event.pid = 1;
+         bpf_perf_event_output(c, &pb, BPF_F_CURRENT_CPU | (__u64)c->len << 32, &event, sizeof(event)); return 0; }",
+        // A member that is all of the variable.
         "struct pair { struct event first; };
          SEC(\"xdp\") int p(void *c) { struct pair pair = {}; pair.first.pid = 1;
          return bpf_ringbuf_output(&rb, &pair.first, sizeof(pair.first), 0); }",
-        // Any of two maps.
-        "struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); } rb2 SEC(\".maps\");
-         int which;
-         SEC(\"xdp\") int p(void *c) { struct event *e = bpf_ringbuf_reserve(which ? (void *)&rb : &rb2, sizeof(*e), 0);
-         if (e) { e->pid = 1; bpf_ringbuf_submit(e, 0); } return 0; }",
     ] {
         let skeleton = package(&dir, c);
-        assert_eq!(records(&skeleton, "rb"), None, "{c}");
+        let typed: Vec<_> = skeleton.maps.iter().filter(|map| map.event.is_some()).collect();
+        assert!(typed.is_empty(), "{c}: {typed:?}");
         assert!(skeleton.check().unwrap().summary().to_string().contains("rb (bytes"), "{c}");
     }
 }
@@ -129,6 +171,16 @@ fn named_types_come_first() {
     let skeleton = package(&dir, &format!("{unused}{program}"));
     assert_eq!(records(&skeleton, "rb"), None);
     assert!(skeleton.check().unwrap().summary().to_string().contains("rb (struct event;"));
+    // A pointer to another type of the size says less than what is sent.
+    let other =
+        "struct config { int a[5]; };\nconst struct config *unused __attribute__((unused));\n";
+    is_found(
+        &dir,
+        &format!("{other}{program}"),
+        "rb",
+        "struct event",
+        "the variable `e` of `p` receives it",
+    );
     // The sources of the package are the files that were read, each once.
     let found = package(&dir, program);
     let sources: Vec<_> = found.other["sources"].as_object().unwrap().keys().cloned().collect();

@@ -52,7 +52,7 @@ pub(super) fn run(
         config = config.program(program, section);
     }
     let mut warn = output::warnings(err);
-    let (text, depends_on) = packages(&config, &args.target_archs, &mut warn)?;
+    let (text, depends_on, notes) = packages(&config, &args.target_archs, &mut warn)?;
     let is_yaml = args.is_yaml(file.as_deref());
     let written = |json: String| match is_yaml {
         true => to_yaml(&json, "the skeleton"),
@@ -86,7 +86,9 @@ pub(super) fn run(
     }
     let outputs: Vec<_> =
         outputs.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice())).collect();
-    Ok(files::write(&outputs)?)
+    files::write(&outputs)?;
+    output::notes(&notes, &mut warn);
+    Ok(())
 }
 
 /// Returns the metadata and the object of a package.
@@ -96,27 +98,28 @@ fn separate(file: &Path, text: &str) -> Result<(String, Vec<u8>), CommandError> 
     Ok((skeleton.to_json(), object))
 }
 
-/// Returns the text of the package, or of one that holds a package for each architecture, and the
-/// files that it depends on.
+/// Returns the text of the package, or of one that holds a package for each architecture, the files
+/// that it depends on, and notes about it.
 fn packages(
     config: &Config,
     archs: &[String],
     warn: &mut dyn FnMut(&str),
-) -> Result<(String, Vec<PathBuf>), CommandError> {
-    let mut packages = Vec::new();
-    let mut all = Vec::new();
+) -> Result<(String, Vec<PathBuf>, Vec<String>), CommandError> {
+    if archs.is_empty() {
+        let packed = config.packed(warn)?;
+        return Ok((packed.text, packed.depends_on, packed.notes));
+    }
+    let (mut packages, mut depends_on, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for name in archs {
         let Target { arch, .. } = Target::named(name)?;
-        let (text, _, depends_on) = config.clone().target_arch(&arch).packed(warn)?;
-        packages.push((arch, text));
-        all.extend(depends_on);
+        let packed = config.clone().target_arch(&arch).packed(warn)?;
+        packages.push((arch, packed.text));
+        depends_on.extend(packed.depends_on);
+        notes = packed.notes;
     }
-    match packages.len() {
-        0 => {
-            let (text, _, depends_on) = config.packed(warn)?;
-            Ok((text, depends_on))
-        }
-        1 => Ok((packages.remove(0).1, all)),
-        _ => Ok((Skeleton::combined(&packages)?, all)),
-    }
+    let text = match packages.as_slice() {
+        [(_, text)] => text.clone(),
+        several => Skeleton::combined(several)?,
+    };
+    Ok((text, depends_on, notes))
 }

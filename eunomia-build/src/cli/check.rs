@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use eunomia_runtime::__private::one_line;
 
 use super::{CommandError, args::Check, input::Input, output};
+use crate::config::notes;
 
 pub(super) fn run(
     args: &Check,
@@ -24,6 +25,8 @@ pub(super) fn run(
     let checked = skeleton.check()?;
     checked.setup()?;
     checked.loadable()?;
-    let summary = format!("{}: {}\n", one_line(checked.skeleton.file()), checked.summary());
-    Ok(output::print(out, summary.as_bytes())?)
+    let mut text = format!("{}: {}\n", one_line(checked.skeleton.file()), checked.summary());
+    let notes: Vec<String> = notes(&checked).collect();
+    output::notes(&notes, &mut |note| text.push_str(note));
+    Ok(output::print(out, text.as_bytes())?)
 }

@@ -100,8 +100,9 @@ fn make(
         map.push("=");
         config = config.clang_arg(map);
     }
-    let (text, _, _) = config.packed(&mut output::warnings(err))?;
-    files::write(&[(&package, text.as_bytes())])?;
+    let packed = config.packed(&mut output::warnings(err))?;
+    files::write(&[(&package, packed.text.as_bytes())])?;
+    output::notes(&packed.notes, &mut output::warnings(err));
     let _ = writeln!(err, "{} -> {}", source.display(), package.display());
     Ok(())
 }

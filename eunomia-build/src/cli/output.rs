@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::error::ErrorKind as Usage;
+use eunomia_runtime::__private::one_line;
 
 use super::{
     CommandError,
@@ -32,6 +33,11 @@ pub(super) fn warnings(err: &mut dyn Write) -> impl FnMut(&str) {
         // If this write fails, no other place is left for the warnings.
         let _ = err.write_all(warnings.as_bytes());
     }
+}
+
+/// Gives notes to `write`, a line for each.
+pub(super) fn notes(notes: &[String], write: &mut dyn FnMut(&str)) {
+    notes.iter().for_each(|note| write(&format!("note: {}\n", one_line(note))));
 }
 
 /// Refuses an output that is one of the inputs, also by another path: it would overwrite the user's

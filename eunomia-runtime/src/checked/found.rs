@@ -50,7 +50,14 @@ pub(super) fn weigh(
     if !streams.iter().any(is_weighed) {
         return;
     }
-    let Some(evidence) = Evidence::read(object, layouts, maps) else { return };
+    let Some(evidence) = Evidence::read(object, layouts, maps) else {
+        for stream in streams.iter_mut().filter(|stream| is_wanted(stream)) {
+            if let Payload::Bytes { why } = &mut stream.payload {
+                why.push_str(", and the programs take too long to follow");
+            }
+        }
+        return;
+    };
     sizes::check(skeleton, &evidence, layouts, maps, streams, diagnostics);
     let declared: Vec<TypeId> = declared.iter().copied().flatten().collect();
     let finder = Finder { layouts, evidence, declared };

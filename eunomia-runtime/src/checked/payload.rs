@@ -42,11 +42,17 @@ pub(super) fn single_mode(
         ([Some(id)], _, 1) | ([], [id], 1) => Payload::Type(*id),
         ([], [], _) => bytes("the document declares no export type".to_owned()),
         ([], ..) => {
-            let names: Vec<String> = dummies.iter().map(|id| layouts.c_name(*id)).collect();
-            bytes(format!(
-                "the object declares {}, and {streams} maps deliver records",
-                quoted(names.iter().map(String::as_str))
-            ))
+            const SHOWN: usize = 4;
+            let types = match dummies.len() {
+                0..=SHOWN => {
+                    let names: Vec<String> = dummies.iter().map(|id| layouts.c_name(*id)).collect();
+                    quoted(names.iter().map(String::as_str))
+                }
+                count => format!("{count} types"),
+            };
+            let maps =
+                if streams == 1 { "1 map delivers" } else { &format!("{streams} maps deliver") };
+            bytes(format!("the object declares {types}, and {maps} records"))
         }
         ([_], _, 1) => bytes("its export type is invalid".to_owned()),
         ([_], ..) => bytes(format!(

@@ -218,8 +218,15 @@ impl Elf {
             }
         }
         let Some(btf) = btf else {
-            let dwarf = elf.sections.iter().any(|section| section.name == ".debug_info");
-            return Err(match dwarf {
+            let has = |name: &str| elf.sections.iter().any(|section| section.name == name);
+            // A source whose contents the preprocessor left out.
+            if has(".symtab") && !elf.symbols.iter().any(|symbol| symbol.visible) {
+                return Err((
+                    "the object has no .BTF section, and no program, map or variable that could be described there".to_owned(),
+                    "compile a source with a program; conditions of the preprocessor may leave out all of it",
+                ));
+            }
+            return Err(match has(".debug_info") {
                 // gcc writes DWARF for `-g`.
                 true => (
                     "the object has DWARF but no .BTF section, so the layout of its types is unknown".to_owned(),

@@ -12,10 +12,8 @@ use super::{
     elf::Elf,
     instruction::Instruction,
     layout::Layouts,
-    lines::Lines,
     maps::MapDef,
     references::{Budget, Place, References},
-    relocations,
 };
 
 /// A call that sends a record or reserves the memory of one.
@@ -27,6 +25,8 @@ pub(crate) struct Send {
     pub(crate) size: Option<u64>,
     /// The memory that is copied.
     pub(crate) from: Origin,
+    /// The register with its address.
+    pub(crate) register: u8,
     /// True if the record is reserved first, and not copied.
     pub(crate) reserved: bool,
     /// True if the kernel may append a part of the packet to what is copied.
@@ -50,6 +50,8 @@ pub(crate) struct Sends {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Origin {
     Unknown,
+    /// The stack of the function, at this offset from its end.
+    Frame(i64),
     /// A value of the map with this number, from this byte on.
     Element {
         map: usize,
@@ -71,10 +73,14 @@ pub struct SendCall {
     pub size: Option<u64>,
     /// True if the record is reserved first, and not copied.
     pub is_reserved: bool,
-    /// The number and the text of the source line of the call, if known.
-    pub line: Option<(u32, String)>,
+    /// The offset of the copied memory from the end of the stack of its function, if it is there.
+    pub frame: Option<i64>,
+    /// The register with the address of the copied memory.
+    pub register: u8,
     /// The index of the section, and the offset of the call.
     pub place: (usize, u64),
+    /// The offset from which on the instructions up to the call always run in this order.
+    pub block: u64,
 }
 
 /// Returns the calls of an object that send records, and its sections. Returns `None` if it is
@@ -82,18 +88,18 @@ pub struct SendCall {
 pub fn send_calls(object: &[u8]) -> Option<(Vec<SendCall>, Elf)> {
     let layouts = Layouts::new(object, None).ok()?;
     let maps = super::maps::read(&layouts);
-    let Sends { sends, .. } = read(object, &layouts.elf, &maps)?;
-    let ext = layouts.elf.bytes(object, ".BTF.ext").unwrap_or_default();
-    let strings = relocations::strings(layouts.elf.bytes(object, ".BTF")?)?;
-    let lines = Lines::read(ext, strings, &layouts.elf.indices());
+    let Sends { sends, .. } = read(object, &layouts.elf, &maps, Reach::Unlinked)?;
     let calls = sends.into_iter().map(|send| SendCall {
         map: send.map.and_then(|number| Some(maps.get(number)?.name.clone())),
         size: send.size,
         is_reserved: send.reserved,
-        line: lines
-            .numbered(send.place, send.block)
-            .map(|(number, text)| (number, text.to_owned())),
+        frame: match send.from {
+            Origin::Frame(offset) => Some(offset),
+            _ => None,
+        },
+        register: send.register,
         place: send.place,
+        block: send.block,
     });
     let calls = calls.collect();
     Some((calls, layouts.elf))
@@ -109,10 +115,19 @@ const MAX_STEPS: usize = 1 << 21;
 /// The steps that a state costs which is kept, since it takes memory.
 const STEPS_PER_STATE: usize = 32;
 
-/// Follows the code that programs reach. Returns `None` if it is broken or takes too many steps.
+/// The code of an object that may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The code that its programs reach.
+    Programs,
+    /// All of it: programs of the objects that it will be linked with call it too.
+    Unlinked,
+}
+
+/// Follows the code that may run. Returns `None` if it is broken or takes too many steps.
 ///
 /// Every call that sends records is returned, and what is not known of one is left open.
-pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Option<Sends> {
+pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef], reach: Reach) -> Option<Sends> {
     let mut budget = Budget::new(object);
     let references = References::read(object, elf, &mut budget).ok()?;
     let calls = Calls::unread(elf);
@@ -142,8 +157,13 @@ pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef]) -> Option<Sends> {
             walk.enter(index, [Value::Any; 5]);
         }
     }
-    while let Some((index, arguments)) = walk.next.pop() {
-        walk.follow(calls.functions.get(index)?, arguments)?;
+    walk.finish()?;
+    if reach == Reach::Unlinked {
+        let is_met = |contexts: &BTreeSet<_>| !contexts.is_empty();
+        let others: Vec<usize> =
+            (0..).zip(&walk.contexts).filter(|(_, known)| !is_met(known)).map(|(i, _)| i).collect();
+        others.into_iter().for_each(|index| walk.enter(index, [Value::Any; 5]));
+        walk.finish()?;
     }
     Some(walk.found)
 }
@@ -166,6 +186,20 @@ struct Walk<'a> {
     found: Sends,
 }
 
+/// The ways through a function.
+struct Ways<'f> {
+    function: &'f Function,
+    code: Vec<Option<Instruction>>,
+    /// The instructions where ways meet or part.
+    joints: BTreeSet<usize>,
+    /// What is known there.
+    states: BTreeMap<usize, State>,
+    /// Those that are still to be followed.
+    next: BTreeSet<usize>,
+    /// The calls that send records, by their instruction and the last one of the way to it.
+    sends: BTreeMap<(usize, Option<usize>), Vec<Send>>,
+}
+
 /// What happens after an instruction.
 enum Next {
     /// The instruction after this number of slots is next.
@@ -185,46 +219,41 @@ impl Walk<'_> {
         }
     }
 
+    /// Follows the functions that are still to be followed. Returns `None` if no steps are left.
+    fn finish(&mut self) -> Option<()> {
+        while let Some((index, arguments)) = self.next.pop() {
+            self.follow(self.calls.functions.get(index)?, arguments)?;
+        }
+        Some(())
+    }
+
     /// Follows all ways through a function. Returns `None` if no steps are left.
+    ///
+    /// What is known where ways meet is what all of them agree on. Calls are met on each way apart,
+    /// up to the next place where ways meet or part: compilers merge calls that differ in the map
+    /// alone.
     fn follow(&mut self, function: &Function, arguments: [Value; 5]) -> Option<()> {
         let bytes = function.bytes(self.object, self.elf).ok()?;
         let code: Vec<Option<Instruction>> =
             bytes.chunks_exact(Instruction::SIZE).map(Instruction::read).collect();
         self.steps = self.steps.checked_sub(code.len())?;
-        let joints = joints(&code);
-        // The states where ways meet or part.
-        let mut states = BTreeMap::from([(0, State::new(arguments))]);
-        let mut next = BTreeSet::from([0]);
-        // A call that is met again is met with a state that says less, which replaces the first.
-        let mut sends = BTreeMap::new();
-        while let Some(start) = next.pop_first() {
-            let Some(mut state) = states.get(&start).cloned() else { continue };
-            let mut at = start;
-            loop {
-                self.steps = self.steps.checked_sub(1)?;
-                let Some(Some(instruction)) = code.get(at) else { break };
-                let place = (function.section, function.offset(at));
-                let high = code.get(at + 1).and_then(|next| next.as_ref());
-                if let Some(send) = self.send(instruction, place, &state) {
-                    sends.insert(at, Send { block: function.offset(start), ..send });
-                }
-                let (slots, other) = match self.step(instruction, high, place, &mut state) {
-                    Next::On(slots) => (slots, None),
-                    Next::Branch(slots) => (1, Some(slots)),
-                    Next::End => break,
-                };
-                if let Some(to) = other.and_then(|slots| at.checked_add_signed(slots)) {
-                    self.reach(&mut states, to, &state, &mut next)?;
-                }
-                let Some(to) = at.checked_add_signed(slots) else { break };
-                if joints.contains(&to) {
-                    self.reach(&mut states, to, &state, &mut next)?;
-                    break;
-                }
-                at = to;
+        let mut ways = Ways {
+            function,
+            joints: joints(&code),
+            code,
+            states: BTreeMap::new(),
+            next: BTreeSet::new(),
+            sends: BTreeMap::new(),
+        };
+        self.reach(&mut ways, None, 0, &State::new(arguments))?;
+        while let Some(start) = ways.next.pop_first() {
+            let Some(state) = ways.states.get(&start).cloned() else { continue };
+            let (end, ends) = self.run(&ways, start, state, None)?;
+            for (to, state) in ends {
+                self.reach(&mut ways, Some(end), to, &state)?;
             }
         }
-        self.found.sends.extend(sends.into_values());
+        self.found.sends.extend(ways.sends.into_values().flatten());
         Some(())
     }
 
@@ -232,31 +261,73 @@ impl Walk<'_> {
     /// no steps are left.
     fn reach(
         &mut self,
-        states: &mut BTreeMap<usize, State>,
+        ways: &mut Ways<'_>,
+        from: Option<usize>,
         to: usize,
         state: &State,
-        next: &mut BTreeSet<usize>,
     ) -> Option<()> {
-        let is_new = match states.get_mut(&to) {
+        // A call that is met again on this way is met with a state that says less, which replaces
+        // the first.
+        let mut sends = Vec::new();
+        self.run(ways, to, state.clone(), Some(&mut sends))?;
+        ways.sends.extend(sends.into_iter().map(|(at, sends)| ((at, from), sends)));
+        let is_new = match ways.states.get_mut(&to) {
             Some(known) => known.merge(state),
             None => {
                 self.steps = self.steps.checked_sub(STEPS_PER_STATE)?;
-                states.insert(to, state.clone());
+                ways.states.insert(to, state.clone());
                 true
             }
         };
         if is_new {
-            next.insert(to);
+            ways.next.insert(to);
         }
         Some(())
     }
 
-    /// Applies an instruction.
+    /// Follows the instructions from `start` to the next place where ways meet or part. Returns the
+    /// last instruction, and where the ways go on, with what is known then. Gives the calls to
+    /// `sends` if it is there. Returns `None` if no steps are left.
+    fn run(
+        &mut self,
+        ways: &Ways<'_>,
+        start: usize,
+        mut state: State,
+        mut sends: Option<&mut Vec<(usize, Vec<Send>)>>,
+    ) -> Option<(usize, Vec<(usize, State)>)> {
+        let mut at = start;
+        loop {
+            self.steps = self.steps.checked_sub(1)?;
+            let Some(Some(instruction)) = ways.code.get(at) else { return Some((at, Vec::new())) };
+            let place = (ways.function.section, ways.function.offset(at));
+            let high = ways.code.get(at + 1).and_then(|next| next.as_ref());
+            if let Some(sends) = &mut sends {
+                let block = ways.function.offset(start);
+                sends.push((at, self.sends(instruction, place, block, &state)));
+            }
+            let (slots, other) =
+                match self.step(instruction, high, place, sends.is_some(), &mut state) {
+                    Next::On(slots) => (slots, None),
+                    Next::Branch(slots) => (1, Some(slots)),
+                    Next::End => return Some((at, Vec::new())),
+                };
+            let next = at.checked_add_signed(slots);
+            let parted = other.map(|slots| at.checked_add_signed(slots));
+            if parted.is_some() || next.is_none_or(|next| ways.joints.contains(&next)) {
+                let ends = [parted.flatten(), next].into_iter().flatten();
+                return Some((at, ends.map(|to| (to, state.clone())).collect()));
+            }
+            at = next?;
+        }
+    }
+
+    /// Applies an instruction. Functions that it calls are followed if it `is_met`.
     fn step(
         &mut self,
         instruction: &Instruction,
         high: Option<&Instruction>,
         place: Place,
+        is_met: bool,
         state: &mut State,
     ) -> Next {
         /// The sizes of loads and stores by bits 3 and 4: `BPF_W`, `BPF_H`, `BPF_B`, `BPF_DW`.
@@ -279,7 +350,7 @@ impl Walk<'_> {
                 return Next::On(2);
             }
             Instruction::CALL => {
-                let result = self.call(instruction, place, state);
+                let result = self.call(instruction, place, is_met, state);
                 state.call(result);
                 return Next::On(1);
             }

@@ -224,6 +224,10 @@ impl<'a> Places<'a> {
                 "refer only to maps in SEC(\".maps\")",
             )),
             _ if is_data => None,
+            _ if name.starts_with("maps/") => Some((
+                format!("which is in section `{name}`, as loaders before libbpf had maps"),
+                "define it as a struct in SEC(\".maps\"), with `__uint(type, ..)` and the like",
+            )),
             _ => Some((
                 format!("which is in section `{name}`, for which libbpf creates no map"),
                 MOVE,

@@ -258,14 +258,16 @@ pub(crate) fn check(subject: &Subject<'_>, diagnostics: &mut Found) {
         if section.starts_with('?') || is_typed(section) || types.contains_key(name.as_str()) {
             continue;
         }
+        let near = similar(section);
+        let ty = near.unwrap_or("xdp");
         let hint = format!(
-            "set its type with `Config::program(\"{name}\", \"xdp\")`, `programs({name} = \"xdp\")` of the macro or \
-             `--program {name}=xdp`, or write SEC(\"?{section}\"), which is not loaded by default"
+            "set its type with `Config::program(\"{name}\", \"{ty}\")`, `programs({name} = \"{ty}\")` of the macro or \
+             `--program {name}={ty}`, or write SEC(\"?{section}\"), which is not loaded by default"
         );
-        let todo = similar(section).map_or_else(
-            || hint.clone(),
-            |near| format!("did you mean `{near}`? Otherwise, {hint}"),
-        );
+        let todo = match near {
+            Some(near) => format!("did you mean `{near}`? Otherwise, {hint}"),
+            None => hint,
+        };
         let what = format!(
             "program `{name}` is in section `{section}`, which has no program type, so it cannot be loaded"
         );

@@ -8,13 +8,14 @@ use super::{
 use crate::object::{instruction::Instruction, maps::MapKind, references::Place};
 
 impl Walk<'_> {
-    /// Returns the record that an instruction sends.
-    pub(super) fn send(
+    /// Returns the record that an instruction sends, once for each map that it may be sent through.
+    pub(super) fn sends(
         &self,
         instruction: &Instruction,
         place: Place,
+        block: u64,
         state: &State,
-    ) -> Option<Send> {
+    ) -> Vec<Send> {
         /// `bpf_perf_event_output`, `bpf_skb_output`, `bpf_xdp_output`
         const PERF: [i32; 3] = [25, 111, 121];
         /// `bpf_ringbuf_output`
@@ -25,7 +26,7 @@ impl Walk<'_> {
             || instruction.source != 0
             || self.references.symbol(place).is_some()
         {
-            return None;
+            return Vec::new();
         }
         let number = |register| match state.get(register) {
             Value::Number(number) => Some(number),
@@ -36,23 +37,26 @@ impl Walk<'_> {
                 .map_or(Origin::Unknown, |offset| Origin::Element { map, offset }),
             Value::Global { section, offset } => u64::try_from(offset)
                 .map_or(Origin::Unknown, |offset| Origin::Global { section, offset }),
+            Value::Frame(offset) => Origin::Frame(offset),
             _ => Origin::Unknown,
         };
-        let (map, size, from, reserved, appends) = match instruction.immediate {
+        let (map, size, register, appends) = match instruction.immediate {
             // The upper half of the flags appends bytes of a packet.
-            helper if PERF.contains(&helper) => match state.get(3).is_low() {
-                true => (2, number(5), from(4), false, false),
-                false => (2, None, Origin::Unknown, false, true),
-            },
-            OUTPUT => (1, number(3), from(2), false, false),
-            helper if RESERVE.contains(&helper) => (1, number(2), Origin::Unknown, true, false),
-            _ => return None,
+            helper if PERF.contains(&helper) => {
+                let appends = !state.get(3).is_low();
+                (2, number(5).filter(|_| !appends), 4, appends)
+            }
+            OUTPUT => (1, number(3), 2, false),
+            helper if RESERVE.contains(&helper) => (1, number(2), 0, false),
+            _ => return Vec::new(),
         };
-        let map = match state.get(map) {
-            Value::Map(number) => Some(number),
-            _ => None,
-        };
-        Some(Send { map, size, from, reserved, appends, place, block: 0 })
+        let reserved = register == 0;
+        let from = if reserved || appends { Origin::Unknown } else { from(register) };
+        let one = |map| Send { map, size, from, register, reserved, appends, place, block };
+        match state.get(map) {
+            Value::Map(maps) => maps.numbers().map(Some).map(one).collect(),
+            _ => vec![one(None)],
+        }
     }
 
     /// Returns the value that an `ld_imm64` loads. The address of a function may be called.
@@ -66,7 +70,7 @@ impl Walk<'_> {
             return Value::Any;
         };
         if let Some(number) = self.numbers.get(&(section, offset)) {
-            return Value::Map(*number);
+            return Value::map(*number);
         }
         match self.elf.sections.get(section) {
             Some(of) if of.executable => {
@@ -83,8 +87,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Follows the called function, and returns the result of the call.
-    pub(super) fn call(&mut self, instruction: &Instruction, place: Place, state: &State) -> Value {
+    /// Returns the result of a call, and follows the called function if the call `is_met`.
+    pub(super) fn call(
+        &mut self,
+        instruction: &Instruction,
+        place: Place,
+        is_met: bool,
+        state: &State,
+    ) -> Value {
         /// The helpers that return the address of a map's value: `bpf_map_lookup_elem`,
         /// `bpf_sk_storage_get`, `bpf_inode_storage_get`, `bpf_task_storage_get`,
         /// `bpf_map_lookup_percpu_elem`, `bpf_cgrp_storage_get`.
@@ -103,16 +113,18 @@ impl Walk<'_> {
             None => None,
         };
         if let Some((section, offset)) = to {
-            if let Some(index) = offset.and_then(|offset| self.calls.at(section, offset)) {
+            if is_met && let Some(index) = offset.and_then(|offset| self.calls.at(section, offset))
+            {
                 self.enter(index, state.arguments());
             }
             return Value::Any;
         }
         match (instruction.immediate, state.get(1)) {
             (CPU, _) => Value::Low,
-            (helper, Value::Map(map)) if LOOKUPS.contains(&helper) && self.has_values(map) => {
-                Value::Element { map, offset: 0 }
-            }
+            (helper, Value::Map(maps)) if LOOKUPS.contains(&helper) => maps
+                .only()
+                .filter(|map| self.has_values(*map))
+                .map_or(Value::Any, |map| Value::Element { map, offset: 0 }),
             _ => Value::Any,
         }
     }

@@ -12,8 +12,8 @@ pub(super) enum Value {
     Number(u64),
     /// An address in the stack of this function, from its end.
     Frame(i64),
-    /// The map with this number.
-    Map(usize),
+    /// One of these maps.
+    Map(Maps),
     /// An address in a value of the map with this number, or null.
     Element {
         map: usize,
@@ -26,12 +26,42 @@ pub(super) enum Value {
     },
 }
 
+/// A set of maps, a bit for each number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Maps(u128);
+
+impl Maps {
+    /// Returns the set of one map, if it has a number that the set can have.
+    pub(super) fn one(number: usize) -> Option<Self> {
+        let bit = u32::try_from(number).ok()?;
+        1u128.checked_shl(bit).map(Self)
+    }
+
+    /// Returns the numbers of the maps.
+    pub(super) fn numbers(self) -> impl Iterator<Item = usize> {
+        (0..u128::BITS as usize).filter(move |number| self.0 >> number & 1 == 1)
+    }
+
+    /// Returns the number of the map, if it is one.
+    pub(super) fn only(self) -> Option<usize> {
+        self.0.is_power_of_two().then(|| self.0.trailing_zeros() as usize)
+    }
+}
+
 impl Value {
+    /// Returns the map with a number.
+    pub(super) fn map(number: usize) -> Self {
+        Maps::one(number).map_or(Self::Any, Self::Map)
+    }
+
     /// Returns what is known of a value that is one of two.
     fn or(self, other: Self) -> Self {
         match (self, other) {
             _ if self == other => self,
             _ if self.is_low() && other.is_low() => Self::Low,
+            (Self::Map(one), Self::Map(other)) => Self::Map(Maps(one.0 | other.0)),
+            (Self::Number(0), element @ Self::Element { .. })
+            | (element @ Self::Element { .. }, Self::Number(0)) => element,
             _ => Self::Any,
         }
     }
@@ -220,15 +250,19 @@ mod tests {
 
     #[test]
     fn only_what_all_ways_agree_on_is_known() {
-        let arguments = [Value::Number(8), Value::Number(16), ELEMENT, Value::Map(1), Value::Low];
+        let arguments = [Value::Number(8), Value::Number(16), ELEMENT, Value::map(1), Value::Low];
         let mut state = State::new(arguments);
         state.store(Value::Frame(-8), 8, ELEMENT);
         let mut other =
-            State::new([Value::Number(8), Value::Low, ELEMENT, Value::Map(2), Value::Any]);
+            State::new([Value::Number(8), Value::Low, ELEMENT, Value::map(2), Value::Any]);
         other.store(Value::Frame(-16), 8, ELEMENT);
         assert!(state.merge(&other));
         let known = [1, 2, 3, 4, 5].map(|register| state.get(register));
-        assert_eq!(known, [Value::Number(8), Value::Low, ELEMENT, Value::Any, Value::Any]);
+        let Value::Map(maps) = known[3] else { panic!("{known:?}") };
+        assert_eq!(maps.numbers().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(known[..3], [Value::Number(8), Value::Low, ELEMENT]);
+        assert_eq!(known[4], Value::Any);
+        assert_eq!(Value::map(128), Value::Any, "more maps than a set can have");
         assert_eq!(state.load(Value::Frame(-8), 8), Value::Any);
         assert!(!state.merge(&other), "nothing new");
     }
