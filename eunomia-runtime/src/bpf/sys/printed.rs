@@ -10,8 +10,10 @@ use crate::bpf::open::btf_file::{
 };
 
 /// The maximum number of bytes that are printed, and of steps on the way. Kernels have about
-/// ten million of them.
-const MOST: u64 = 1 << 28;
+/// twenty million of them.
+const MOST: u64 = 1 << 27;
+/// The bytes of a line for a gap of 8 bytes.
+const GAP: u64 = 12;
 /// The longest name that the kernel accepts.
 pub(super) const MAX_NAME: usize = 511;
 
@@ -180,13 +182,13 @@ impl Cost<'_> {
     /// the search for the alignment of each.
     fn members(&mut self, id: u32, record: &Record) -> Option<u64> {
         let (_, nested) = self.types.weigh(id, Follow::Values, MAX_DEPTH, &mut self.nested)?;
-        let mut sum = nested.saturating_add(u64::from(record.of) / 8);
+        let mut sum = nested.saturating_add(u64::from(record.of) / 8 * GAP);
         let mut end = 0_u64;
         for part in 0..record.many {
             let at = record.at + RECORD + part * 12;
             let bits = u64::from(word(self.types.bytes, at + 8)?);
             let bits = if record.wide { bits & 0xff_ffff } else { bits };
-            let gap = bits.saturating_sub(end) / 64;
+            let gap = bits.saturating_sub(end) / 64 * GAP;
             end = bits;
             let name = self.name(word(self.types.bytes, at)?)?;
             let ty = self.part(record, part)?;
