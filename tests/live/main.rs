@@ -332,6 +332,7 @@ const TESTS: &[Test] = &[
         "tokio::perf_samples_below_watermark_are_delivered",
         tokio::perf_samples_below_watermark_are_delivered,
     ),
+    ("tokio::endless_events_let_other_tasks_run", tokio::endless_events_let_other_tasks_run),
     ("columns::runs_extend_columns", columns::runs_extend_columns),
     ("columns::events_are_pushed_to_columns", columns::events_are_pushed_to_columns),
     ("columns::all_field_shapes_become_columns", columns::all_field_shapes_become_columns),
