@@ -41,7 +41,7 @@ pub(crate) fn pinned(path: &Path, what: &str) -> Result<OwnedFd> {
         // SAFETY: the descriptor is new, and nobody else owns it.
         return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
     }
-    let denied = "the path is not in a BPF file system (`mount -t bpf bpf /sys/fs/bpf`), or this process may not read and write it";
+    let denied = "the path is not in a BPF file system (`mount -t bpf -o mode=700 bpf /sys/fs/bpf`), or this process may not read and write it";
     Err(kernel_error(tried, io::Error::from_raw_os_error(-fd))
         .with_hint(|| (-fd == libc::EACCES).then_some(denied)))
 }
