@@ -11,7 +11,7 @@ use std::{
 };
 
 use cargo_metadata::MetadataCommand;
-use eunomia_runtime::Skeleton;
+use eunomia_runtime::{__private::one_line, Skeleton};
 
 use super::{CommandError, args::Make, output};
 use crate::{Config, Error, files, stale};
@@ -102,7 +102,8 @@ fn make(
     }
     let (text, _, _) = config.packed(&mut output::warnings(err))?;
     files::write(&[(&package, text.as_bytes())])?;
-    let _ = writeln!(err, "{} -> {}", source.display(), package.display());
+    let [from, to] = [source, package.as_path()].map(|path| path.to_string_lossy());
+    let _ = writeln!(err, "{} -> {}", one_line(&from), one_line(&to));
     Ok(())
 }
 
