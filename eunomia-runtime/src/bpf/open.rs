@@ -8,6 +8,7 @@ mod maps;
 mod program;
 mod settings;
 mod spec;
+mod strings;
 mod table;
 
 use std::path::Path;
