@@ -96,16 +96,7 @@ impl Pins {
     /// # Errors
     /// [`Error::Misuse`] for the first of them.
     pub(crate) fn check(&self) -> Result<()> {
-        self.0.iter().try_for_each(|(name, path)| match foreign(path) {
-            None => Ok(()),
-            Some((place, user)) => Err(Error::Misuse {
-                name: format!("map `{name}`"),
-                why: format!(
-                    "the user {user} made {}, and could choose the map that is used; remove it, or make it your own with chown",
-                    place.display()
-                ),
-            }),
-        })
+        self.0.iter().try_for_each(|(name, path)| refuse_foreign(path, || format!("map `{name}`")))
     }
 
     /// As [`Self::check`], after libbpf has used the pins. One that somebody has removed by then is
@@ -123,6 +114,20 @@ impl Pins {
             Err(Error::Misuse { name: format!("map `{name}`"), why })
         })
     }
+}
+
+/// Refuses a pin that another user made, see [`Pins::check`]. The error is about `name`.
+///
+/// # Errors
+/// [`Error::Misuse`] if another user than root made it.
+pub(crate) fn refuse_foreign(path: &Path, name: impl FnOnce() -> String) -> Result<()> {
+    foreign(path).map_or(Ok(()), |(place, user)| {
+        let why = format!(
+            "the user {user} made {}, and could choose what is used; remove it, or make it your own with chown",
+            place.display()
+        );
+        Err(Error::Misuse { name: name(), why })
+    })
 }
 
 /// Returns the file or folder on the way to a pin that another user made, and the user. The root
