@@ -6,7 +6,7 @@ use crate::{
     config, files,
     lexer::Line,
 };
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 use eunomia_runtime::{
     Skeleton,
@@ -51,6 +51,9 @@ const OF_OTHERS: [&str; 14] = [
 const TABLES: [&str; 7] =
     ["cmdarg", "export_config", "interpreter", "intepreter", "sample", "tchook", "tcopts"];
 
+/// The most annotations of a source. One comment may be about many variables.
+const MOST: usize = 1 << 16;
+
 /// Returns the skeleton with the annotations of its sources. `warn` receives a line for each key
 /// that means nothing.
 pub(crate) fn apply(
@@ -75,9 +78,19 @@ pub(crate) fn apply(
 /// # Errors
 /// Every annotation that is about nothing or has malformed JSON, with its line and column.
 fn read(items: &Items, source: &str, file: &str) -> Result<Vec<Annotation>, Diagnostics> {
-    let mut reader = Reader { file, found: Vec::new(), faults: Vec::new() };
-    for comment in doc_comments(source) {
-        reader.comment(items, &comment);
+    let mut reader =
+        Reader { file, found: Vec::new(), described: HashMap::new(), faults: Vec::new() };
+    let comments = doc_comments(source);
+    for comment in comments.iter().flatten() {
+        reader.comment(items, comment);
+        if reader.found.len() > MOST {
+            break;
+        }
+    }
+    if comments.is_none() || reader.found.len() > MOST {
+        let what =
+            format!("the doc comments say more than {MOST} things of variables, maps and programs");
+        reader.fault((1, 1), what, "use comments without the marks of doc comments");
     }
     match reader.faults.is_empty() {
         true => Ok(reader.found),
@@ -103,6 +116,8 @@ fn items(known: &Items, comment: &DocComment) -> Vec<Item> {
 struct Reader<'a> {
     file: &'a str,
     found: Vec<Annotation>,
+    /// The index of the description of each item.
+    described: HashMap<Item, usize>,
     faults: Vec<Diagnostic>,
 }
 
@@ -187,19 +202,25 @@ impl Reader<'_> {
 
     /// Adds an annotation. Descriptions in several parts are one.
     fn add(&mut self, item: &Item, key: &str, value: &str, at: (usize, usize)) {
-        let known = self
-            .found
-            .iter_mut()
-            .find(|known| key == "description" && known.key == key && known.item == *item);
-        match known {
-            Some(known) => known.value = format!("{}\n{value}", known.value),
-            None => self.found.push(Annotation {
-                item: item.clone(),
-                key: key.to_owned(),
-                value: value.to_owned(),
-                position: Some(Position { file: self.file.to_owned(), line: at }),
-            }),
+        let is_description = key == "description";
+        let known = self.described.get(item).filter(|_| is_description);
+        if let Some(known) = known.and_then(|index| self.found.get_mut(*index)) {
+            known.value.push('\n');
+            known.value.push_str(value);
+            return;
         }
+        if self.found.len() > MOST {
+            return;
+        }
+        if is_description {
+            self.described.insert(item.clone(), self.found.len());
+        }
+        self.found.push(Annotation {
+            item: item.clone(),
+            key: key.to_owned(),
+            value: value.to_owned(),
+            position: Some(Position { file: self.file.to_owned(), line: at }),
+        });
     }
 
     fn fault(&mut self, at: (usize, usize), what: String, todo: &str) {

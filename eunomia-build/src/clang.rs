@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use crate::{Error, config::arch};
+use crate::{Error, config::arch, error::lines};
 
 /// The environment variables that change what clang makes of a source: more folders with headers,
 /// other arguments, and the time that `__DATE__` and `__TIME__` give.
@@ -46,7 +46,7 @@ pub(crate) fn run(
         let advice = advice(&program, &source);
         Error::Clang { path: path.clone(), program: program.clone(), source, advice }
     })?;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = lines(&String::from_utf8_lossy(&output.stderr));
     match output.status.success() {
         true if object.is_file() && deps.is_file() => Ok(stderr),
         true => {

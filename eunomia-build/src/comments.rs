@@ -26,8 +26,13 @@ pub(crate) struct Declaration {
     pub(crate) is_licence: bool,
 }
 
-/// Returns the doc comments of a source in their order.
-pub(crate) fn doc_comments(source: &str) -> Vec<DocComment> {
+/// The most names that all comments of a source may be about. A declaration may have many names,
+/// and many comments.
+const MOST_NAMES: usize = 1 << 20;
+
+/// Returns the doc comments of a source in their order, or `None` if they are about more than
+/// [`MOST_NAMES`] names.
+pub(crate) fn doc_comments(source: &str) -> Option<Vec<DocComment>> {
     let mut parser = Parser::default();
     for (token, at) in Lexer::new(source) {
         parser.take(token, at);
@@ -49,6 +54,8 @@ struct Parser {
     braces: usize,
     /// `#if`s that are open, apart from an include guard.
     conditions: usize,
+    /// The number of names that comments are about.
+    names: usize,
 }
 
 /// A declaration that is being read.
@@ -69,14 +76,27 @@ struct Open {
     callers: Vec<String>,
     last_word: String,
     is_begun: bool,
+    /// The number of names before the declarator that is being read: `int a, b` has two.
+    declared: usize,
+    /// True after the comma that ends a declarator.
+    is_next: bool,
 }
 
 impl Open {
+    /// Returns the words of the declarator that is being read or that the last comma ended.
+    fn declarator(&self) -> Declaration {
+        let names = self.words.names.get(self.declared..).unwrap_or_default().to_vec();
+        Declaration { names, is_licence: self.words.is_licence }
+    }
+
     fn word(&mut self, word: String) {
         self.is_begun = true;
         let is_name = !self.is_value && (self.depth == 0 || self.is_argument) && !self.is_tag;
         self.is_tag = matches!(word.as_str(), "struct" | "union" | "enum");
         if is_name && !self.is_tag {
+            if std::mem::take(&mut self.is_next) {
+                self.declared = self.words.names.len();
+            }
             self.words.names.push(word.clone());
         }
         self.is_argument = false;
@@ -122,13 +142,16 @@ impl Parser {
     fn doc(&mut self, lines: Vec<Line>, is_trailing: bool, at: (usize, usize)) {
         let is_conditional = self.conditions > 0;
         if is_trailing {
-            // `int x; ///< text`, or the same before the semicolon.
-            let on = if self.declaration.is_begun {
-                Some(self.declaration.words.clone())
-            } else {
-                self.last.clone()
+            // `int x; ///< text`, or the same before the semicolon. `int x, ///< text` is about `x`.
+            let on = match (self.braces, self.declaration.is_begun) {
+                (0, true) => Some(self.declaration.declarator()),
+                (0, false) => self.last.clone(),
+                _ => None,
             };
-            let on = on.filter(|_| self.braces == 0);
+            self.names += on.as_ref().map_or(0, |on| on.names.len());
+            if self.names > MOST_NAMES {
+                return;
+            }
             self.done.push(DocComment { lines, on, is_conditional });
             return;
         }
@@ -180,7 +203,9 @@ impl Parser {
             '(' | '[' => open.open(),
             ')' | ']' => open.close(sign),
             '=' => (open.is_value, open.is_call) = (open.depth == 0, false),
-            ',' if open.depth == 0 => (open.is_value, open.is_argument) = (false, false),
+            ',' if open.depth == 0 => {
+                (open.is_value, open.is_argument, open.is_next) = (false, false, true);
+            }
             _ => open.is_argument = false,
         }
     }
@@ -195,9 +220,9 @@ impl Parser {
         self.last = Some(words);
     }
 
-    fn finish(mut self) -> Vec<DocComment> {
+    fn finish(mut self) -> Option<Vec<DocComment>> {
         self.drop_pending();
-        self.done
+        (self.names <= MOST_NAMES).then_some(self.done)
     }
 }
 
@@ -212,7 +237,8 @@ mod tests {
             lines.join("|")
         };
         let names = |comment: DocComment| comment.on.map(|on| on.names).unwrap_or_default();
-        doc_comments(source).into_iter().map(|comment| (text(&comment), names(comment))).collect()
+        let comments = doc_comments(source).unwrap();
+        comments.into_iter().map(|comment| (text(&comment), names(comment))).collect()
     }
 
     #[test]
@@ -263,7 +289,7 @@ mod tests {
         let source = "#define A \"{\" \\\n /* { */ {\n\
                       /// one\n#if X\n/// two\nint x = '{';\n#endif\n/// three\nint y[] = {1, 2};\n\
                       //// a rule\n/***/\n/// four\nchar LICENSE[] SEC(\"license\") = \"GPL\";";
-        let comments = doc_comments(source);
+        let comments = doc_comments(source).unwrap();
         let shown: Vec<_> = comments
             .iter()
             .map(|comment| {
@@ -286,6 +312,24 @@ mod tests {
                 ("four", true, Some("LICENSE"), false, 12),
             ]
         );
+    }
+
+    #[test]
+    fn trailing_comments_belong_to_their_declarators() {
+        let found = found("int a, ///< one\n  b ///< two\n, c = {1}; ///< three\n");
+        let names: Vec<_> = found.iter().map(|(_, names)| names.join(" ")).collect();
+        assert_eq!(names, ["int a", "b", "int a b c"]);
+    }
+
+    #[test]
+    fn comments_of_many_names_are_refused() {
+        let names: Vec<String> = (0..4096).map(|number| format!("v{number}")).collect();
+        let many =
+            |comments: usize| format!("int {}; {}", names.join(","), "///< x\n".repeat(comments));
+        assert_eq!(doc_comments(&many(200)).unwrap().len(), 200);
+        assert!(doc_comments(&many(20_000)).is_none());
+        let of_each = format!("int {};", names.join(", ///< x\n"));
+        assert_eq!(doc_comments(&of_each).unwrap().len(), 4095);
     }
 
     #[test]

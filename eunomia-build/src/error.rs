@@ -24,7 +24,7 @@ pub enum Error {
     Compile {
         /// The C file.
         path: PathBuf,
-        /// The unchanged output of clang.
+        /// The output of clang.
         message: String,
     },
     /// clang could not be run.
@@ -85,7 +85,8 @@ impl fmt::Display for Error {
                 )
             }
             Self::Link { path, message } => {
-                write!(f, "cannot link {}: {}", line(&path.to_string_lossy()), message.trim_end())
+                let message = lines(message.trim_end());
+                write!(f, "cannot link {}: {message}", line(&path.to_string_lossy()))
             }
             Self::Toolchain { path, message } => {
                 write!(f, "cannot compile {}: {message}", line(&path.to_string_lossy()))
@@ -95,6 +96,16 @@ impl fmt::Display for Error {
             }
         }
     }
+}
+
+/// Returns a text of another program in which each line is as [`line`] returns it: it has names of
+/// files, which may be those of somebody else, and must not move a terminal.
+pub(crate) fn lines(text: &str) -> String {
+    let shown = text.split('\n').map(|text| {
+        let parts: Vec<_> = text.trim_end_matches('\r').split('\t').map(line).collect();
+        parts.join("\t")
+    });
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 /// Prints the text of `Display`: a build script whose `main` returns the error prints this one.

@@ -1,7 +1,7 @@
 //! Export headers: every struct that the header defines is an export type, as for eunomia-bpf's
 //! compiler.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use crate::{
     Error, files,
@@ -46,6 +46,7 @@ pub(crate) fn wrapped(source: &Path, declarations: &str) -> Result<String, Error
 /// Returns the tags of the structs that a header defines outside of others.
 fn defined(header: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     let mut braces = 0usize;
     let mut before: [Option<String>; 2] = [None, None];
     for (token, _) in Lexer::new(header) {
@@ -54,7 +55,7 @@ fn defined(header: &str) -> Vec<String> {
             Token::Sign('{') => {
                 if let ([Some(keyword), Some(tag)], 0) = (&before, braces)
                     && keyword == "struct"
-                    && !found.contains(tag)
+                    && seen.insert(tag.clone())
                 {
                     found.push(tag.clone());
                 }

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use eunomia_runtime::__private::{MOST, read_file};
+use eunomia_runtime::__private::{MOST, read_file, refuse_planted};
 
 use crate::Error;
 
@@ -72,6 +72,7 @@ struct Staged<'a> {
 impl<'a> Staged<'a> {
     /// Writes the temporary file. Returns `None` if the file is up to date.
     fn new(path: &'a Path, bytes: &[u8]) -> Result<Option<Self>, Error> {
+        refuse_planted(path).map_err(|source| failed(path, source))?;
         match written(path) {
             Ok(found) if found == bytes => return Ok(None),
             // A terminal or a device such as `/dev/null` would be replaced by a file.

@@ -4,10 +4,14 @@ use std::{
     env,
     ffi::OsString,
     fs,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
-use eunomia_runtime::{__private::link, checked::Checked};
+use eunomia_runtime::{
+    __private::{link, one_line},
+    checked::Checked,
+};
 
 use crate::{
     Error, Vmlinux,
@@ -191,6 +195,13 @@ impl Source {
             );
             return Err(Error::Config(message));
         }
+        if path.file_name().unwrap_or_default().to_string_lossy().contains(char::is_control) {
+            // It would forge lines in the messages of clang.
+            return Err(Error::Config(format!(
+                "cannot compile {}: its name has control characters; rename the file",
+                one_line(&path.to_string_lossy())
+            )));
+        }
         if path.to_str().is_none() {
             // BTF names the file, and its names are UTF-8.
             return Err(Error::Config(format!(
@@ -249,7 +260,8 @@ impl TempDir {
         let base = out.unwrap_or_else(env::temp_dir);
         for attempt in 0u32.. {
             let path = base.join(format!("eunomia-{}-{attempt}", std::process::id()));
-            match fs::create_dir(&path) {
+            // Whoever can write to it decides what is compiled, whatever the umask is.
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Self(path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(Error::File { tried: "write", path, source }),

@@ -69,6 +69,25 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     };
 }
 
+/// Refuses a file, link or FIFO that another user made at `path`, in a folder where everyone can:
+/// such a user would read what is written, choose where, or decide when the opening returns. The
+/// kernel can refuse them too (`fs.protected_regular` and the like), but does not by default.
+///
+/// # Errors
+/// [`io::ErrorKind::PermissionDenied`] for such a file.
+#[cfg(feature = "dynamic")]
+pub fn refuse_planted(path: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if linux::is_planted(path) {
+        let why =
+            "another user made it, in a folder where everyone can; remove it, or name another file";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = path;
+    Ok(())
+}
+
 #[cfg(feature = "load")]
 pub(crate) use linux::is_own;
 #[cfg(any(feature = "symbolize", all(feature = "load", feature = "dynamic")))]
@@ -168,8 +187,19 @@ mod linux {
         Ok(open_at(link(&handle), flags, Mode::empty())?.into())
     }
 
+    #[cfg(feature = "dynamic")]
+    pub(super) fn is_planted(path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        // Nobody can replace a file of this user's if the folder is sticky, as `/tmp` is.
+        let is_foreign = || fs::symlink_metadata(path).is_ok_and(|about| !is_own(about.uid()));
+        fs::metadata(folder.unwrap_or(Path::new("."))).is_ok_and(|about| about.mode() & 0o002 != 0)
+            && is_foreign()
+    }
+
     /// Reports whether a user may decide what this process reads: root and this user may.
-    #[cfg(any(feature = "symbolize", feature = "load"))]
+    #[cfg(any(feature = "symbolize", feature = "load", feature = "dynamic"))]
     pub(crate) fn is_own(user: u32) -> bool {
         user == 0 || user == rustix::process::geteuid().as_raw()
     }
@@ -290,6 +320,26 @@ mod tests {
         }
         assert_eq!(read(&path("small"), 5).unwrap(), b"small");
         assert_eq!(read(&path("small"), 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Only root can give a file to another user.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn files_of_others_in_shared_folders_are_refused() {
+        use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
+
+        let folder = std::env::temp_dir().join(format!("eunomia-planted-{}", process::id()));
+        fs::create_dir(&folder).unwrap();
+        let (own, other) = (folder.join("own"), folder.join("other"));
+        fs::write(&own, "").unwrap();
+        symlink(&own, &other).unwrap();
+        let can_give = lchown(&other, Some(65534), None).is_ok();
+        for (mode, is_refused) in [(0o755, false), (0o1777, can_give)] {
+            fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(refuse_planted(&own).is_ok() && refuse_planted(&folder.join("new")).is_ok());
+            assert_eq!(refuse_planted(&other).is_err(), is_refused, "{mode:o}");
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 

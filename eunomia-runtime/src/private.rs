@@ -28,7 +28,7 @@ pub use crate::file::MOST;
 pub use crate::object::sends::{SendCall, send_calls};
 #[cfg(feature = "dynamic")]
 pub use crate::{
-    file::{read as read_file, read_any, read_from},
+    file::{read as read_file, read_any, read_from, refuse_planted},
     suggestion::near,
 };
 

@@ -15,6 +15,7 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -22,7 +23,10 @@ use std::{
 };
 
 use futures_core::Stream;
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::{
+    Interest,
+    unix::{AsyncFd, AsyncFdReadyGuard},
+};
 
 use crate::{
     Error, Result,
@@ -71,7 +75,7 @@ impl<S: Records> Async<S> {
         mut f: impl FnMut(S::Event<'_>) -> R,
     ) -> Result<u64> {
         loop {
-            let mut readable = self.fd.readable().await.map_err(refused)?;
+            let mut readable = readable(&self.fd).await?;
             let count = self.skeleton.poll(Duration::ZERO, &mut f)?;
             if count > 0 || self.skeleton.control().is_stopped() {
                 return Ok(count);
@@ -116,7 +120,7 @@ impl<'a> Async<Set<'a>> {
     /// Those of [`Set::poll`].
     pub async fn next(&mut self) -> Result<u64> {
         loop {
-            let mut readable = self.fd.readable().await.map_err(refused)?;
+            let mut readable = readable(&self.fd).await?;
             let count = self.skeleton.poll(Duration::ZERO)?;
             if count > 0 || self.skeleton.control().is_stopped() {
                 return Ok(count);
@@ -133,6 +137,13 @@ fn register(fd: BorrowedFd<'_>) -> Result<AsyncFd<OwnedFd>> {
     // and does not change.
     let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
     fd.map_err(|error| tried(error.into()))
+}
+
+/// Waits until events may be there. Now and then it lets other tasks run although they are, so that
+/// events that never cease do not keep those tasks, timers and signals from running:
+/// `AsyncFd::readable` does not do so.
+async fn readable(fd: &AsyncFd<OwnedFd>) -> Result<AsyncFdReadyGuard<'_, OwnedFd>> {
+    poll_fn(|context| fd.poll_read_ready(context)).await.map_err(refused)
 }
 
 impl<S> std::ops::Deref for Async<S> {

@@ -120,6 +120,30 @@ fn refused_sources_and_packages_end_the_build() {
     assert!(folder.join("src/bpf/one.json").is_file());
 }
 
+/// The sources of a package may be somebody else's.
+#[test]
+fn names_of_files_move_no_terminal() {
+    let (folder, path) = folder("make-names");
+    package(&folder, "x", &["red\u{1b}[31m\nforged"]);
+    let manifest = "[package]\nname = \"x\"\n\n[workspace]\n";
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    let Ran { exit, err, .. } = make(&path, &[]);
+    let expected =
+        "src/bpf/red\\u{1b}[31m\\nforged.bpf.c: its name has control characters; rename the file\n";
+    assert!(exit == Exit::Failed && err.ends_with(expected), "{err}");
+    fs::remove_dir_all(folder.join("src/bpf")).unwrap();
+
+    package(&folder, "x", &["one"]);
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    let own = folder.join("src/bpf");
+    let source = format!("#include \"red{}[31m.h\"\n{PROGRAM}", '\u{1b}');
+    fs::write(own.join("one.bpf.c"), source).unwrap();
+    fs::write(own.join("red\u{1b}[31m.h"), "#warning \"x\"\n").unwrap();
+    let Ran { exit, err, .. } = make(&path, &[]);
+    assert_eq!(exit, Exit::Done, "{err}");
+    assert!(err.contains("red\\u{1b}[31m.h:1:2: warning: ") && !err.contains('\u{1b}'), "{err}");
+}
+
 #[test]
 fn what_is_missing_is_named() {
     let (folder, path) = folder("make-missing");

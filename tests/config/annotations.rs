@@ -140,3 +140,19 @@ fn faults_have_lines_of_source() {
         assert_eq!(lines(&format!("{comment}{variable}")), [expected]);
     }
 }
+
+/// Each variable would get each key.
+#[test]
+fn comments_of_many_variables_are_refused() {
+    let keys: String = (0..300).map(|number| format!("/// @k{number} x\n")).collect();
+    let names: Vec<String> = (0..300).map(|number| format!("v{number}")).collect();
+    let source = format!(
+        "{HEAD}char LICENSE[] SEC(\"license\") = \"GPL\";\n{keys}const volatile int {};\n\
+         SEC(\"xdp\") int handle(void *context) {{ return v0; }}\n",
+        names.join(", ")
+    );
+    let refused = package(&folder("many-annotations"), &source).unwrap_err();
+    let expected = "noted.bpf.c:1:1: the doc comments say more than 65536 things of variables, maps and programs; use comments without \
+                    the marks of doc comments";
+    assert!(refused.ends_with(expected), "{refused}");
+}

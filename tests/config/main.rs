@@ -8,7 +8,10 @@ use std::{
     env,
     ffi::OsStr,
     fs,
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
     process::Command,
 };
@@ -221,6 +224,22 @@ fn cargo_is_told_warnings_and_environment_of_clang() {
     let variables: Vec<_> =
         text.lines().filter_map(|line| line.strip_prefix("cargo::rerun-if-env-changed=")).collect();
     assert_eq!(variables, ["CPATH", "C_INCLUDE_PATH", "CCC_OVERRIDE_OPTIONS", "SOURCE_DATE_EPOCH"]);
+}
+
+/// The folder is in `/tmp` outside of a build script, and holds what is compiled and linked.
+#[test]
+fn only_this_user_can_enter_folder_of_compilation() {
+    let out = folder("temporary");
+    let clang = out.join("clang");
+    let script =
+        "#!/bin/sh\nfor last; do :; done\nstat -c %a \"$(dirname \"$last\")\" >&2\nexit 1\n";
+    fs::write(&clang, script).unwrap();
+    fs::set_permissions(&clang, fs::Permissions::from_mode(0o755)).unwrap();
+    let config = Config::new().source("bpf/names.bpf.c").clang(clang).out_dir(out);
+    match config.generate() {
+        Err(Error::Compile { message, .. }) => assert_eq!(message.trim(), "700"),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn clang() -> std::ffi::OsString {

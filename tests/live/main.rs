@@ -158,6 +158,7 @@ const TESTS: &[Test] = &[
     ("pins::struct_ops_maps_are_not_reused", pins::struct_ops_maps_are_not_reused),
     ("pins::program_is_pinned", pins::program_is_pinned),
     ("pins::processes_share_pinned_map", pins::processes_share_pinned_map),
+    ("pins::pins_of_other_users_are_refused", pins::pins_of_other_users_are_refused),
     (
         "given::program_reads_perf_events_from_user_space",
         given::program_reads_perf_events_from_user_space,
@@ -332,6 +333,7 @@ const TESTS: &[Test] = &[
         "tokio::perf_samples_below_watermark_are_delivered",
         tokio::perf_samples_below_watermark_are_delivered,
     ),
+    ("tokio::endless_events_let_other_tasks_run", tokio::endless_events_let_other_tasks_run),
     ("columns::runs_extend_columns", columns::runs_extend_columns),
     ("columns::events_are_pushed_to_columns", columns::events_are_pushed_to_columns),
     ("columns::all_field_shapes_become_columns", columns::all_field_shapes_become_columns),
@@ -562,6 +564,7 @@ const PARTS: &[child::Part] = &[
     ("memlock", missing::memlock),
     ("memlock-of-root", missing::memlock_of_root),
     ("pinned", pins::another_process),
+    ("pins-of-user", pins::pins_of_user),
     ("killed", killed::attach_everything),
     ("command", command::as_process),
     ("secure", secure::look),

@@ -4,6 +4,7 @@
 use std::{
     ffi::OsString,
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::Command,
     thread,
@@ -50,7 +51,7 @@ fn judge(part: &str, refused: &[(&str, &str)]) -> Result<Answers, Failed> {
 }
 
 /// Makes later mounts and unmounts affect this process only.
-fn own_mounts() -> Outcome {
+pub(crate) fn own_mounts() -> Outcome {
     unshare(libc::CLONE_NEWNS)?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     Ok(())
@@ -162,7 +163,7 @@ pub(crate) fn typeless(_: &str) -> Outcome {
 }
 
 pub(crate) fn missing_file_systems_are_explained() -> Outcome {
-    let pins = "no file system of type bpf is mounted at the usual places: `mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`";
+    let pins = "no file system of type bpf is mounted at the usual places: `mount -t bpf -o mode=700 bpf /sys/fs/bpf` or `bpf::mount::bpffs()`";
     let groups = "no file system of type cgroup2 is mounted at the usual places: `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
     let tracing = "tracefs is not mounted; programs on tracepoints need it: `mount -t tracefs tracefs /sys/kernel/tracing`";
     judge(
@@ -239,6 +240,8 @@ pub(crate) fn unmounted(_: &str) -> Outcome {
             "{mounts}"
         );
     }
+    // Otherwise other users take the names of pins.
+    assert_eq!(fs::metadata("/sys/fs/bpf")?.mode() & 0o777, 0o700);
     tried("a pin, mounted", pin("/sys/fs/bpf/eunomia"));
     fs::remove_file("/sys/fs/bpf/eunomia")?;
     tried("a map's path, mounted", with_path("/sys/fs/bpf/eunomia"));

@@ -1,6 +1,13 @@
 //! Maps and programs that outlive the object that created them.
 
-use std::{fs, os::fd::AsFd as _, path::PathBuf};
+use std::{
+    fs,
+    os::{
+        fd::AsFd as _,
+        unix::fs::{lchown, symlink},
+    },
+    path::{Path, PathBuf},
+};
 
 use eunomia_runtime::{
     bpf::{self, Array, HashMap, Map},
@@ -14,9 +21,10 @@ use eunomia_tests::built::{
 
 use super::{
     Outcome,
-    child::{self, Other, answer},
+    child::{self, Other, answer, tried},
     errno,
     given::{INNER, open},
+    missing::own_mounts,
 };
 
 /// A path in the BPF file system, removed when dropped.
@@ -164,6 +172,56 @@ pub(crate) fn another_process(path: &str) -> Outcome {
     child::wait()?;
     hash.insert(&2, &cell(21))?;
     answer("read again", read()?);
+    Ok(())
+}
+
+/// Another user has taken the names of pins, which every user may do in a BPF file system that is
+/// mounted without options. A link of his would make this process read the ring of another object.
+pub(crate) fn pins_of_other_users_are_refused() -> Outcome {
+    let answers = child::run("pins-of-user")?;
+    for (name, place) in [
+        ("a folder", "folder"),
+        ("a link to a pin", "link"),
+        ("a link to nothing", "dangling"),
+        ("a pin below a link", "way"),
+        ("a pin in a folder", "folder"),
+        ("a map that is opened", "link"),
+    ] {
+        let refused = format!(
+            ": the user 65534 made /sys/fs/bpf/{place}, and could choose what is used; remove it, or make it your own with chown"
+        );
+        assert!(answers.get(name).is_some_and(|said| said.ends_with(&refused)), "{answers:#?}");
+    }
+    assert_eq!([&answers["an own link"], &answers["an own map that is opened"]], ["ok", "ok"]);
+    Ok(())
+}
+
+/// The part in a file system of its own.
+pub(crate) fn pins_of_user(_: &str) -> Outcome {
+    own_mounts()?;
+    rustix::mount::mount("bpf", "/sys/fs/bpf", "bpf", rustix::mount::MountFlags::empty(), None)?;
+    let place = |name: &str| Path::new("/sys/fs/bpf").join(name);
+    shared("/sys/fs/bpf/own")?;
+    symlink(place("own"), place("mine"))?;
+    fs::create_dir(place("folder"))?;
+    symlink(place("own"), place("link"))?;
+    symlink(place("gone"), place("dangling"))?;
+    symlink("/sys/fs/bpf", place("way"))?;
+    for name in ["folder", "link", "dangling", "way"] {
+        lchown(place(name), Some(65534), Some(65534))?;
+    }
+    for (name, path) in [
+        ("a folder", "folder"),
+        ("a link to a pin", "link"),
+        ("a link to nothing", "dangling"),
+        ("a pin below a link", "way/own"),
+        ("a pin in a folder", "folder/new"),
+        ("an own link", "mine"),
+    ] {
+        tried(name, shared(&format!("/sys/fs/bpf/{path}")).map_err(Into::into));
+    }
+    tried("a map that is opened", Map::open(place("link")).map_err(Into::into));
+    tried("an own map that is opened", Map::open(place("mine")).map_err(Into::into));
     Ok(())
 }
 

@@ -113,3 +113,30 @@ pub(crate) fn perf_samples_below_watermark_are_delivered() -> Outcome {
         Ok(())
     })
 }
+
+/// Every callback makes another event, so no batch finds the ring empty.
+pub(crate) fn endless_events_let_other_tasks_run() -> Outcome {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let skel = load()?;
+    let program = skel.progs()?.produce.fd()?.try_clone_to_owned()?;
+    let control = skel.control();
+    raw_test_run(&program, [1, 0, 0]);
+    runtime.block_on(async {
+        let mut skel = Async::new(skel)?;
+        let stop = control.clone();
+        let other = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            stop.stop();
+        });
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let more = |_: Export<'_>| {
+            if Instant::now() > deadline {
+                control.stop();
+            }
+            raw_test_run(&program, [1, 0, 0]);
+        };
+        while skel.next_batch(more).await? > 0 {}
+        assert!(other.is_finished(), "no other task has run");
+        Ok(())
+    })
+}

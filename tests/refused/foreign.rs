@@ -1,6 +1,6 @@
 //! Errors for files that are neither a skeleton nor an object, and for objects beyond limits.
 
-use eunomia_build::{Embed, Skeleton, tokens};
+use eunomia_build::{Embed, EventType, Skeleton, tokens};
 
 use crate::sources::{compile, read};
 
@@ -225,4 +225,29 @@ fn size_of_modules_is_limited() {
         ),
         "{said}"
     );
+}
+
+/// Without a limit, a document of some megabytes keeps the check busy for minutes.
+#[test]
+fn types_of_records_are_limited() {
+    const MAPS: usize = 14;
+    let constants: String = (0..20_000).map(|number| format!("C{number},")).collect();
+    let maps: String = (0..MAPS)
+        .map(|map| format!("struct {{ __uint(type, RINGBUF); __uint(max_entries, 4096); }} rb{map} SEC(\".maps\");\n"))
+        .collect();
+    let source =
+        format!("//= many\nenum many {{ {constants} }} x; struct event {{ u32 kind; }} y;\n{maps}");
+    let object = compile(&read(Box::leak(source.into_boxed_str()))[0]);
+    let mut skeleton = Skeleton::from_object("x", object, "x").unwrap();
+    for map in 0..MAPS {
+        let types = (0..1024).map(|value| (value.to_string(), "struct event".to_owned())).collect();
+        let tagged = EventType::Tagged { member: "kind".to_owned(), types };
+        skeleton.events.insert(format!("rb{map}"), tagged);
+    }
+    let mut fewer = skeleton.clone();
+    fewer.events.remove("rb0");
+    assert!(fewer.check().is_ok());
+    let refused = skeleton.check().unwrap_err().to_string();
+    let what = "events.rb13: too many types of records: 1024 here, with 200";
+    assert!(refused.contains(what) && refused.lines().count() == 1, "{refused}");
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use cargo_metadata::MetadataCommand;
-use eunomia_runtime::Skeleton;
+use eunomia_runtime::{__private::one_line, Skeleton};
 
 use super::{CommandError, args::Make, output};
 use crate::{Config, Error, files, stale};
@@ -103,7 +103,8 @@ fn make(
     let packed = config.packed(&mut output::warnings(err))?;
     files::write(&[(&package, packed.text.as_bytes())])?;
     output::notes(&packed.notes, &mut output::warnings(err));
-    let _ = writeln!(err, "{} -> {}", source.display(), package.display());
+    let [from, to] = [source, package.as_path()].map(|path| path.to_string_lossy());
+    let _ = writeln!(err, "{} -> {}", one_line(&from), one_line(&to));
     Ok(())
 }
 

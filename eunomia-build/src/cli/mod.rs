@@ -33,7 +33,7 @@ use std::{
 use clap::{CommandFactory as _, Parser as _};
 use eunomia_runtime::{__private::parsed, error::Diagnostics};
 
-use crate::Error;
+use crate::{Error, error::lines};
 use args::{Args, Command};
 
 /// The outcome of the command.
@@ -136,7 +136,7 @@ pub fn run(
         Err(CommandError::Error(error)) => (Exit::Failed, error.to_string()),
     };
     // If this write fails, no other place is left for the message.
-    let _ = writeln!(err, "{}", text.trim_end());
+    let _ = writeln!(err, "{}", lines(text.trim_end()));
     exit
 }
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use eunomia_runtime::{Skeleton, skeleton::object_name};
+use eunomia_runtime::{__private::one_line, Skeleton, skeleton::object_name};
 
 use super::{
     CommandError,
@@ -133,7 +133,8 @@ pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
 
 pub(super) fn run(args: &New, out: &mut dyn Write) -> Result<(), CommandError> {
     let (folder, name) = (&args.folder, object(&args.folder));
-    let shown = folder.display();
+    let shown = folder.to_string_lossy();
+    let shown = one_line(&shown);
     if fs::symlink_metadata(folder).is_ok() && !is_empty(folder) {
         return Err(Error::Config(format!(
             "{shown} exists already; choose another name, or remove it first"
@@ -244,8 +245,9 @@ impl Crates {
             return Ok(Self::Clone(path));
         }
         let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
-        // The folder may be gone, and another user may have made one of its name. Whoever owns this
-        // command can make it do anything already.
+        // The folder may be gone, and another user may have made one of its name, or a link, which
+        // he can change later. Whoever owns this command can make it do anything already.
+        let built_from = &fs::canonicalize(built_from).unwrap_or_default();
         let owner = |path: &Path| fs::metadata(path).map(|found| found.uid());
         let is_trusted = match (env::current_exe().and_then(|exe| owner(&exe)), owner(built_from)) {
             (Ok(own), Ok(other)) => own == other,

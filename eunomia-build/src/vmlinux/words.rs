@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -22,40 +23,54 @@ pub(super) struct Words {
 
 /// The header of libbpf that declares a function for each helper.
 const HELPERS: &str = "bpf_helper_defs.h";
-/// The most files that are read for one header.
+/// The most files that are read for one header, and their size.
 const MOST: usize = 4096;
+const MOST_BYTES: usize = 64 << 20;
+/// The longest line before the name of a header.
+const MOST_LINE: usize = 4096;
 
 impl Words {
     /// Adds the names in a file, and in the headers beside it that it includes. Headers that do not
     /// exist beside it are left out: clang may find them elsewhere, or may not need them.
     pub(super) fn read(&mut self, path: &Path) -> Result<(), Error> {
-        self.add(&files::read(path)?, path);
+        self.add(files::read(path)?, path.to_owned());
         self.add_helpers();
         Ok(())
     }
 
-    fn add(&mut self, text: &[u8], path: &Path) {
-        let text = String::from_utf8_lossy(text);
-        let text = plain(&text);
-        if text.contains("#define __VMLINUX_H__") {
-            // An earlier output.
-            return;
-        }
-        for header in included(&text) {
-            let beside = path.with_file_name(header);
-            match (files::read(&beside), headers::named(header)) {
-                _ if self.seen.len() > MOST => {}
-                (Ok(text), _) => {
-                    if self.seen.insert(beside.clone()) {
-                        self.add(&text, &beside);
-                    }
-                }
-                (Err(_), Some((name, text))) => self.add_shipped(name, text),
-                (Err(_), None) => {}
+    fn add(&mut self, text: Vec<u8>, path: PathBuf) {
+        let mut bytes = text.len();
+        // Without links and `..`: a header may include itself by ever longer paths.
+        let mut seen = BTreeSet::new();
+        let mut waiting = vec![(text, path)];
+        while let Some((text, path)) = waiting.pop() {
+            let text = plain(&String::from_utf8_lossy(&text));
+            if text.contains("#define __VMLINUX_H__") {
+                // An earlier output.
+                continue;
             }
+            for header in included(&text) {
+                let beside = path.with_file_name(header);
+                match (fs::canonicalize(&beside), headers::named(header)) {
+                    _ if seen.len() > MOST || bytes > MOST_BYTES => {}
+                    (Ok(found), _) if seen.contains(&found) => {}
+                    (Ok(found), shipped) => match (files::read(&found), shipped) {
+                        (Ok(text), _) => {
+                            seen.insert(found);
+                            self.seen.insert(beside.clone());
+                            bytes += text.len();
+                            waiting.push((text, beside));
+                        }
+                        (Err(_), Some((name, text))) => self.add_shipped(name, text),
+                        (Err(_), None) => {}
+                    },
+                    (Err(_), Some((name, text))) => self.add_shipped(name, text),
+                    (Err(_), None) => {}
+                }
+            }
+            let Self { tags, names, .. } = self;
+            split(&text, tags, names);
         }
-        let Self { tags, names, .. } = self;
-        split(&text, tags, names);
     }
 
     /// Adds the names in a header of [`headers`]. The declarations of helpers are left to
@@ -121,10 +136,14 @@ fn included(text: &str) -> Vec<&str> {
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
+    let mut start = 0;
     while let Some(at) = rest.find(['/', '"', '\'']) {
         let (before, from) = rest.split_at(at);
+        start = before.rfind('\n').map_or(start, |at| plain.len() + at + 1);
         plain.push_str(before);
-        let line = plain.lines().next_back().unwrap_or_default().trim_start();
+        let line = plain.get(start..).unwrap_or_default();
+        // A line that includes a header is short, but others may have any number of quotes.
+        let line = if line.len() <= MOST_LINE { line.trim_start() } else { "" };
         let is_include = line.starts_with('#') && line.contains("include");
         rest = if let Some(comment) = from.strip_prefix("/*") {
             plain.push(' ');
@@ -200,6 +219,28 @@ mod tests {
         ] {
             assert_eq!(names.contains(word), is_found, "{word}: {plain}");
         }
+    }
+
+    #[test]
+    fn header_is_read_once() {
+        let folder = std::env::temp_dir().join(format!("eunomia-words-{}", std::process::id()));
+        fs::create_dir_all(folder.join("d")).unwrap();
+        // Each way to the header is another path.
+        let text = format!("#include \"d/../a.h\"\n{}", "int x;\n".repeat(1 << 16));
+        fs::write(folder.join("a.h"), text).unwrap();
+        fs::write(folder.join("a.bpf.c"), "#include \"a.h\"\n").unwrap();
+        let mut words = Words::default();
+        words.read(&folder.join("a.bpf.c")).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+        assert!(words.names.contains("x") && words.seen.len() == 1, "{:?}", words.seen);
+    }
+
+    #[test]
+    fn line_with_many_quotes_is_read_at_once() {
+        let start = std::time::Instant::now();
+        let plain = plain(&format!("# /**/ include \"a\"\n{}", "/ ".repeat(1 << 20)));
+        assert!(plain.starts_with("#   include \"a\"\n/ / ") && plain.len() == (2 << 20) + 16);
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
     }
 
     #[test]

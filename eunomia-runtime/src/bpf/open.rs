@@ -8,6 +8,7 @@ mod maps;
 mod program;
 mod settings;
 mod spec;
+mod strings;
 mod table;
 
 use std::path::Path;
@@ -31,7 +32,7 @@ use super::{
 use crate::diagnosis::pinned::pin_none;
 use crate::{
     Error, Result,
-    diagnosis::load::LoadHints,
+    diagnosis::{load::LoadHints, pinned::Pins},
     host::{
         messages::{listen, refused},
         token,
@@ -324,17 +325,22 @@ impl Open {
     /// # Errors
     /// [`Error::Kernel`] if loading fails, with the verifier's log of a refused program and with
     /// the capabilities that this process lacks for the programs and maps. [`Error::InUse`] if
-    /// another object in this process reads a shared map, see [`Self::leave_records`]. After an
-    /// error nothing stays loaded.
+    /// another object in this process reads a shared map, see [`Self::leave_records`].
+    /// [`Error::Misuse`] if another user than root made the pin of a map. After an error nothing
+    /// stays loaded.
     pub fn load(self) -> Result<Loaded> {
         let Self { object, settings } = self;
         // libbpf takes the object, and does not return it if loading fails.
         let hints = LoadHints::of(&object, &settings.inner);
+        let pins = Pins::of(&object);
+        pins.check()?;
         let (object, log) = listen(|| load(object));
         let (object, facts) = object.map_err(|error| {
             let error = refused(format!("load the BPF object `{}`", settings.name), &error, &log);
             hints.explain(error, &log)
         })?;
+        // Another user may have made a pin after the first check.
+        pins.check_used()?;
         Loaded::new(object, facts, settings)
     }
 }

@@ -1,6 +1,9 @@
 //! The maps that deliver records to user space, and the types of these records.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 use super::{
     declared::declared_types,
@@ -15,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Diagnostic, Found, JsonPath},
-    object::{DataSection, Layouts, MapDef, MapKind},
+    object::{DataSection, Kind, Layouts, MapDef, MapKind},
     plain::quoted,
     skeleton::{
         Skeleton,
@@ -71,11 +74,28 @@ pub(crate) fn resolve(
     check_events(skeleton, &sources, diagnostics);
     let dummies = dummies(layouts, sections);
     let single = single_mode(&declared, &skeleton.exports, &dummies, sources.len(), layouts);
-    let resolver = Resolver { skeleton, layouts, sections, single, is_alone: sources.len() == 1 };
+    let is_alone = sources.len() == 1;
+    let (cost, left) = (cost(layouts), Cell::new(MOST_STEPS));
+    let resolver = Resolver { skeleton, layouts, sections, single, is_alone, cost, left };
     let streams = sources.into_iter().filter_map(|source| resolver.stream(source, diagnostics));
     let mut streams: Vec<Stream> = streams.collect();
     weigh(skeleton, layouts, maps, (&declared, &dummies), &mut streams, diagnostics);
     streams
+}
+
+/// The limit of what is compared to tell the types of all maps apart. It is far beyond what programs
+/// have, and takes some seconds.
+const MOST_STEPS: u64 = 1 << 28;
+
+/// Returns the number of names with which a type of a map's several types may be compared: those of
+/// all constants and members.
+fn cost(layouts: &Layouts) -> u64 {
+    let names = layouts.btf.iter().map(|(_, ty)| match &ty.kind {
+        Kind::Struct { members, .. } | Kind::Union { members, .. } => members.len(),
+        Kind::Enum { values, .. } => values.len(),
+        _ => 0,
+    });
+    names.sum::<usize>() as u64
 }
 
 /// Reports exports of perf event arrays that deliver nothing.
@@ -195,6 +215,9 @@ struct Resolver<'a> {
     single: Payload,
     /// True if there is only one source.
     is_alone: bool,
+    /// The steps that one type of a map's several types may take, and those that are left.
+    cost: u64,
+    left: Cell<u64>,
 }
 
 impl Resolver<'_> {
@@ -257,7 +280,24 @@ impl Resolver<'_> {
     /// Returns the payload that the map's definition in the object declares.
     fn own_records(&self, source: &Source<'_>, diagnostics: &mut Found) -> Option<Payload> {
         let records = source.def.records?;
+        if let Kind::Union { members, .. } = &self.layouts.btf.unmodified(records).1.kind {
+            self.take(members.len(), &source.place.key("type"), diagnostics)?;
+        }
         records::declared(records, &source.place.key("type"), self.layouts, diagnostics)
+    }
+
+    /// Takes the steps for a number of types, or reports that too few are left.
+    fn take(&self, types: usize, place: &JsonPath, diagnostics: &mut Found) -> Option<()> {
+        let left = self.left.get().checked_sub((types as u64).saturating_mul(self.cost));
+        if left.is_none() {
+            let what = format!(
+                "too many types of records: {types} here, with {} constants and members in BTF",
+                self.cost
+            );
+            diagnostics.push(Diagnostic::new(place.clone(), what, "use fewer types or maps"));
+        }
+        self.left.set(left?);
+        Some(())
     }
 
     /// Reports whether two payloads are the same, if the document spells types by name.
@@ -297,6 +337,7 @@ impl Resolver<'_> {
                 None
             }
             EventType::Tagged { member, types } => {
+                self.take(types.len(), &place, diagnostics)?;
                 tagged::resolve(member, types, &place, self.layouts, diagnostics)
                     .map(Payload::Tagged)
             }

@@ -196,14 +196,15 @@ fn value(
     let all = || {
         constants(layouts, ty).chain(layouts.btf.iter().flat_map(|(id, _)| constants(layouts, id)))
     };
-    let number = all().find(|(name, _)| *name == text).map(|(_, number)| number.to_string());
+    // There may be a hundred thousand constants.
+    let is_name = text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    let constant = || all().find(|(name, _)| *name == text);
+    let number = is_name.then(constant).flatten().map(|(_, number)| number.to_string());
     match parse(layouts, ty, number.as_deref().unwrap_or(text)) {
         Ok(bytes) => Some(unsigned(&bytes)),
         Err(what) => {
             // A number out of range is not a misspelled name.
-            let is_unknown =
-                number.is_none() && text.starts_with(|c: char| c.is_alphabetic() || c == '_');
-            let todo = is_unknown.then(|| {
+            let todo = (is_name && number.is_none()).then(|| {
                 let elsewhere = "if no type in BTF uses the enum, give the constant as a number";
                 similar(text, all().map(|(name, _)| name)).unwrap_or_else(|| elsewhere.to_owned())
             });

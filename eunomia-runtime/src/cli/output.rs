@@ -20,7 +20,7 @@ use super::{
     input::is_stream,
     outlet::{Ending, Given, Outlet},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, file::refuse_planted};
 
 /// Writes to standard output. If the reader closed the pipe, it has read enough, and that is no
 /// error.
@@ -238,6 +238,7 @@ impl<'a> To<'a> {
 impl Target {
     fn open(path: &Path, readers: Readers) -> Result<Self> {
         let failed = |source| Error::File { path: path.to_owned(), source };
+        refuse_planted(path).map_err(failed)?;
         let mode = if readers == Readers::Owner { 0o600 } else { 0o666 };
         let (file, empty) =
             match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {

@@ -2,15 +2,19 @@
 
 use std::{
     ffi::{CStr, OsStr},
-    os::unix::ffi::OsStrExt as _,
-    path::PathBuf,
+    fs, io,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
 };
 
-#[cfg(feature = "dynamic")]
-use libbpf_rs::OpenObject;
-use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, OpenMap, libbpf_sys};
+use libbpf_rs::{AsRawLibbpf as _, MapCore as _, MapHandle, OpenMap, OpenObject, libbpf_sys};
 
-use crate::{host::privilege::map_type_name, map_spec::MapSpec};
+use crate::{
+    Error, Result,
+    file::is_own,
+    host::{mount::OF_PINS, privilege::map_type_name},
+    map_spec::MapSpec,
+};
 
 /// A map of an object with a pin path.
 pub(crate) struct Pinned {
@@ -30,7 +34,8 @@ pub(crate) fn pin_none(object: &mut OpenObject) {
         // SAFETY: the string ends with a NUL, and the map keeps it until its path is changed below.
         let path = (!path.is_null())
             .then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())));
-        if path.is_some_and(|path| !path.exists()) {
+        // A link that leads nowhere is something: it keeps libbpf from pinning the map.
+        if path.is_some_and(|path| fs::symlink_metadata(path).is_err()) {
             // SAFETY: the map belongs to a live object that is borrowed exclusively, and null
             // stands for no path.
             unsafe { libbpf_sys::bpf_map__set_pin_path(raw, std::ptr::null()) };
@@ -72,6 +77,69 @@ impl Pinned {
             self.name
         ))
     }
+}
+
+/// The pins of the maps that an object creates.
+pub(crate) struct Pins(Vec<(String, PathBuf)>);
+
+impl Pins {
+    pub(crate) fn of(object: &OpenObject) -> Self {
+        let maps = object.maps().filter(OpenMap::autocreate);
+        let pins = maps.filter_map(|map| Pinned::of(&map));
+        Self(pins.map(|pinned| (pinned.name, pinned.path)).collect())
+    }
+
+    /// Refuses pins that another user made. In a BPF file system that is mounted without options
+    /// everyone can make files, and one that leads to another map would make this process read
+    /// records that are not its own, beside their reader.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] for the first of them.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.0.iter().try_for_each(|(name, path)| refuse_foreign(path, || format!("map `{name}`")))
+    }
+
+    /// As [`Self::check`], after libbpf has used the pins. One that somebody has removed by then is
+    /// refused too, since nobody can say whose it was.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn check_used(&self) -> Result<()> {
+        self.check()?;
+        let gone = self.0.iter().find(|(_, path)| {
+            fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        });
+        gone.map_or(Ok(()), |(name, path)| {
+            let why = format!("{} was removed while it was used; load it again", path.display());
+            Err(Error::Misuse { name: format!("map `{name}`"), why })
+        })
+    }
+}
+
+/// Refuses a pin that another user made, see [`Pins::check`]. The error is about `name`.
+///
+/// # Errors
+/// [`Error::Misuse`] if another user than root made it.
+pub(crate) fn refuse_foreign(path: &Path, name: impl FnOnce() -> String) -> Result<()> {
+    foreign(path).map_or(Ok(()), |(place, user)| {
+        let why = format!(
+            "the user {user} made {}, and could choose what is used; remove it, or make it your own with chown",
+            place.display()
+        );
+        Err(Error::Misuse { name: name(), why })
+    })
+}
+
+/// Returns the file or folder on the way to a pin that another user made, and the user. The root
+/// of the file system belongs to whoever mounted it.
+fn foreign(path: &Path) -> Option<(&Path, u32)> {
+    path.ancestors()
+        .take_while(|step| {
+            let folder = step.parent().filter(|folder| !folder.as_os_str().is_empty());
+            OF_PINS.holds(folder.unwrap_or(Path::new("."))) == Some(true)
+        })
+        .filter_map(|step| Some((step, fs::symlink_metadata(step).ok()?.uid())))
+        .find(|(_, user)| !is_own(*user))
 }
 
 fn differences(expected: &MapSpec, pinned: &MapSpec) -> String {

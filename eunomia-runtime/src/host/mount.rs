@@ -2,6 +2,7 @@
 //! these functions is called.
 
 use std::{
+    ffi::CStr,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -31,25 +32,35 @@ pub(crate) struct Kind {
     magic: i64,
     /// Its mount points, the usual one first; these are all that libbpf looks at.
     places: &'static [&'static str],
+    /// The options to mount it with.
+    options: Option<&'static CStr>,
 }
 
-pub(crate) const OF_PINS: Kind =
-    Kind { name: "bpf", function: "bpffs", magic: 0xcafe_4a11, places: &[BPFFS] };
+pub(crate) const OF_PINS: Kind = Kind {
+    name: "bpf",
+    function: "bpffs",
+    magic: 0xcafe_4a11,
+    places: &[BPFFS],
+    // Without it every user can make files in it, and so take the names of pins.
+    options: Some(c"mode=700"),
+};
 pub(crate) const OF_TRACEPOINTS: Kind = Kind {
     name: "tracefs",
     function: "tracefs",
     magic: 0x7472_6163,
     places: &["/sys/kernel/tracing", "/sys/kernel/debug/tracing"],
+    options: None,
 };
 pub(crate) const OF_CGROUPS: Kind = Kind {
     name: "cgroup2",
     function: "cgroup2",
     magic: 0x6367_7270,
     places: &["/sys/fs/cgroup", "/sys/fs/cgroup/unified"],
+    options: None,
 };
 
-/// Mounts a BPF file system (bpffs), for pins, on `/sys/fs/bpf` unless one is mounted there.
-/// Returns the mount point.
+/// Mounts a BPF file system (bpffs), for pins, on `/sys/fs/bpf` unless one is mounted there. Only
+/// this user can make files in it. Returns the mount point.
 ///
 /// # Errors
 /// [`Error::Kernel`] if mounting fails, with EPERM without CAP_SYS_ADMIN; [`Error::File`] if the
@@ -106,7 +117,10 @@ impl Kind {
 
     /// Returns how to mount it.
     pub(crate) fn remedy(&self) -> Hint {
-        let by_hand = format!("`mount -t {0} {0} {1}`", self.name, self.place());
+        let options = self
+            .options
+            .map_or_else(String::new, |options| format!("-o {} ", options.to_string_lossy()));
+        let by_hand = format!("`mount -t {0} {options}{0} {1}`", self.name, self.place());
         // The command mounts what tracepoints and pins need.
         Advice::Mount {
             by_hand: &by_hand,
@@ -153,7 +167,7 @@ impl Kind {
             });
         }
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        let mounted = mount(self.name, place, self.name, flags, None);
+        let mounted = mount(self.name, place, self.name, flags, self.options);
         mounted.map_err(|errno| {
             kernel_error(tried, errno.into()).without(|| lacking(&[Need::of_mounts()]))
         })?;
@@ -176,8 +190,14 @@ mod tests {
 
     #[test]
     fn remedy_names_mount_command() {
-        assert_eq!(OF_PINS.remedy(), "`mount -t bpf bpf /sys/fs/bpf` or `bpf::mount::bpffs()`");
-        assert_eq!(OF_PINS.remedy().for_command(), "`mount -t bpf bpf /sys/fs/bpf`, or `--mount`");
+        assert_eq!(
+            OF_PINS.remedy(),
+            "`mount -t bpf -o mode=700 bpf /sys/fs/bpf` or `bpf::mount::bpffs()`"
+        );
+        assert_eq!(
+            OF_PINS.remedy().for_command(),
+            "`mount -t bpf -o mode=700 bpf /sys/fs/bpf`, or `--mount`"
+        );
         assert_eq!(
             OF_CGROUPS.remedy(),
             "`mount -t cgroup2 cgroup2 /sys/fs/cgroup` or `bpf::mount::cgroup2()`"

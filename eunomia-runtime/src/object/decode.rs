@@ -52,7 +52,7 @@ const MAX_TYPES: usize = 1 << 19;
 /// Total number of members, constants, parameters and variables.
 const MAX_ITEMS: usize = 1 << 20;
 /// Total bytes of all names. Any number of types can share one name, and each gets its own copy.
-const MAX_NAMES: usize = 32 << 20;
+pub(crate) const MAX_NAMES: usize = 32 << 20;
 
 /// Limits what decoding can allocate, before anything is decoded: a few kilobytes of compressed BTF
 /// could otherwise make it allocate gigabytes.

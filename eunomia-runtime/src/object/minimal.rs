@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{
+    decode::{MAX_NAME, MAX_NAMES},
     kernel::essential,
     relocations::{size, word},
 };
@@ -157,8 +158,11 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// Returns a string. The kernel accepts no longer names, and each may be a part of one long
+    /// string.
     fn string(&self, at: u32) -> Option<&'a str> {
         let rest = self.strings.get(usize::try_from(at).ok()?..)?;
+        let rest = rest.get(..rest.len().min(MAX_NAME + 1))?;
         std::str::from_utf8(rest.get(..rest.iter().position(|byte| *byte == 0)?)?).ok()
     }
 }
@@ -238,6 +242,9 @@ impl<'a> Output<'a> {
         if let Some(known) = self.known.get(text) {
             return Some(*known);
         }
+        if self.strings.len() > MAX_NAMES {
+            return None;
+        }
         let at = u32::try_from(self.strings.len()).ok()?;
         self.strings.extend_from_slice(text.as_bytes());
         self.strings.push(0);
@@ -306,6 +313,25 @@ mod tests {
         };
         assert_eq!(of(&whole), of(&cut));
         assert!(cut.btf.iter().all(|(_, ty)| ty.name != "rb"), "maps are left out");
+    }
+
+    /// Returns BTF of structs whose names are in one string.
+    fn named(names: &[u32], strings: &[u8]) -> Vec<u8> {
+        let types: Vec<u32> = names.iter().flat_map(|name| [*name, 4 << 24, 0]).collect();
+        let sizes = [24, 0, 4 * types.len(), 4 * types.len(), strings.len()];
+        let words = sizes.iter().map(|size| *size as u32).chain(types);
+        let words = words.flat_map(u32::to_le_bytes);
+        MAGIC.into_iter().chain([0]).chain(words).chain(strings.iter().copied()).collect()
+    }
+
+    #[test]
+    fn endless_names_are_rejected_at_once() {
+        let strings = [&b"\0kinds\0"[..], &[b'x'; 1 << 22], b"\0"].concat();
+        let start = std::time::Instant::now();
+        let names = HashSet::from(["kinds"]);
+        assert_eq!(cut(&named(&[7; 1 << 16], &strings), &names), None);
+        assert!(cut(&named(&[1; 1 << 16], &strings), &names).is_some());
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
     }
 
     #[test]

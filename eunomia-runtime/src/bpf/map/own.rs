@@ -27,7 +27,7 @@ impl Map<'static> {
     /// # Errors
     /// [`Error::Kernel`] if the path cannot be opened: ENOENT if it does not exist, EACCES if it is
     /// not in a BPF file system or may not be read and written. [`Error::Mismatch`] if it is not a
-    /// map.
+    /// map. [`Error::Misuse`] if another user than root made the pin.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let tried = || format!("open the map pinned to {}", path.display());

@@ -18,6 +18,7 @@ use std::{
 use libbpf_rs::libbpf_sys;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
+use super::strings::are_short;
 use crate::{Error, Result, file, host::messages::listen};
 
 /// A sealed copy of a file, which another user cannot change while libbpf uses it.
@@ -41,6 +42,10 @@ impl BtfFile {
     pub(in crate::bpf) fn read(path: &Path) -> Result<Self> {
         let failed = |source| Error::File { path: path.to_owned(), source };
         let copy = Self(copy(path).map_err(failed)?);
+        if !are_short(&copy.0) {
+            let why = "it is not the BTF of a kernel: it has names of more than 4096 bytes, or is a damaged ELF file";
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, why)));
+        }
         // If libbpf cannot parse it now, it tells why when the object is loaded.
         let checked = copy
             .parse()
@@ -331,8 +336,12 @@ mod tests {
     }
 
     fn said(types: &[u32]) -> Option<String> {
+        said_of(&btf(types))
+    }
+
+    fn said_of(btf: &[u8]) -> Option<String> {
         let path = std::env::temp_dir().join(format!("eunomia-btf-file-{}", std::process::id()));
-        fs::write(&path, btf(types)).unwrap();
+        fs::write(&path, btf).unwrap();
         let said = BtfFile::read(&path).err().map(|error| error.to_string());
         fs::remove_file(path).unwrap();
         said
@@ -419,6 +428,22 @@ mod tests {
                 types.len()
             );
         }
+    }
+
+    /// libbpf compares the names of each two types that follow each other.
+    #[test]
+    fn endless_names_are_refused_at_once() {
+        let types = [1, 4 << 24, 0].repeat(1 << 18);
+        let mut file = btf(&types);
+        file.truncate(file.len() - 1);
+        file.resize(file.len() + (3 << 20), b'x');
+        file.push(0);
+        let strings = (3 << 20) + 3_u32;
+        file[20..24].copy_from_slice(&strings.to_ne_bytes());
+        let start = std::time::Instant::now();
+        let said = said_of(&file);
+        assert!(said.is_some_and(|said| said.contains("names of more than 4096 bytes")));
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
     }
 
     #[test]

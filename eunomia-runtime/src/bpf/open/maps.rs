@@ -242,8 +242,9 @@ impl Open {
     /// If the path does not exist, loading creates the object's map and pins it there; it then
     /// outlives the object.
     ///
-    /// Loading fails with EINVAL if the pinned map has another type or size, and the error names
-    /// the difference. It also fails with EINVAL if the path is not in a BPF file system
+    /// Loading fails if another user than root made the pin, or a folder above it in that file
+    /// system: the user could choose the map, and read or change what is in it. It fails with EINVAL
+    /// if the pinned map has another type or size, and the error names the difference. It also fails with EINVAL if the path is not in a BPF file system
     /// ([`crate::host::mount::bpffs`]).
     ///
     /// # Errors

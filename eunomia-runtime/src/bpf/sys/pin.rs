@@ -11,6 +11,7 @@ use libbpf_rs::libbpf_sys;
 use super::c_string;
 use crate::{
     Result,
+    diagnosis::pinned::refuse_foreign,
     host::{kernel_error, mount::OF_PINS},
 };
 
@@ -31,7 +32,7 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
         .with_hint(|| elsewhere.then(|| OF_PINS.absent())))
 }
 
-/// Opens the BPF object that is pinned to a path.
+/// Opens the BPF object that is pinned to a path. Refuses a pin that another user than root made.
 pub(crate) fn pinned(path: &Path, what: &str) -> Result<OwnedFd> {
     let tried = format!("open {what} that is pinned to {}", path.display());
     let name = c_string(path.as_os_str().as_encoded_bytes(), || tried.clone())?;
@@ -39,9 +40,10 @@ pub(crate) fn pinned(path: &Path, what: &str) -> Result<OwnedFd> {
     let fd = unsafe { libbpf_sys::bpf_obj_get(name.as_ptr()) };
     if fd >= 0 {
         // SAFETY: the descriptor is new, and nobody else owns it.
-        return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        return refuse_foreign(path, || tried).map(|()| fd);
     }
-    let denied = "the path is not in a BPF file system (`mount -t bpf bpf /sys/fs/bpf`), or this process may not read and write it";
+    let denied = "the path is not in a BPF file system (`mount -t bpf -o mode=700 bpf /sys/fs/bpf`), or this process may not read and write it";
     Err(kernel_error(tried, io::Error::from_raw_os_error(-fd))
         .with_hint(|| (-fd == libc::EACCES).then_some(denied)))
 }
