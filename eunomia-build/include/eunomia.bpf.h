@@ -15,6 +15,10 @@
 
 #include <bpf/bpf_helpers.h>
 
+#if !__has_attribute(btf_decl_tag)
+#error "this compiler ignores BTF declaration tags, so the object would say nothing; use clang 14 or newer"
+#endif
+
 /*
  * A key of the skeleton and its value, for the variable, map, function or member that it stands at.
  * Both are strings. The macros below are for the known keys.

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use crate::{Error, config::arch, error::lines};
+use crate::{Error, cargo::target_arch, error::lines};
 
 /// The environment variables that change what clang makes of a source: more folders with headers,
 /// other arguments, and the time that `__DATE__` and `__TIME__` give.
@@ -68,9 +68,15 @@ pub(crate) fn run(
     }
 }
 
-/// Returns what to do about a header that clang does not find.
+/// Returns what to do about something that clang does not have.
 fn missing(stderr: &str) -> &'static str {
     match stderr {
+        text if text.contains("No available targets are compatible with triple") => {
+            "This clang was built without the BPF target; install Debian's package clang, or select another with `--clang` or `Config::clang`.\n"
+        }
+        text if text.contains("unrecognized command-line option \u{2018}-target") => {
+            "This compiler is not clang; select one with `--clang` or `Config::clang`.\n"
+        }
         // The C library's headers are for the machine's own programs.
         text if text.contains("'gnu/stubs-32.h' file not found") => {
             "A BPF program cannot use the C library, so include <linux/types.h> in place of its headers.\n"
@@ -138,7 +144,7 @@ impl Target {
             Ok(endian) => endian == "little",
             Err(_) => cfg!(target_endian = "little"),
         };
-        Self { arch: arch(), is_little, abi: env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default() }
+        Self { arch: target_arch(), is_little, abi: env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default() }
     }
 
     /// Returns the target with this name, in the spelling of Rust, of libbpf or of Debian.

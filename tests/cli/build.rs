@@ -1,6 +1,10 @@
 //! `cargo eunomia build`.
 
-use std::{ffi::OsString, fs};
+use std::{
+    ffi::OsString,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+};
 
 use eunomia_build::{Skeleton, cli::Exit};
 use eunomia_tests::fixture;
@@ -127,6 +131,15 @@ fn failures_are_explained() {
         refused(&["build", "bpf/names.cc", "--clang", &clang, "-o", &package]),
         "cannot compile bpf/names.cc: the name of a BPF C file must end with `.c`; rename the file\n"
     );
+    // What clang says stays as it is; a line after it says what to do.
+    let no_target = "error: unable to create target: 'No available targets are compatible with triple \"bpf\"'\n";
+    let (_, scripts) = super::folder("build-no-target");
+    let without = format!("{scripts}/clang");
+    fs::write(&without, format!("#!/bin/sh\ncat >&2 <<'.'\n{no_target}.\nexit 1\n")).unwrap();
+    fs::set_permissions(&without, Permissions::from_mode(0o755)).unwrap();
+    let error = refused(&["build", "bpf/names.bpf.c", "--clang", &without, "-o", &package]);
+    assert!(error.contains(no_target), "{error}");
+    assert!(error.contains("This clang was built without the BPF target; install"), "{error}");
     assert_eq!(
         refused(&["build", "bpf/names.bpf.c", "--clang", "false", "-o", &package]),
         "cannot compile bpf/names.bpf.c: `false` failed without a message (exit status: 1)\n"
