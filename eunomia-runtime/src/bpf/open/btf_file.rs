@@ -322,7 +322,11 @@ pub(in crate::bpf) fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{
+        fs,
+        path::Path,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
     use crate::bpf::open::kernel_btf::OF_KERNEL;
@@ -340,7 +344,10 @@ mod tests {
     }
 
     fn said_of(btf: &[u8]) -> Option<String> {
-        let path = std::env::temp_dir().join(format!("eunomia-btf-file-{}", std::process::id()));
+        // Tests run in threads of one process.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("eunomia-btf-file-{name}"));
         fs::write(&path, btf).unwrap();
         let said = BtfFile::read(&path).err().map(|error| error.to_string());
         fs::remove_file(path).unwrap();
