@@ -1,17 +1,18 @@
 //! Reads the annotations in the doc comments of a C source: `@cmdarg {"short": "p"}`.
 
-use crate::{
-    Error,
-    comments::{DocComment, doc_comments},
-    config, files,
-    lexer::Line,
-};
 use std::{collections::HashMap, path::PathBuf};
 
 use eunomia_runtime::{
     Skeleton,
     error::{Diagnostic, Diagnostics, JsonPath, Position},
     skeleton::annotations::{Annotation, Item, Items, json_len},
+};
+
+use crate::{
+    Error, cargo,
+    comments::{DocComment, doc_comments},
+    files,
+    lexer::Line,
 };
 
 /// Keys that only an annotation has. Other tools' comments have none of them, so one that is about
@@ -69,7 +70,7 @@ pub(crate) fn apply(
         found.extend(read(&items, &String::from_utf8_lossy(&text), &file)?);
     }
     let (skeleton, warnings) = skeleton.annotated(&found)?;
-    config::report(&skeleton, warnings, warn);
+    cargo::report(&skeleton, warnings, warn);
     Ok(skeleton)
 }
 

@@ -1,11 +1,12 @@
-//! What a build script tells cargo: the files that it depends on, and warnings.
+//! What a build script and cargo tell each other: the architecture, the files that the output depends
+//! on, and warnings.
 
 use std::{
     env,
     path::{Path, PathBuf},
 };
 
-use eunomia_runtime::__private::one_line;
+use eunomia_runtime::{__private::one_line, Skeleton, error::Diagnostic};
 
 /// Tells cargo, if this is a build script, to run the script again if one of the files changes.
 pub(crate) fn watch(files: &[PathBuf]) {
@@ -45,4 +46,17 @@ pub(crate) fn warn(text: &str) {
             .for_each(|line| println!("cargo::warning={}", one_line(line))),
         None => eprint!("{text}"),
     }
+}
+
+/// Gives warnings of keys that mean nothing to `warn`, a line for each.
+pub(crate) fn report(skeleton: &Skeleton, warnings: Vec<Diagnostic>, warn: &mut dyn FnMut(&str)) {
+    for warning in warnings {
+        warn(&format!("{}\n", skeleton.diagnostics(vec![warning])));
+    }
+}
+
+/// Returns the architecture of the build, or of this machine outside of a build script.
+pub(crate) fn target_arch() -> String {
+    // Cargo sets it for build scripts.
+    env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.to_owned())
 }

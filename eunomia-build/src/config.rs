@@ -21,8 +21,6 @@ mod input;
 
 #[cfg(feature = "cli")]
 pub(crate) use input::stem;
-#[cfg(feature = "compile")]
-pub(crate) use input::{arch, report};
 
 /// A builder that generates a module in a build script.
 ///

@@ -9,7 +9,8 @@ use std::{
 use eunomia_runtime::object::Elf;
 use gimli::{
     AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, EntriesTreeNode, Expression,
-    LittleEndian, Operation, Register, Unit, UnitOffset, constants,
+    LittleEndian, Operation, Register, Unit, UnitOffset,
+    constants::{self, DwTag},
 };
 
 type Bytes<'a> = EndianSlice<'a, LittleEndian>;
@@ -214,21 +215,26 @@ impl<'a> Reader<'a, '_> {
     /// Returns the type of a variable, or the one that it points to, and whether it points to it.
     fn pointee(&self, entry: &Entry<'a>) -> Result<Option<(UnitOffset, bool)>, gimli::Error> {
         let Some(start) = self.ty(entry)? else { return Ok(None) };
-        let mut offset = start;
+        match self.bare(start)? {
+            Some((of, constants::DW_TAG_pointer_type)) => {
+                Ok(self.ty(&self.unit.entry(of)?)?.map(|to| (to, true)))
+            }
+            bare => Ok(bare.map(|_| (start, false))),
+        }
+    }
+
+    /// Returns a type without typedefs and qualifiers, and its kind.
+    fn bare(&self, mut ty: UnitOffset) -> Result<Option<(UnitOffset, DwTag)>, gimli::Error> {
         for _ in 0..DEPTH {
-            let entry = self.unit.entry(offset)?;
-            let next = match entry.tag() {
+            let entry = self.unit.entry(ty)?;
+            match entry.tag() {
                 constants::DW_TAG_const_type
                 | constants::DW_TAG_volatile_type
-                | constants::DW_TAG_typedef => self.ty(&entry)?,
-                constants::DW_TAG_pointer_type => {
-                    return Ok(self.ty(&entry)?.map(|to| (to, true)));
-                }
-                _ => return Ok(Some((start, false))),
-            };
-            match next {
-                Some(next) => offset = next,
-                None => return Ok(None),
+                | constants::DW_TAG_typedef => match self.ty(&entry)? {
+                    Some(next) => ty = next,
+                    None => return Ok(None),
+                },
+                tag => return Ok(Some((ty, tag))),
             }
         }
         Ok(None)
@@ -273,9 +279,9 @@ impl<'a> Reader<'a, '_> {
         }
         Ok(None)
     }
+
     /// Returns the bytes before the last member of a struct or union, if that is an array and not all
-    /// of it, and whether
-    /// a member is a struct or union that takes all of its `size`.
+    /// of it, and whether a member is a struct or union that takes all of its `size`.
     fn ends(&self, of: UnitOffset, size: u64) -> Result<(Option<u64>, bool), gimli::Error> {
         let mut tree = self.unit.entries_tree(Some(of))?;
         let mut members = tree.root()?.children();
@@ -290,25 +296,9 @@ impl<'a> Reader<'a, '_> {
             // Members of unions have none.
             let start = member.attr_value(constants::DW_AT_data_member_location);
             let start = start.and_then(|start| start.udata_value());
-            least = if self.is_array(ty)? { start.filter(|start| *start > 0) } else { None };
+            let is_array = matches!(self.bare(ty)?, Some((_, constants::DW_TAG_array_type)));
+            least = if is_array { start.filter(|start| *start > 0) } else { None };
         }
         Ok((least, is_wrapper))
-    }
-
-    fn is_array(&self, mut ty: UnitOffset) -> Result<bool, gimli::Error> {
-        for _ in 0..DEPTH {
-            let entry = self.unit.entry(ty)?;
-            let next = match entry.tag() {
-                constants::DW_TAG_const_type
-                | constants::DW_TAG_volatile_type
-                | constants::DW_TAG_typedef => self.ty(&entry)?,
-                tag => return Ok(tag == constants::DW_TAG_array_type),
-            };
-            match next {
-                Some(next) => ty = next,
-                None => return Ok(false),
-            }
-        }
-        Ok(false)
     }
 }

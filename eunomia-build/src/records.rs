@@ -169,27 +169,23 @@ fn receiver<'l>(call: &SendCall, code: &[u8], locals: &'l [Local]) -> Option<&'l
 /// address the call takes.
 fn sender<'l>(call: &SendCall, code: &[u8], elf: &Elf, locals: &'l [Local]) -> Option<&'l Local> {
     let (name, range) = function(elf, call.place, code.len())?;
-    let is_held: Box<dyn Fn(&Local) -> bool> = match call.frame {
-        Some(offset) => {
-            // DWARF counts from the lowest place of the stack that the function uses.
-            let place = offset.checked_add(frame(code.get(range)?))?;
-            Box::new(move |local| local.frames.contains(&place))
-        }
-        None => {
-            let held = held(call, code)?;
-            let is_one = move |at: &Range<u64>, register: u8| {
-                held.iter().any(|(holds, of)| {
-                    *of == register && at.start <= holds.end && holds.start < at.end
-                })
-            };
-            Box::new(move |local| {
-                local.registers.iter().any(|(at, register)| is_one(at, *register))
-            })
-        }
+    // DWARF counts from the lowest place of the stack that the function uses.
+    let frame = match call.frame {
+        Some(offset) => Some(offset.checked_add(frame(code.get(range)?))?),
+        None => None,
     };
-    let is_in = |local: &&Local| local.section == call.place.0 && local.function == name;
-    let held = locals.iter().filter(is_in).filter(|local| is_held(local));
-    one_type(held.filter(|local| local.record.fits(call.size)).collect())
+    let held = held(call, code)?;
+    let is_in = |at: &Range<u64>, register: u8| {
+        held.iter()
+            .any(|(holds, of)| *of == register && at.start <= holds.end && holds.start < at.end)
+    };
+    let is_sent = |local: &&Local| match frame {
+        Some(place) => local.frames.contains(&place),
+        None => local.registers.iter().any(|(at, register)| is_in(at, *register)),
+    };
+    let is_here = |local: &&Local| local.section == call.place.0 && local.function == name;
+    let sent = locals.iter().filter(is_here).filter(is_sent);
+    one_type(sent.filter(|local| local.record.fits(call.size)).collect())
 }
 
 /// Returns the bytes of the stack that a function uses.

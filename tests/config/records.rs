@@ -186,3 +186,34 @@ fn named_types_come_first() {
     let sources: Vec<_> = found.other["sources"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(sources, ["x.bpf.c"]);
 }
+
+#[test]
+fn function_of_another_source_sends_too() {
+    let dir = folder("records_linked");
+    let extern_head = HEAD
+        .replace(
+            "struct { __uint(type, BPF_MAP_TYPE_RINGBUF)",
+            "extern struct { __uint(type, BPF_MAP_TYPE_RINGBUF)",
+        )
+        .lines()
+        .filter(|line| !line.contains("PERF_EVENT_ARRAY") && !line.contains("LICENSE"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let first = format!(
+        "{HEAD}extern int send(void);
+         SEC(\"xdp\") int p(void *c) {{ struct event *e = bpf_ringbuf_reserve(&rb, sizeof(*e), 0);
+         if (!e) return 0; e->pid = 1; bpf_ringbuf_submit(e, 0); return send(); }}\n"
+    );
+    let second = format!(
+        "{extern_head}
+         int send(void) {{ struct other *o = bpf_ringbuf_reserve(&rb, sizeof(*o), 0);
+         if (!o) return 0; o->a = 1; bpf_ringbuf_submit(o, 0); return 0; }}\n"
+    );
+    let [a, b] = ["a.bpf.c", "b.bpf.c"].map(|name| dir.join(name));
+    fs::write(&a, first).unwrap();
+    fs::write(&b, second).unwrap();
+    let json = dir.join("linked.json");
+    let clang = env::var_os("EUNOMIA_CLANG").unwrap_or_else(|| "clang-19".into());
+    Config::new().source(a).source(b).module("linked").clang(clang).package(&json).unwrap();
+    assert_eq!(records(&Skeleton::from_file(json).unwrap(), "rb"), None);
+}

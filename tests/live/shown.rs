@@ -55,7 +55,10 @@ pub(crate) fn kernel_pointers_are_named() -> Outcome {
         named = event
             .value
             .fields()
-            .filter_map(|(name, value)| Some((name.to_owned(), symbols.symbolize_pointer(&value)?)))
+            .filter_map(|(name, value)| {
+                let frame = symbols.symbolize_kernel(&[value.as_pointer()?]).pop();
+                Some((name.to_owned(), frame?))
+            })
             .collect();
     });
     let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();

@@ -1,7 +1,6 @@
 //! The input of a [`Config`]: the skeleton that it is about, and the files that this is made of.
 
 use std::{
-    env,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,11 @@ use eunomia_runtime::{
 };
 
 use super::Config;
-use crate::{Error, cargo::watch, files};
+use crate::{
+    Error,
+    cargo::{self, watch},
+    files,
+};
 
 /// The skeleton to generate a module for, the name of the module, and the files that cargo watches.
 pub(super) struct Input {
@@ -100,7 +103,7 @@ impl Config {
         match (self.skeleton.first(), self.object.first()) {
             (Some(json), object) => {
                 let file = json.display().to_string();
-                let mut skeleton = Skeleton::from_slice_for(&files::read(json)?, &file, &arch())?;
+                let mut skeleton = Skeleton::from_slice_for(&files::read(json)?, &file, &cargo::target_arch())?;
                 if let Some(object) = object {
                     // Faults of the object alone are reported with the object's name.
                     skeleton = skeleton
@@ -134,19 +137,6 @@ impl Config {
     }
 }
 
-/// Gives warnings of keys that mean nothing to `warn`, a line for each.
-pub(crate) fn report(skeleton: &Skeleton, warnings: Vec<Diagnostic>, warn: &mut dyn FnMut(&str)) {
-    for warning in warnings {
-        warn(&format!("{}\n", skeleton.diagnostics(vec![warning])));
-    }
-}
-
-/// Returns the architecture of the build, or of this machine outside of a build script.
-pub(crate) fn arch() -> String {
-    // Cargo sets it for build scripts.
-    env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| env::consts::ARCH.to_owned())
-}
-
 /// Makes a skeleton from an object. `warn` receives a line for each key in its declaration tags that
 /// means nothing.
 fn from_object(
@@ -156,7 +146,7 @@ fn from_object(
     warn: &mut dyn FnMut(&str),
 ) -> Result<Skeleton, Error> {
     let (skeleton, warnings) = Skeleton::from_tagged(name.to_owned(), object, file)?;
-    report(&skeleton, warnings, warn);
+    cargo::report(&skeleton, warnings, warn);
     Ok(skeleton)
 }
 

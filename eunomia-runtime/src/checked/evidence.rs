@@ -13,7 +13,7 @@ use crate::{
         Kind, Layouts, MapDef, Member, RelocationKind, TypeId,
         lines::Lines,
         relocations,
-        sends::{self, Origin, Reach, Send},
+        sends::{self, Code, Origin, Send},
     },
     plain::name as cut,
 };
@@ -58,7 +58,7 @@ impl<'a> Evidence<'a> {
     /// Reads the object. Returns `None` if it is broken or takes too long.
     pub(super) fn read(object: &'a [u8], layouts: &'a Layouts, maps: &'a [MapDef]) -> Option<Self> {
         let elf = &layouts.elf;
-        let sends::Sends { sends: calls, used } = sends::read(object, elf, maps, Reach::Programs)?;
+        let sends::Sends { sends: calls, used } = sends::read(object, elf, maps, Code::Programs)?;
         let mut sends: BTreeMap<Option<usize>, Vec<Send>> = BTreeMap::new();
         for send in calls.into_iter().take(MAX_SENDS + 1) {
             sends.entry(send.map).or_default().push(send);

@@ -88,7 +88,7 @@ pub struct SendCall {
 pub fn send_calls(object: &[u8]) -> Option<(Vec<SendCall>, Elf)> {
     let layouts = Layouts::new(object, None).ok()?;
     let maps = super::maps::read(&layouts);
-    let Sends { sends, .. } = read(object, &layouts.elf, &maps, Reach::Unlinked)?;
+    let Sends { sends, .. } = read(object, &layouts.elf, &maps, Code::All)?;
     let calls = sends.into_iter().map(|send| SendCall {
         map: send.map.and_then(|number| Some(maps.get(number)?.name.clone())),
         size: send.size,
@@ -117,17 +117,17 @@ const STEPS_PER_STATE: usize = 32;
 
 /// The code of an object that may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum Code {
     /// The code that its programs reach.
     Programs,
-    /// All of it: programs of the objects that it will be linked with call it too.
-    Unlinked,
+    /// All of it, because programs of the objects that it will be linked with call it too.
+    All,
 }
 
 /// Follows the code that may run. Returns `None` if it is broken or takes too many steps.
 ///
 /// Every call that sends records is returned, and what is not known of one is left open.
-pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef], reach: Reach) -> Option<Sends> {
+pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef], code: Code) -> Option<Sends> {
     let mut budget = Budget::new(object);
     let references = References::read(object, elf, &mut budget).ok()?;
     let calls = Calls::unread(elf);
@@ -158,10 +158,9 @@ pub(crate) fn read(object: &[u8], elf: &Elf, maps: &[MapDef], reach: Reach) -> O
         }
     }
     walk.finish()?;
-    if reach == Reach::Unlinked {
-        let is_met = |contexts: &BTreeSet<_>| !contexts.is_empty();
-        let others: Vec<usize> =
-            (0..).zip(&walk.contexts).filter(|(_, known)| !is_met(known)).map(|(i, _)| i).collect();
+    if code == Code::All {
+        let unmet = |(index, known): (usize, &BTreeSet<_>)| known.is_empty().then_some(index);
+        let others: Vec<usize> = walk.contexts.iter().enumerate().filter_map(unmet).collect();
         others.into_iter().for_each(|index| walk.enter(index, [Value::Any; 5]));
         walk.finish()?;
     }

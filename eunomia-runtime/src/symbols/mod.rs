@@ -79,7 +79,6 @@ use blazesym::symbolize::{
     source::{Kernel, Source},
 };
 
-use crate::value::Value;
 use demangle::demangled;
 use locate::{Place, Question};
 use worker::{Answer, Worker};
@@ -191,13 +190,6 @@ impl Symbols {
                 symbols: found.next().map(symbols).unwrap_or_default(),
             })
             .collect()
-    }
-
-    /// Returns the frame of the kernel address that a pointer in an event holds, mostly a function;
-    /// `None` if the value is not a pointer.
-    pub fn symbolize_pointer(&self, value: &Value<'_>) -> Option<Frame> {
-        let address = value.as_pointer()?;
-        self.symbolize_kernel(&[address]).pop()
     }
 
     /// Returns the frames of addresses in a process that still runs.
