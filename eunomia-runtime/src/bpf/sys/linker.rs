@@ -13,7 +13,7 @@ use std::{
 
 use elf::{
     ElfBytes, ParseError,
-    abi::{SHF_EXECINSTR, SHT_REL, STT_SECTION},
+    abi::{SHF_EXECINSTR, SHT_NOBITS, SHT_REL, STT_SECTION},
     endian::AnyEndian,
 };
 use libbpf_rs::libbpf_sys::{
@@ -75,7 +75,9 @@ fn is_inside(bytes: &[u8]) -> Result<bool, ParseError> {
         if target.sh_flags & u64::from(SHF_EXECINSTR) == 0 {
             continue;
         }
-        let is_in = |offset: u64| offset.checked_add(SIZE).is_some_and(|end| end <= target.sh_size);
+        // It has not read what is not in the file.
+        let size = if target.sh_type == SHT_NOBITS { 0 } else { target.sh_size };
+        let is_in = |offset: u64| offset.checked_add(SIZE).is_some_and(|end| end <= size);
         if !file.section_data_as_rels(&header)?.all(|relocation| is_in(relocation.r_offset)) {
             return Ok(false);
         }
@@ -174,10 +176,23 @@ mod tests {
         };
         assert_eq!(said(&object), Ok(()));
         let outside = "a relocation or a symbol is outside of the sections";
-        for (is_symbol, value) in [(false, 0x7000), (true, 0xfff1), (true, 0)] {
-            let bytes = changed(&object, is_symbol, value);
+        let mut without_code = object.clone();
+        let file = ElfBytes::<AnyEndian>::minimal_parse(&object).unwrap();
+        let headers = file.section_headers().unwrap();
+        for (index, header) in headers.iter().enumerate() {
+            if header.sh_flags & u64::from(SHF_EXECINSTR) != 0 {
+                let at = usize::try_from(file.ehdr.e_shoff).unwrap() + 64 * index + 4;
+                without_code[at..at + 4].copy_from_slice(&SHT_NOBITS.to_le_bytes());
+            }
+        }
+        for bytes in [
+            changed(&object, false, 0x7000),
+            changed(&object, true, 0xfff1),
+            changed(&object, true, 0),
+            without_code,
+        ] {
             assert_ne!(bytes, object);
-            assert_eq!(said(&bytes), Err((Some(0), outside.to_owned())), "{is_symbol} {value}");
+            assert_eq!(said(&bytes), Err((Some(0), outside.to_owned())));
         }
         fs::remove_dir_all(folder).unwrap();
     }
