@@ -34,10 +34,13 @@ pub use crate::{
 
 #[cfg(feature = "clap")]
 pub use crate::args::parsed::parsed;
-#[cfg(all(feature = "dynamic", feature = "load"))]
-pub use crate::bpf::sys::c_types::{CTypes, Printed};
 #[cfg(feature = "load")]
-pub use crate::bpf::{loaded::handles::handles, sys::linker::link};
+pub use crate::bpf::loaded::handles::handles;
+#[cfg(all(feature = "dynamic", feature = "load"))]
+pub use crate::bpf::sys::{
+    c_types::{CTypes, Printed},
+    linker::link,
+};
 #[cfg(feature = "columns")]
 pub use crate::columns::{Column, Fill, fill};
 pub use crate::sample::{Format, Formatted};

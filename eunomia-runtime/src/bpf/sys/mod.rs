@@ -3,6 +3,7 @@
 
 #[cfg(feature = "dynamic")]
 pub(crate) mod c_types;
+#[cfg(feature = "dynamic")]
 pub(crate) mod linker;
 pub(crate) mod pin;
 #[cfg(feature = "dynamic")]
