@@ -144,7 +144,11 @@ impl Target {
             Ok(endian) => endian == "little",
             Err(_) => cfg!(target_endian = "little"),
         };
-        Self { arch: target_arch(), is_little, abi: env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default() }
+        Self {
+            arch: target_arch(),
+            is_little,
+            abi: env::var("CARGO_CFG_TARGET_ABI").unwrap_or_default(),
+        }
     }
 
     /// Returns the target with this name, in the spelling of Rust, of libbpf or of Debian.

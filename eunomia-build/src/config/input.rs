@@ -1,8 +1,6 @@
 //! The input of a [`Config`]: the skeleton that it is about, and the files that this is made of.
 
-use std::{
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use eunomia_runtime::{
     Skeleton,
@@ -103,7 +101,8 @@ impl Config {
         match (self.skeleton.first(), self.object.first()) {
             (Some(json), object) => {
                 let file = json.display().to_string();
-                let mut skeleton = Skeleton::from_slice_for(&files::read(json)?, &file, &cargo::target_arch())?;
+                let mut skeleton =
+                    Skeleton::from_slice_for(&files::read(json)?, &file, &cargo::target_arch())?;
                 if let Some(object) = object {
                     // Faults of the object alone are reported with the object's name.
                     skeleton = skeleton
