@@ -8,10 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use eunomia_runtime::{
-    __private::{link, one_line},
-    checked::Checked,
-};
+use eunomia_runtime::{__private::link, checked::Checked};
 
 use crate::{
     Error, Vmlinux,
@@ -194,13 +191,6 @@ impl Source {
                 path.display()
             );
             return Err(Error::Config(message));
-        }
-        if path.file_name().unwrap_or_default().to_string_lossy().contains(char::is_control) {
-            // It would forge lines in the messages of clang.
-            return Err(Error::Config(format!(
-                "cannot compile {}: its name has control characters; rename the file",
-                one_line(&path.to_string_lossy())
-            )));
         }
         if path.to_str().is_none() {
             // BTF names the file, and its names are UTF-8.

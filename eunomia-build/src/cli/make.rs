@@ -81,6 +81,14 @@ fn make(
     err: &mut dyn Write,
 ) -> Result<(), CommandError> {
     let name = stem(source).unwrap_or_default();
+    if name.contains(char::is_control) {
+        // Nobody has named it on the command line, and it would forge lines in clang's messages.
+        return Err(Error::Config(format!(
+            "cannot compile {}: its name has control characters; rename the file",
+            one_line(&source.to_string_lossy())
+        ))
+        .into());
+    }
     let package = source.with_file_name(format!("{name}.json"));
     // A package does not say which arguments it was built with.
     if args.clang_args.is_empty() && is_current(source, &package)? {

@@ -1,13 +1,24 @@
 //! Demangling of C++ and Rust names, bounded because a symbol table may hold names that would grow
 //! without end.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
+
+use crate::plain;
 
 /// The longest name that is demangled, in bytes; longer names are truncated.
 const LONGEST: usize = 4096;
 
-/// Returns a C++ or Rust name as its source has it, and any other name unchanged.
+/// Returns a C++ or Rust name as its source has it, and any other name unchanged. It is one line
+/// without characters that move a terminal: whoever made the file chose the name, and apps print it.
 pub(super) fn demangled(name: &str) -> String {
+    let name = made(name);
+    match plain::line(&name) {
+        Cow::Borrowed(_) => name,
+        Cow::Owned(line) => line,
+    }
+}
+
+fn made(name: &str) -> String {
     if name.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
         return format!("{}...", name.get(..end).unwrap_or_default());
@@ -57,6 +68,12 @@ mod tests {
         }
         assert_eq!(demangled("_ZN5space3fooEibc"), "space::foo(int, bool, char)");
         assert_eq!(demangled("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
+    }
+
+    #[test]
+    fn names_move_no_terminal() {
+        assert_eq!(demangled("f\u{1b}[31m\nsshd;main 99"), "f\\u{1b}[31m\\nsshd;main 99");
+        assert_eq!(demangled("größe"), "größe");
     }
 
     #[test]

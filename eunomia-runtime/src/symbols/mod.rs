@@ -79,6 +79,7 @@ use blazesym::symbolize::{
     source::{Kernel, Source},
 };
 
+use crate::plain::line;
 use demangle::demangled;
 use locate::{Place, Question};
 use worker::{Answer, Worker};
@@ -122,7 +123,8 @@ pub struct Frame {
 /// A function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Symbol {
-    /// The name; C++ and Rust names are demangled.
+    /// The name; C++ and Rust names are demangled. Like the other texts it can be printed: it is one
+    /// line, in which characters that a terminal does not show are escaped.
     pub name: String,
     /// The offset from the start of the function in bytes; `None` for an inlined function, which
     /// has no start.
@@ -271,11 +273,11 @@ impl fmt::Debug for Located {
 fn symbols(found: Symbolized<'_>, module: Option<&Path>) -> Vec<Symbol> {
     let Symbolized::Sym(sym) = found else { return Vec::new() };
     let place = |info: Option<&CodeInfo<'_>>| {
-        (info.map(|info| info.to_path().display().to_string()), info.and_then(|info| info.line))
+        (info.map(|info| shown(&info.to_path())), info.and_then(|info| info.line))
     };
     let (file, line) = place(sym.code_info.as_deref());
-    let named = || sym.module.as_ref().map(|module| module.to_string_lossy().into_owned());
-    let module = module.map(|module| module.to_string_lossy().into_owned()).or_else(named);
+    let named = || sym.module.as_ref().map(|module| shown(Path::new(&**module)));
+    let module = module.map(shown).or_else(named);
     let outer = Symbol {
         name: demangled(&sym.name),
         offset: Some(sym.offset as u64),
@@ -288,6 +290,11 @@ fn symbols(found: Symbolized<'_>, module: Option<&Path>) -> Vec<Symbol> {
         Symbol { name: demangled(&inlined.name), offset: None, module: module.clone(), file, line }
     });
     std::iter::once(outer).chain(inlined).collect()
+}
+
+/// Returns a path as one line without characters that move a terminal.
+fn shown(path: &Path) -> String {
+    line(&path.to_string_lossy()).into_owned()
 }
 
 impl Default for Symbols {

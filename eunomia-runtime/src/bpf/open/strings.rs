@@ -14,6 +14,11 @@ const LONGEST: u64 = 4096;
 pub(super) fn are_short(file: &File) -> bool {
     let len = file.metadata().map_or(0, |about| about.len());
     let is_elf = bytes::<4>(file, 0).is_ok_and(|magic| magic == *b"\x7fELF");
+    // The smallest header of an ELF file. libelf refuses a shorter file, and so does libbpf.
+    const HEADER: u64 = 52;
+    if is_elf && len < HEADER {
+        return true;
+    }
     let parts = if is_elf { sections(file) } else { Ok(vec![(0, len)]) };
     // The sections of an ELF file may overlap.
     let mut left = 2 * MOST;
