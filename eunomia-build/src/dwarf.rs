@@ -38,7 +38,7 @@ pub(crate) struct Local {
 pub(crate) struct Record {
     pub(crate) c_type: String,
     pub(crate) size: u64,
-    /// The bytes before its last member, if that is an array and not all of it.
+    /// The bytes before its last member, if records may end in it.
     least: Option<u64>,
     /// True if a member that is a struct or union takes all of it: a record may be that member.
     is_wrapper: bool,
@@ -280,25 +280,47 @@ impl<'a> Reader<'a, '_> {
         Ok(None)
     }
 
-    /// Returns the bytes before the last member of a struct or union, if that is an array and not all
-    /// of it, and whether a member is a struct or union that takes all of its `size`.
+    /// Returns the bytes before the last member of a struct or union, if records may end in it, and
+    /// whether a member is a struct or union that takes all of its `size`.
     fn ends(&self, of: UnitOffset, size: u64) -> Result<(Option<u64>, bool), gimli::Error> {
-        let mut tree = self.unit.entries_tree(Some(of))?;
-        let mut members = tree.root()?.children();
-        let (mut least, mut is_wrapper) = (None, false);
-        while let Some(member) = members.next()? {
-            let member = member.entry();
-            if member.tag() != constants::DW_TAG_member {
-                continue;
-            }
-            let Some(ty) = self.ty(member)? else { continue };
-            is_wrapper |= self.shape(ty)?.is_some_and(|(_, inner, _)| inner == size);
-            // Members of unions have none.
-            let start = member.attr_value(constants::DW_AT_data_member_location);
-            let start = start.and_then(|start| start.udata_value());
-            let is_array = matches!(self.bare(ty)?, Some((_, constants::DW_TAG_array_type)));
-            least = if is_array { start.filter(|start| *start > 0) } else { None };
+        let members = self.members(of)?;
+        let mut is_wrapper = false;
+        for (ty, _) in &members {
+            is_wrapper |= self.shape(*ty)?.is_some_and(|(_, inner, _)| inner == size);
+        }
+        let mut least = self.last_array(&members)?;
+        // Bytes behind another struct that ends so may only be there for the verifier.
+        if let [(first, _), _] = members.as_slice()
+            && let Some((_, _, inner)) = self.shape(*first)?
+            && self.last_array(&self.members(inner)?)?.is_some()
+        {
+            least = None;
         }
         Ok((least, is_wrapper))
+    }
+
+    /// Returns the offset of the last member, if that is an array and not the only member.
+    fn last_array(&self, members: &[(UnitOffset, u64)]) -> Result<Option<u64>, gimli::Error> {
+        let Some((ty, start)) = members.last() else { return Ok(None) };
+        let is_array = matches!(self.bare(*ty)?, Some((_, constants::DW_TAG_array_type)));
+        Ok((is_array && *start > 0).then_some(*start))
+    }
+
+    /// Returns the type and the offset of each member of a struct or union.
+    fn members(&self, of: UnitOffset) -> Result<Vec<(UnitOffset, u64)>, gimli::Error> {
+        let mut tree = self.unit.entries_tree(Some(of))?;
+        let mut children = tree.root()?.children();
+        let mut members = Vec::new();
+        while let Some(member) = children.next()? {
+            let member = member.entry();
+            if member.tag() == constants::DW_TAG_member
+                && let Some(ty) = self.ty(member)?
+            {
+                // Members of unions have none.
+                let start = member.attr_value(constants::DW_AT_data_member_location);
+                members.push((ty, start.and_then(|start| start.udata_value()).unwrap_or(0)));
+            }
+        }
+        Ok(members)
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct Found {
     pub(crate) how: String,
     /// The number of a source that knows the type.
     pub(crate) source: usize,
+    /// True if the records are as long as the type. What the object itself says is stronger than a
+    /// longer type.
+    is_exact: bool,
     /// True if the linked object has the type.
     pub(crate) is_in_btf: bool,
 }
@@ -51,7 +54,7 @@ pub(crate) fn find(objects: &[Vec<u8>], linked: &[u8]) -> Vec<Found> {
     let is_new = |found: &Found| {
         let stream = sought.iter().find(|stream| stream.map == found.map);
         stream.is_some_and(|stream| match stream.payload {
-            Payload::Type(known) => linked.layouts.c_name(known) != found.c_type,
+            Payload::Type(known) => found.is_exact && linked.layouts.c_name(known) != found.c_type,
             _ => true,
         })
     };
@@ -111,6 +114,7 @@ fn claimed(objects: &[Vec<u8>]) -> Vec<Found> {
                 ),
                 map: map.clone(),
                 source,
+                is_exact: call.size == Some(local.record.size),
                 is_in_btf: false,
             });
             by_map.entry(map).or_default().push(found);
@@ -123,7 +127,9 @@ fn claimed(objects: &[Vec<u8>]) -> Vec<Found> {
 fn agreed(calls: Vec<Option<Found>>) -> Option<Found> {
     let all: Vec<Found> = calls.into_iter().collect::<Option<_>>()?;
     let types: BTreeSet<&str> = all.iter().map(|found| found.c_type.as_str()).collect();
-    if types.len() > 1 { None } else { all.into_iter().next() }
+    let is_one = types.len() == 1;
+    let is_exact = all.iter().all(|found| found.is_exact);
+    all.into_iter().next().filter(|_| is_one).map(|found| Found { is_exact, ..found })
 }
 
 /// Returns the variable that receives the memory of a reserved record: the one whose place becomes a

@@ -156,10 +156,11 @@ impl Doctor {
                 checks,
             ),
             Err(error) => {
-                let hint = if let Error::Kernel(kernel_error) = &error {
-                    kernel_error.hint.clone()
-                } else {
-                    None
+                let hint = match &error {
+                    Error::Kernel(kernel_error) => kernel_error.hint.clone(),
+                    // The only file that is read then.
+                    Error::File { .. } => Some("name a file with the BTF of this kernel".into()),
+                    _ => None,
                 };
                 let todo = hint.unwrap_or_else(|| "compile the object again".into());
                 checks.push(check::missing(
