@@ -885,7 +885,7 @@ pub mod tails {
     pub enum Export<'a> {
         /// A record of the map `lines` (BPF_MAP_TYPE_RINGBUF).
         Lines(&'a types::Line),
-        /// A record of the map `events` (BPF_MAP_TYPE_PERF_EVENT_ARRAY).
+        /// A record of the map `events` (BPF_MAP_TYPE_PERF_EVENT_ARRAY). Its type was found in the object: the variable `line` of `send_lines` holds it.
         Events(&'a types::Line),
         /// A record of the map `places` (BPF_MAP_TYPE_RINGBUF).
         Places(&'a types::Place),
