@@ -136,7 +136,9 @@ fn foreign(path: &Path) -> Option<(&Path, u32)> {
     path.ancestors()
         .take_while(|step| {
             let folder = step.parent().filter(|folder| !folder.as_os_str().is_empty());
-            OF_PINS.holds(folder.unwrap_or(Path::new("."))) == Some(true)
+            // Unknown if the folder is a link of another user: with `fs.protected_symlinks` the
+            // kernel follows such a link on the way to a file, but not at the end of a path.
+            OF_PINS.holds(folder.unwrap_or(Path::new("."))) != Some(false)
         })
         .filter_map(|step| Some((step, fs::symlink_metadata(step).ok()?.uid())))
         .find(|(_, user)| !is_own(*user))
