@@ -7,7 +7,7 @@ use std::{
 };
 
 use eunomia_runtime::{
-    __private::{SendCall, send_calls},
+    __private::{Instruction, SendCall, send_calls},
     Skeleton,
     checked::{Checked, Payload, Stream},
     object::{Elf, MapDef, Symbol},
@@ -148,10 +148,8 @@ fn receiver<'l>(call: &SendCall, code: &[u8], locals: &'l [Local]) -> Option<&'l
             local.section == call.place.0 && is_held && local.record.size == size
         }));
         let start = usize::try_from(at).ok()?;
-        let [operation, registers, ..] = *code.get(start..start.checked_add(8)?)? else {
-            return None;
-        };
-        let (target, from) = (registers & 0xf, registers >> 4);
+        let Instruction { code: operation, target, source: from, .. } =
+            Instruction::read(code.get(start..start.checked_add(Instruction::SIZE)?)?)?;
         match (operation & 7, operation) {
             // `BPF_ALU64 | BPF_MOV | BPF_X`
             (_, 0xbf) if holding.contains(&from) => {
@@ -200,11 +198,9 @@ fn frame(code: &[u8]) -> i64 {
     let mut lowest = 0i64;
     // The register that is a copy of the frame pointer.
     let mut copy = None;
-    for instruction in code.chunks_exact(8) {
-        let [operation, registers, low, high, a, b, c, d] = *instruction else { continue };
-        let (target, from) = (registers & 0xf, registers >> 4);
-        let offset = i64::from(i16::from_le_bytes([low, high]));
-        let number = i64::from(i32::from_le_bytes([a, b, c, d]));
+    for instruction in code.chunks_exact(Instruction::SIZE).filter_map(Instruction::read) {
+        let Instruction { code: operation, target, source: from, offset, immediate } = instruction;
+        let (offset, number) = (i64::from(offset), i64::from(immediate));
         match operation & 7 {
             // Loads and stores.
             1 if from == FRAME => lowest = lowest.min(offset),
@@ -227,17 +223,14 @@ fn held(call: &SendCall, code: &[u8]) -> Option<Vec<(Range<u64>, u8)>> {
     let mut at = call.place.1;
     while let Some(before) = at.checked_sub(8).filter(|before| *before >= call.block) {
         let start = usize::try_from(before).ok()?;
-        let [operation, registers, ..] = *code.get(start..start.checked_add(8)?)? else {
-            return None;
-        };
-        let (target, from) = (registers & 0xf, registers >> 4);
+        let Instruction { code: operation, target, source: from, .. } =
+            Instruction::read(code.get(start..start.checked_add(Instruction::SIZE)?)?)?;
         let written = match (operation & 7, operation) {
             // The second half of a load of 64 bits.
             (_, 0) => 0..0,
             // Loads and arithmetic.
             (0 | 1 | 4 | 7, _) => target..target + 1,
-            // `BPF_JMP | BPF_CALL`
-            (_, 0x85) => 0..6,
+            (_, Instruction::CALL) => 0..6,
             _ => 0..0,
         };
         for register in written {

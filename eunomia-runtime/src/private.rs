@@ -25,7 +25,10 @@ pub use crate::{
 pub use crate::file::MOST;
 #[cfg(feature = "dynamic")]
 #[doc(hidden)]
-pub use crate::object::sends::{SendCall, send_calls};
+pub use crate::object::{
+    instruction::Instruction,
+    sends::{SendCall, send_calls},
+};
 #[cfg(feature = "dynamic")]
 pub use crate::{
     file::{read as read_file, read_any, read_from, refuse_planted},

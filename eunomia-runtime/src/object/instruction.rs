@@ -1,20 +1,25 @@
 //! The instructions of BPF code.
 
 /// An instruction, `struct bpf_insn`.
-pub(crate) struct Instruction {
-    pub(crate) code: u8,
+#[derive(Debug)]
+pub struct Instruction {
+    /// The operation.
+    pub code: u8,
     /// The destination register.
-    pub(crate) target: u8,
-    pub(crate) source: u8,
-    pub(crate) offset: i16,
-    pub(crate) immediate: i32,
+    pub target: u8,
+    /// The source register.
+    pub source: u8,
+    /// The offset of a load, store or jump.
+    pub offset: i16,
+    /// The constant operand.
+    pub immediate: i32,
 }
 
 impl Instruction {
     /// The size of an instruction in bytes.
-    pub(crate) const SIZE: usize = 8;
+    pub const SIZE: usize = 8;
     /// `BPF_JMP | BPF_CALL`
-    pub(crate) const CALL: u8 = 0x85;
+    pub const CALL: u8 = 0x85;
     /// `BPF_JMP | BPF_CALL | BPF_X`: the call of the function whose address is in a register.
     pub(crate) const CALL_POINTER: u8 = 0x8d;
     /// `BPF_LD | BPF_DW | BPF_IMM`, which takes two instruction slots.
@@ -22,7 +27,8 @@ impl Instruction {
     /// `BPF_PSEUDO_CALL`: the call of a function, not of a helper.
     const FUNCTION: u8 = 1;
 
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    /// Reads an instruction of [`Self::SIZE`] bytes.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let &[code, registers, low, high, a, b, c, d] = bytes else { return None };
         let (target, source) = (registers & 0xf, registers >> 4);
         Some(Self {

@@ -244,8 +244,8 @@ impl Open {
     ///
     /// Loading fails if another user than root made the pin, or a folder above it in that file
     /// system: the user could choose the map, and read or change what is in it. It fails with EINVAL
-    /// if the pinned map has another type or size, and the error names the difference. It also fails with EINVAL if the path is not in a BPF file system
-    /// ([`crate::host::mount::bpffs`]).
+    /// if the pinned map has another type or size, and the error names the difference. It also fails
+    /// with EINVAL if the path is not in a BPF file system ([`crate::host::mount::bpffs`]).
     ///
     /// # Errors
     /// [`Error::NotFound`] if the object has no such map. [`Error::Misuse`] for sections, arenas
